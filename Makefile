@@ -1,0 +1,64 @@
+# The whole toolbox; `make` or `make help` lists it.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+export PYTHONUNBUFFERED := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types lock asyncapi dashboards truth freshness clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.run  ## load and profile the sample shop, then say which function stops it (about 2 minutes)
+	$(BIN)/loadflame demo
+
+test: $(VENV)/.dev  ## lint, types and every test
+	$(MAKE) --no-print-directory lint types
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev  ## style (ruff) and the rooms' import rule (import-linter)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+
+types: $(VENV)/.dev  ## mypy, strict
+	$(BIN)/mypy
+
+asyncapi: $(VENV)/.dev  ## write schemas/asyncapi.yaml from the code
+	$(BIN)/python -m schemas.asyncapi
+
+dashboards: $(VENV)/.dev  ## write views/grafana/dashboards/*.json from the code
+	$(BIN)/loadflame dashboards export views/grafana/dashboards
+
+truth: $(VENV)/.dev  ## CPU found / CPU true per function, backend and kind of service (minutes)
+	$(BIN)/python -m benchmarks.truth
+
+freshness: $(VENV)/.dev  ## seconds from a request's completion to its row and its joined window
+	$(BIN)/python -m benchmarks.freshness
+
+lock: $(VENV)/.dev  ## pin every package by hash (no index is named in the files)
+	$(BIN)/uv pip compile pyproject.toml --extra all --group build $(LOCK) -o requirements/run.txt
+	$(BIN)/uv pip compile pyproject.toml --extra all --group dev -c requirements/run.txt $(LOCK) -o requirements/dev.txt
+LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+clean:  ## remove the virtual environment and every cache of the project
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# A virtual environment with the pinned packages of one purpose, made again when the pins change.
+$(VENV)/.run: requirements/run.txt
+	@echo "Setting up $(VENV): downloads about 345 MB of Python packages from your package index (chDB is 182 MB of it)."
+	$(call install,requirements/run.txt)
+
+$(VENV)/.dev: requirements/dev.txt
+	@echo "Setting up $(VENV): downloads about 400 MB of Python packages from your package index (chDB is 182 MB of it)."
+	$(call install,requirements/dev.txt)
+	@touch $(VENV)/.run
+
+define install
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "loadflame needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $(1) || exit 1
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+endef

@@ -1,0 +1,234 @@
+"""The low-volume events: CloudEvents 1.0 in Kafka's binary mode, JSON data checked by the models below.
+
+Delivered at least once: subscribers drop event ids they have seen. Sources: CloudEvents specification 1.0.2 and its
+"Kafka Protocol Binding".
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, ClassVar, Literal
+
+from cloudevents.core.bindings.kafka import KafkaMessage, from_binary, to_binary
+from cloudevents.core.exceptions import CloudEventValidationError
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from schemas.batches import Headers
+from schemas.errors import DecodeError
+from schemas.topics import Kind
+
+MAX_EVENT_BYTES = 256 << 10
+Text = Annotated[str, Field(max_length=1024)]
+Count = Annotated[int, Field(ge=0)]
+
+
+class EventData(BaseModel):
+    """Data of an event. Unknown fields are passed over, so that a newer writer does not break an older reader."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    type: ClassVar[str]
+    topic: ClassVar[Kind] = "runs"
+
+    run_id: Text
+
+    def event_id(self) -> str:
+        """The id that makes a repeated event known; the same fact always has the same id."""
+        return f"{self.run_id}/{self.type}"
+
+
+class RunStarted(EventData):
+    """A run begins: what will be loaded and how it is cut into windows. `plan` is the plan as it was read."""
+
+    type: ClassVar[str] = "loadflame.run.started.v1"
+    service: Text
+    target: Text
+    started_at_us: Count
+    window_us: Count
+    partitions: Count
+    engine: Text
+    plan: dict[str, JsonValue]
+
+
+class StageEntered(EventData):
+    """A segment of the plan begins: a whole stage, or one visit of a `levels` stage.
+
+    Arrivals run from `rate_from_tps` to `rate_to_tps` between the two times; requests carry `label` as their stage.
+    """
+
+    type: ClassVar[str] = "loadflame.stage.entered.v1"
+    label: Text
+    stage: Text
+    form: Literal["hold", "ramp", "level"]
+    visit: Count
+    starts_at_us: Count
+    ends_at_us: Count
+    rate_from_tps: Annotated[float, Field(ge=0)]
+    rate_to_tps: Annotated[float, Field(ge=0)]
+
+    def event_id(self) -> str:
+        """One for each label of a run."""
+        return f"{super().event_id()}/{self.label}"
+
+
+class LoadTotals(BaseModel):
+    """What a load producer did in a run. `scheduled` = `completed` + `failed` + `dropped` + `in_flight_at_end`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    scheduled: Count = 0
+    sent: Count = 0
+    completed: Count = 0
+    failed: Count = 0
+    dropped: Count = 0
+    in_flight_at_end: Count = 0
+    target_counted: Count | None = None
+    """Requests that the target itself says it got meanwhile; None when it does not count."""
+
+
+class ProducerEnded(EventData):
+    """A producer published its last batch: what Kafka acknowledged, and what had to be given up."""
+
+    type: ClassVar[str] = "loadflame.producer.ended.v1"
+    producer_id: Text
+    role: Literal["load", "profiler"]
+    batches_acknowledged: Count
+    rows_acknowledged: Count
+    batches_lost: Count = 0
+    rows_lost: Count = 0
+    totals: LoadTotals | None = None
+    note: Text = ""
+
+    def event_id(self) -> str:
+        """One for each producer of a run."""
+        return f"{super().event_id()}/{self.producer_id}"
+
+
+class RunEnded(EventData):
+    """A run is over: nothing more will be sent to the target, and `producers` of them report their own end."""
+
+    type: ClassVar[str] = "loadflame.run.ended.v1"
+    ended_at_us: Count
+    reason: Literal["finished", "aborted", "error"]
+    producers: Count
+    note: Text = ""
+
+
+class HotFunction(BaseModel):
+    """One function in a joined window."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    service: Text
+    function: Text
+    file: Text
+    self_cpu_us: Count
+    total_cpu_us: Count
+    samples: Count
+
+
+class WindowJoined(EventData):
+    """One joined window. `tps` is what ended in it per second; times are milliseconds from the scheduled start.
+
+    `profile_coverage` is the watched part of the window, null when there is no profile (which is not zero CPU).
+    """
+
+    type: ClassVar[str] = "loadflame.window.joined.v1"
+    topic: ClassVar[Kind] = "windows"
+    window: Count
+    starts_at_us: Count
+    window_us: Count
+    batches_covered: Count
+    closed_by: Literal["producers", "grace", "late"]
+    stages: list[Text]
+    offered_tps: float
+    tps: float
+    completed: Count
+    failed: Count
+    dropped: Count
+    in_flight: Count
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    cpu_us: Count | None
+    profile_coverage: float | None
+    functions: list[HotFunction]
+
+    def event_id(self) -> str:
+        """One for each state of a window."""
+        return f"{self.run_id}/{self.window}/{self.batches_covered}"
+
+
+class FindingMade(EventData):
+    """A finding in one plain sentence, with the evidence it rests on."""
+
+    type: ClassVar[str] = "loadflame.finding.made.v1"
+    topic: ClassVar[Kind] = "findings"
+    kind: Text
+    summary: Text
+    function: Text | None = None
+    evidence: dict[str, JsonValue] = Field(default_factory=dict)
+
+    def event_id(self) -> str:
+        """One for each kind and function of a run."""
+        return f"{super().event_id()}/{self.kind}/{self.function or ''}"
+
+
+class RunJudged(EventData):
+    """The verdict on a run, once everything is stored."""
+
+    type: ClassVar[str] = "loadflame.run.judged.v1"
+    verdict: Literal["passed", "failed", "inconclusive", "generator-limited", "host-limited", "aborted"]
+
+
+EVENTS: tuple[type[EventData], ...] = (
+    RunStarted,
+    StageEntered,
+    ProducerEnded,
+    RunEnded,
+    RunJudged,
+    WindowJoined,
+    FindingMade,
+)
+_BY_TYPE = {event.type: event for event in EVENTS}
+
+
+@dataclass(frozen=True, slots=True)
+class EventMessage:
+    """An event as Kafka takes it; `key` is the run id."""
+
+    headers: Headers
+    key: bytes
+    value: bytes
+
+
+def to_message(data: EventData, *, source: str, time_us: int) -> EventMessage:
+    """Event data as a Kafka message. `source` is a URI reference that names the writer, `time_us` the Unix time."""
+    event = CloudEvent(
+        attributes={
+            "id": data.event_id(),
+            "type": data.type,
+            "source": source,
+            "specversion": "1.0",
+            "time": datetime.fromtimestamp(time_us / 1e6, UTC),
+            "subject": data.run_id,
+            "datacontenttype": "application/json",
+        },
+        data=data.model_dump(mode="json"),
+    )
+    message = to_binary(event, JSONFormat(), key_mapper=lambda _: data.run_id)
+    return EventMessage(list(message.headers.items()), data.run_id.encode(), message.value)
+
+
+def from_message(headers: Iterable[tuple[str, bytes]], value: bytes) -> EventData | None:
+    """Read an event; None for a type that this version does not know. Raises DecodeError when it is damaged."""
+    if len(value) > MAX_EVENT_BYTES:
+        raise DecodeError(f"an event of {len(value)} bytes, more than {MAX_EVENT_BYTES}")
+    try:
+        event = from_binary(KafkaMessage(dict(headers), None, value), JSONFormat(), CloudEvent)
+        model = _BY_TYPE.get(event.get_type())
+        return model.model_validate(event.get_data()) if model else None
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DecodeError(f"event field {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except (CloudEventValidationError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise DecodeError(f"no CloudEvent that can be read: {str(error)[:200]}") from error

@@ -1,0 +1,91 @@
+"""Arrow schemas of the two bulk topics and the facts that travel with each batch."""
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+_text16 = pa.dictionary(pa.int16(), pa.string())
+
+REQUESTS: pa.Schema = pa.schema(
+    [
+        pa.field("scheduled_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("dispatch_lag_us", pa.uint32(), nullable=False),
+        pa.field("write_lag_us", pa.uint32(), nullable=False),
+        pa.field("latency_us", pa.uint32(), nullable=False),
+        pa.field("status", pa.uint16(), nullable=False),
+        pa.field("error", _text16),
+        pa.field("endpoint", _text16, nullable=False),
+        pa.field("bytes_sent", pa.uint64(), nullable=False),
+        pa.field("bytes_received", pa.uint64(), nullable=False),
+        pa.field("stage", _text16, nullable=False),
+    ]
+)
+"""One row per request that ended, in the window in which it ended.
+
+All three times count from the *scheduled* start, so coordinated omission cannot hide: `dispatch_lag_us` until the
+generator turned to it, `write_lag_us` until its bytes were handed to the socket, `latency_us` until it ended.
+`status` is 0 when no answer came; `error` is null when nothing went wrong; `stage` is the label of a plan's segment.
+"""
+
+STACKS: pa.Schema = pa.schema(
+    [
+        pa.field("sampled_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("weight_us", pa.uint32(), nullable=False),
+        pa.field("thread_id", pa.uint64(), nullable=False),
+        pa.field("stack", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("mode", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+    ]
+)
+"""One row per stack sample; `weight_us` is the time it stands for, `mode` is `cpu` or `wall`.
+
+`stack` is folded, root first, frames `function (file.py)` joined by `;` (see `schemas.stacks`).
+"""
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RequestFacts(_Facts):
+    """What the load generator did in a window; the sums over the batches of one window and producer are the facts.
+
+    `scheduled` arrivals fell due, `sent` were handed to a socket, `dropped` met the in-flight cap, and `in_flight`
+    were under way as the window ended. `generator_cpu_us` is the CPU time that the generator itself took.
+    """
+
+    engine: str = Field(default="", max_length=64)
+    scheduled: int = Field(default=0, ge=0)
+    sent: int = Field(default=0, ge=0)
+    dropped: int = Field(default=0, ge=0)
+    in_flight: int = Field(default=0, ge=0)
+    generator_cpu_us: int = Field(default=0, ge=0)
+
+
+class StackFacts(_Facts):
+    """What the profiler knows of one process of the service in a window.
+
+    `cpu_us` is the kernel's figure for the whole process and `busiest_thread_us` that of its busiest thread;
+    `run_queue_us` is the time its threads waited for a core; `covered_us` is the part of the window in which the
+    sampler was watching, `period_us` its sampling period, `agent_cpu_us` what watching cost. `timing` is `exact`
+    when each sample carries its own time and `window` when it is only known to lie in the window.
+    """
+
+    service: str = Field(default="", max_length=256)
+    instance: str = Field(default="", max_length=256)
+    pid: int = Field(default=0, ge=0)
+    backend: str = Field(default="", max_length=64)
+    timing: str = Field(default="exact", pattern="^(exact|window)$")
+    cpu_us: int = Field(default=0, ge=0)
+    busiest_thread_us: int = Field(default=0, ge=0)
+    run_queue_us: int = Field(default=0, ge=0)
+    rss_bytes: int = Field(default=0, ge=0)
+    threads: int = Field(default=0, ge=0)
+    covered_us: int = Field(default=0, ge=0)
+    period_us: int = Field(default=0, ge=0)
+    agent_cpu_us: int = Field(default=0, ge=0)
+
+
+type_of_facts: dict[str, type[RequestFacts] | type[StackFacts]] = {
+    "requests": RequestFacts,
+    "stacks": StackFacts,
+}
+schema_of: dict[str, pa.Schema] = {"requests": REQUESTS, "stacks": STACKS}
