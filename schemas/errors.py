@@ -1,9 +1,14 @@
-"""What can be wrong with a message.
+"""The roots of the error trees; each room hangs its own errors below one of them.
 
+UserError           one clear sentence with the remedy: the command line prints it and exits with 2
 MessageError
 +-- DecodeError     the bytes or headers are not a batch or event of ours: a dead letter
 +-- EncodeError     the rows handed in do not fit one message: a mistake of the producer
 """
+
+
+class UserError(Exception):
+    """Something the user can mend. Its text is one sentence that says what is wrong and what to do about it."""
 
 
 class MessageError(Exception):

@@ -1,0 +1,3 @@
+from loadflame.cli import main
+
+main()

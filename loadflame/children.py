@@ -1,0 +1,128 @@
+"""The processes of a run: each role in a process of its own, watched, and ended by its id.
+
+A role prints `ready` on its standard output when it is. Its standard error goes to a log file, and the last lines
+of that file are part of the error when it fails.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from schemas.errors import UserError
+
+READY = "ready"
+_PR_SET_PDEATHSIG = 1
+
+
+class ChildError(UserError):
+    """A process of the run ended when it should not have."""
+
+
+def end_with_parent() -> None:
+    """Ask the kernel to interrupt this process when the one that started it is gone, so that nothing is orphaned."""
+    if os.environ.get("LOADFLAME_CHILD") == "1" and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
+
+
+class Child:
+    """One role of the command line in a process of its own."""
+
+    def __init__(self, role: str, process: asyncio.subprocess.Process, log: Path) -> None:
+        self.role = role
+        self.log = log
+        self._process = process
+
+    @classmethod
+    async def start(cls, role: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> "Child":
+        """Start `loadflame ROLE ARGUMENTS`. Its own session: Ctrl-C reaches us, and we end the run in order."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as errors:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "loadflame",
+                role,
+                *arguments,
+                env={**os.environ, **environment, "LOADFLAME_CHILD": "1"},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
+            )
+        return cls(role, process, log)
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.returncode is None
+
+    async def ready(self, timeout_s: float) -> None:
+        """Wait until it says that it is ready. Raises ChildError when it ends first or takes too long."""
+        assert self._process.stdout is not None
+        try:
+            async with asyncio.timeout(timeout_s):
+                async for line in self._process.stdout:
+                    if line.decode(errors="replace").strip() == READY:
+                        return
+                await self._process.wait()
+        except TimeoutError:
+            raise ChildError(f"{self.role} was not ready within {timeout_s:.0f} s; {self._last_words()}") from None
+        raise ChildError(self._failure())
+
+    async def wait(self) -> None:
+        """Wait until it ends. Raises ChildError when it did not end well."""
+        await self._drain()
+        if await self._process.wait() != 0:
+            raise ChildError(self._failure())
+
+    async def finish(self, timeout_s: float) -> None:
+        """Interrupt it, as Ctrl-C would, and wait; killed when it does not end. Raises ChildError as `wait` does."""
+        if self.running:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGINT)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.wait()
+        except TimeoutError:
+            await self.kill()
+            raise ChildError(f"{self.role} did not end within {timeout_s:.0f} s; {self._last_words()}") from None
+
+    async def kill(self) -> None:
+        """End it at once, if it still runs."""
+        if self.running:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+
+    async def _drain(self) -> None:
+        assert self._process.stdout is not None
+        while await self._process.stdout.read(1 << 16):
+            pass
+
+    def _failure(self) -> str:
+        """The role's own sentence where it gave one, else what its log says last."""
+        lines = self._lines()
+        own = [line.removeprefix("loadflame: ") for line in lines if line.startswith("loadflame: ")]
+        if own:
+            return own[-1]
+        return f"{self.role} ended with code {self._process.returncode}; {self._last_words()}"
+
+    def _last_words(self) -> str:
+        lines = self._lines()
+        said = f"it last said: {lines[-1][:300]} " if lines else ""
+        return f"{said}(log: {self.log})"
+
+    def _lines(self) -> list[str]:
+        with contextlib.suppress(OSError):
+            return [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+        return []

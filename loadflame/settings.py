@@ -1,0 +1,69 @@
+"""Every setting in one frozen object, parsed once: `LOADFLAME_*` in the environment, overridden by flags."""
+
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_data_path
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.errors import UserError
+from schemas.topics import Topics
+from schemas.windows import WINDOW_US
+
+
+class SettingsError(UserError):
+    """A setting has a value that does not fit."""
+
+
+class Settings(BaseSettings):
+    """Where things are and how they are cut. Everything has a default that works on one machine."""
+
+    model_config = SettingsConfigDict(env_prefix="LOADFLAME_", frozen=True, extra="ignore")
+
+    broker: str | None = Field(None, description="Kafka as host:port; none starts the embedded broker (Tansu).")
+    store: str | None = Field(None, description="Store URL (chdb:///dir or http(s)://...); none is embedded chDB.")
+    data_dir: Path = Field(
+        default_factory=lambda: user_data_path("loadflame"), description="Where the embedded store and logs live."
+    )
+    topic_prefix: str = Field("loadflame", pattern=r"^[a-zA-Z0-9._-]{1,64}$", description="First part of topic names.")
+    partitions: int = Field(4, ge=1, le=1024, description="Partitions of the two bulk topics.")
+    window_ms: int = Field(1000, ge=100, le=60_000, description="Length of a window in milliseconds.")
+    group: str = Field("loadflame", description="Kafka consumer group of the workers.")
+    allow_hosts: tuple[str, ...] = Field((), description="Hosts besides loopback that may be loaded.")
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @property
+    def topics(self) -> Topics:
+        """The topic table."""
+        return Topics(self.topic_prefix, self.partitions)
+
+    @property
+    def window_us(self) -> int:
+        """Length of a window in microseconds."""
+        return self.window_ms * WINDOW_US // 1000
+
+    @property
+    def store_url(self) -> str:
+        """The store's URL, the embedded one if none is set."""
+        return self.store or f"chdb://{self.data_dir / 'store'}"
+
+    def environment(self) -> dict[str, str]:
+        """These settings as environment variables, for the processes that a run starts."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        values["allow_hosts"] = f"[{','.join(f'"{host}"' for host in self.allow_hosts)}]"
+        return {f"LOADFLAME_{name.upper()}": str(value) for name, value in values.items()}
+
+
+def read_settings(**flags: Any) -> Settings:
+    """Settings from the environment and from flags (None: not given). Raises SettingsError, one sentence."""
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(map(str, first["loc"]))
+        raise SettingsError(f"setting LOADFLAME_{name.upper()} (or its flag): {first['msg']}") from error
