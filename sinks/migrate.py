@@ -1,0 +1,99 @@
+"""Numbered migrations, each applied once: `migrations/NNNN_name.sql`, in the order of their numbers.
+
+Every statement may be repeated without harm (IF NOT EXISTS, OR REPLACE), so a migration that was cut short, or that
+two workers begin together, is simply done again.
+"""
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.resources import files
+
+from clickhouse_connect.driver.client import Client
+
+from sinks.errors import MigrationError, store_errors
+
+_LEDGER = """
+CREATE TABLE IF NOT EXISTS migrations_applied
+(name String, sha256 FixedString(64), applied_at DateTime64(6, 'UTC') DEFAULT now64(6))
+ENGINE = ReplacingMergeTree(applied_at) ORDER BY name
+"""
+# What may hold a semicolon that ends nothing: text, quoted names, comments.
+_PIECE = re.compile(r"'(?:[^'\\]|\\.)*'|`[^`]*`|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|;", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file of `sinks/migrations`."""
+
+    name: str
+    sql: str
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of the text."""
+        return sha256(self.sql.encode()).hexdigest()
+
+
+def migrations() -> tuple[Migration, ...]:
+    """All migrations, in the order in which they are applied."""
+    folder = files("sinks") / "migrations"
+    texts = sorted((item for item in folder.iterdir() if item.name.endswith(".sql")), key=lambda item: item.name)
+    return tuple(Migration(item.name.removesuffix(".sql"), item.read_text(encoding="utf-8")) for item in texts)
+
+
+def statements(sql: str) -> list[str]:
+    """The statements of a text, comments left out; a `;` inside text, a quoted name or a comment ends none."""
+    found, piece, at = [], [], 0
+    for match in _PIECE.finditer(sql):
+        piece.append(sql[at : match.start()])
+        at = match.end()
+        if match[0] == ";":
+            found.append("".join(piece))
+            piece = []
+        elif not match[0].startswith(("--", "/*")):
+            piece.append(match[0])
+    found.append("".join(piece) + sql[at:])
+    return [statement.strip() for statement in found if statement.strip()]
+
+
+def migrate(client: Client) -> tuple[str, ...]:
+    """Bring the client's database (made if need be) up to date; returns the names of the migrations applied now.
+
+    Blocks. Raises MigrationError when the store was made by another version, StoreError when it does not answer.
+    """
+    with store_errors("bring the store up to date"):
+        if client.database:
+            client.command(f"CREATE DATABASE IF NOT EXISTS `{client.database}`", use_database=False)
+        client.command(_LEDGER)
+        rows = client.query("SELECT name, toString(sha256) FROM migrations_applied FINAL").result_rows
+        applied: dict[str, str] = {name: digest for name, digest in rows}
+        done = []
+        for migration in migrations():
+            digest = applied.pop(migration.name, None)
+            if digest is None:
+                _apply(client, migration)
+                done.append(migration.name)
+            elif digest != migration.digest:
+                raise MigrationError(
+                    f"the store's migration {migration.name} is not the one of this version of loadflame; "
+                    "use the version that made the store, or another data folder or database"
+                )
+        if applied:
+            raise MigrationError(
+                f"the store was made by a newer loadflame (migration {max(applied)}); update loadflame, "
+                "or use another data folder or database"
+            )
+    return tuple(done)
+
+
+def _apply(client: Client, migration: Migration) -> None:
+    for statement in statements(migration.sql):
+        client.command(statement)
+    client.insert(
+        "migrations_applied",
+        [[migration.name, migration.digest]],
+        column_names=["name", "sha256"],
+        settings={"async_insert": 0},
+    )
+
