@@ -67,7 +67,7 @@ def migrate(client: Client) -> tuple[str, ...]:
             client.command(f"CREATE DATABASE IF NOT EXISTS `{client.database}`", use_database=False)
         client.command(_LEDGER)
         rows = client.query("SELECT name, toString(sha256) FROM migrations_applied FINAL").result_rows
-        applied: dict[str, str] = {name: digest for name, digest in rows}
+        applied: dict[str, str] = dict(rows)
         done = []
         for migration in migrations():
             digest = applied.pop(migration.name, None)
@@ -96,4 +96,3 @@ def _apply(client: Client, migration: Migration) -> None:
         column_names=["name", "sha256"],
         settings={"async_insert": 0},
     )
-

@@ -83,7 +83,7 @@ CREATE TABLE IF NOT EXISTS samples_stored
 ENGINE = MergeTree
 PARTITION BY toDate(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22)), 'UTC'))
 PRIMARY KEY (run, window)
-ORDER BY (run, window, flush, thread_id, sampled_at)
+ORDER BY (run, window, flush, sampled_at)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 7 DAY
 SETTINGS ttl_only_drop_parts = 1;
 

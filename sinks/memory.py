@@ -1,0 +1,78 @@
+"""A store in memory: the whole contract in a few dictionaries, for tests and for trying things out."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from schemas.batches import Batch, BatchKey
+from schemas.events import EventData
+from schemas.joined import JoinedWindow
+from sinks.errors import StoreError
+from sinks.store import DeadLetter, StoredBatch, WindowBatches
+
+
+class MemoryStore:
+    """`Store` in memory. Its public dictionaries hold what is visible.
+
+    `failures` are raised by the next writes, one each, before anything is stored.
+    """
+
+    def __init__(self) -> None:
+        self.batches: dict[BatchKey, StoredBatch] = {}
+        self.windows: dict[tuple[str, int], JoinedWindow] = {}
+        self.events: dict[str, tuple[int, EventData]] = {}
+        self.dead_letters: dict[tuple[str, int, int, int], DeadLetter] = {}
+        self.failures: list[StoreError] = []
+
+    def write_batches(self, batches: Sequence[StoredBatch]) -> None:
+        """See Store."""
+        self._fail_if_told()
+        self.batches.update({stored.batch.header.key: stored for stored in batches})
+
+    def write_windows(self, windows: Sequence[JoinedWindow]) -> None:
+        """See Store."""
+        self._fail_if_told()
+        for joined in windows:
+            key = (joined.run_id, joined.window)
+            known = self.windows.get(key)
+            if known is None or joined.batches_covered >= known.batches_covered:
+                self.windows[key] = joined
+
+    def write_events(self, events: Sequence[EventData], times_us: Sequence[int]) -> None:
+        """See Store."""
+        self._fail_if_told()
+        for event, time_us in zip(events, times_us, strict=True):
+            known = self.events.get(event.event_id())
+            if known is None or time_us >= known[0]:
+                self.events[event.event_id()] = (time_us, event)
+
+    def write_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """See Store."""
+        self._fail_if_told()
+        for letter in letters:
+            self.dead_letters[letter.topic, letter.partition, letter.offset, letter.received_at_us] = letter
+
+    def read_window(self, run_id: str, window: int) -> WindowBatches:
+        """See Store."""
+        keys = sorted(key for key in self.batches if (key.run_id, key.window) == (run_id, window))
+        found: dict[str, list[Batch]] = {"requests": [], "stacks": []}
+        for key in keys:
+            found[key.topic].append(self.batches[key].batch)
+        return WindowBatches(**found)
+
+    def read_joined(self, run_id: str, window: int) -> JoinedWindow | None:
+        """See Store."""
+        joined = self.windows.get((run_id, window))
+        return joined and ordered(joined)
+
+    def _fail_if_told(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+
+
+def ordered(joined: JoinedWindow) -> JoinedWindow:
+    """The same window with its endpoints and functions ordered by their names, as `Store.read_joined` gives them."""
+    return replace(
+        joined,
+        endpoints=tuple(sorted(joined.endpoints, key=lambda one: (one.stage, one.endpoint))),
+        functions=tuple(sorted(joined.functions, key=lambda one: (one.service, one.function, one.file))),
+    )

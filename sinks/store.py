@@ -1,0 +1,75 @@
+"""The store as processors see it: one interface, a small one in memory and the real one on ClickHouse.
+
+Every method blocks, so callers keep a thread for it, and one thread only. A write either is durable when the method
+returns or raises StoreError, whose `retriable` and `retry_after_s` say what to do; after an error nothing of it is
+visible, or all of it is, and writing the same again is always right.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from schemas.batches import Batch
+from schemas.events import EventData
+from schemas.joined import JoinedWindow
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBatch:
+    """A batch with the place in Kafka that it came from."""
+
+    batch: Batch
+    partition: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowBatches:
+    """All of the truth about one window: its visible batches, ordered by producer and seq."""
+
+    requests: list[Batch]
+    stacks: list[Batch]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be read. `topic` is the full Kafka name, `size_bytes` the length of its value.
+
+    `received_at_us` is the broker's timestamp of the record: the same at every reading, and another one when a topic
+    was made anew and counts its offsets from 0 again.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    error: str
+    received_at_us: int
+    size_bytes: int
+
+
+class Store(Protocol):
+    """Where the pipeline keeps what it has learnt."""
+
+    def write_batches(self, batches: Sequence[StoredBatch]) -> None:
+        """Store batches, each once however often it is written (its identity is `batch.header.key`)."""
+
+    def write_windows(self, windows: Sequence[JoinedWindow]) -> None:
+        """Store joined windows; of two records of one window the one that covers more batches stays visible.
+
+        Of two that cover equally many (their content is the same) the later one does.
+        """
+
+    def write_events(self, events: Sequence[EventData], times_us: Sequence[int]) -> None:
+        """Store events, once per event id; `times_us` are their CloudEvents times, the latest of an id wins."""
+
+    def write_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """Store dead letters, once per topic, partition, offset and time."""
+
+    def read_window(self, run_id: str, window: int) -> WindowBatches:
+        """The visible truth of a window, exactly as it was written but for the order of rows; empty if none.
+
+        Raises RowsGoneError when rows have outlived their time to live: such a window cannot be computed again.
+        """
+
+    def read_joined(self, run_id: str, window: int) -> JoinedWindow | None:
+        """The visible joined window; its endpoints and functions come ordered by their names."""
