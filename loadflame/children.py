@@ -36,6 +36,8 @@ class Child:
         self.role = role
         self.log = log
         self._process = process
+        self._is_ready = asyncio.Event()
+        self._watching = asyncio.create_task(self._watch())
 
     @classmethod
     async def start(cls, role: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> "Child":
@@ -68,21 +70,21 @@ class Child:
 
     async def ready(self, timeout_s: float) -> None:
         """Wait until it says that it is ready. Raises ChildError when it ends first or takes too long."""
-        assert self._process.stdout is not None
+        said = asyncio.create_task(self._is_ready.wait())
         try:
-            async with asyncio.timeout(timeout_s):
-                async for line in self._process.stdout:
-                    if line.decode(errors="replace").strip() == READY:
-                        return
-                await self._process.wait()
-        except TimeoutError:
-            raise ChildError(f"{self.role} was not ready within {timeout_s:.0f} s; {self._last_words()}") from None
-        raise ChildError(self._failure())
+            await asyncio.wait({said, self._watching}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            said.cancel()
+        if self._is_ready.is_set():
+            return
+        if self._watching.done():
+            raise ChildError(self._failure())
+        raise ChildError(f"{self.role} was not ready within {timeout_s:.0f} s; {self._last_words()}")
 
     async def wait(self) -> None:
         """Wait until it ends. Raises ChildError when it did not end well."""
-        await self._drain()
-        if await self._process.wait() != 0:
+        await asyncio.shield(self._watching)
+        if self._process.returncode != 0:
             raise ChildError(self._failure())
 
     async def finish(self, timeout_s: float) -> None:
@@ -104,10 +106,12 @@ class Child:
                 self._process.kill()
             await self._process.wait()
 
-    async def _drain(self) -> None:
+    async def _watch(self) -> None:
         assert self._process.stdout is not None
-        while await self._process.stdout.read(1 << 16):
-            pass
+        async for line in self._process.stdout:
+            if line.decode(errors="replace").strip() == READY:
+                self._is_ready.set()
+        await self._process.wait()
 
     def _failure(self) -> str:
         """The role's own sentence where it gave one, else what its log says last."""

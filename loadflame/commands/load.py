@@ -1,0 +1,60 @@
+"""`loadflame load`: send a plan's requests and publish every outcome."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loadflame.commands.common import AllowHost, Broker, broker_of, run_until_stopped, say_ready
+from loadflame.runs import LEAD_US, STOP_S, aligned, new_run_id, run_started
+from loadflame.settings import Settings, read_settings
+from loadflame.topics import ensure_topics
+
+
+def load(
+    plan: Annotated[Path, typer.Argument(help="The plan, a YAML file; see the README for its form.")],
+    broker: Broker = None,
+    run: Annotated[str | None, typer.Option(help="Take part in this run instead of opening one.")] = None,
+    start_at: Annotated[int | None, typer.Option(help="First arrival, microseconds since the Unix epoch.")] = None,
+    allow_host: AllowHost = None,
+) -> None:
+    """Send the requests of PLAN and publish every outcome to Kafka; profiling and storing happen elsewhere.
+
+    Give several hosts the same plan and --run to take part in one run. Ctrl-C ends the schedule and publishes what
+    was measured.
+    """
+    settings = read_settings(broker=broker, allow_hosts=tuple(allow_host) if allow_host else None)
+    run_until_stopped(lambda stop: _load(plan, settings, run, start_at, stop))
+
+
+async def _load(path: Path, settings: Settings, run: str | None, start_at_us: int | None, stop: asyncio.Event) -> None:
+    from producers.load.guard import check_target
+    from producers.load.plan import load_plan
+    from producers.load.runner import finish, run_load
+    from producers.publisher import KafkaPublisher
+    from schemas.events import RunEnded
+
+    broker = broker_of(settings, "load")
+    plan = load_plan(path)
+    await check_target(plan, settings.allow_hosts)
+    run_id = run or new_run_id()
+    await ensure_topics(broker, settings.topics)
+    publisher = KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load")
+    await publisher.start()
+    say_ready()
+    start_us = start_at_us or aligned(int(time.time() * 1e6) + LEAD_US // 5, settings.window_us)
+    if run is None:
+        publisher.announce(run_started(plan, settings, run_id, start_us))
+        typer.echo(f"run {run_id}", err=True)
+    totals = await run_load(
+        plan, publisher=publisher, run_id=run_id, start_at_us=start_us, window_us=settings.window_us, stop=stop
+    )
+    await finish(publisher, run_id, totals, timeout_s=STOP_S)
+    if run is None:
+        reason = "aborted" if stop.is_set() else "finished"
+        announcer = KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load")
+        await announcer.start()
+        announcer.announce(RunEnded(run_id=run_id, ended_at_us=int(time.time() * 1e6), reason=reason, producers=1))
+        await announcer.close(STOP_S)

@@ -1,0 +1,44 @@
+"""`loadflame process`: the stream processor, a Faust worker."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from loadflame.commands.common import Broker, broker_of, DataDir, StoreUrl, run_until_stopped, say_ready
+from loadflame.settings import Settings, read_settings
+from loadflame.topics import ensure_topics
+
+
+def process(
+    broker: Broker = None,
+    store: StoreUrl = None,
+    data_dir: DataDir = None,
+    drain: Annotated[str | None, typer.Option(help="End when this run is over and all of it is stored.")] = None,
+) -> None:
+    """Join request outcomes with stack samples by time window and write them to the store.
+
+    Start as many as you have partitions: they share the work. With the embedded store only one can run.
+    """
+    settings = read_settings(broker=broker, store=store, data_dir=data_dir)
+    run_until_stopped(lambda stop: _process(settings, drain, stop))
+
+
+async def _process(settings: Settings, drain: str | None, stop: asyncio.Event) -> None:
+    from processors.worker import WorkerConfig, run_worker
+    from sinks.store import open_store
+
+    broker = broker_of(settings, "process")
+    await ensure_topics(broker, settings.topics)
+    store = open_store(settings.store_url)
+    try:
+        config = WorkerConfig(
+            bootstrap=broker,
+            topics=settings.topics,
+            group=settings.group,
+            window_us=settings.window_us,
+            drain_run=drain,
+        )
+        await run_worker(config, store, stop=stop, on_ready=say_ready)
+    finally:
+        store.close()

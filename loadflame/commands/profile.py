@@ -1,0 +1,57 @@
+"""`loadflame profile`: watch a service and publish its stacks."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from loadflame.commands.common import Backend, Broker, broker_of, run_until_stopped, say_ready
+from loadflame.runs import STOP_S
+from loadflame.settings import Settings, read_settings
+from loadflame.topics import ensure_topics
+
+Pid = Annotated[int | None, typer.Option(help="Watch this process and its children.")]
+Name = Annotated[str | None, typer.Option(help="Watch the processes whose command line holds this text.")]
+Command = Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND...]", help="A command to start and watch.")]
+
+
+def profile(
+    run: Annotated[str, typer.Option(help="The run that the samples belong to.")],
+    command: Command = None,
+    pid: Pid = None,
+    name: Name = None,
+    service: Annotated[str, typer.Option(help="Name of the service in reports.")] = "service",
+    backend: Backend = "auto",
+    rate_hz: Annotated[int, typer.Option(help="Samples per second and process.")] = 400,
+    broker: Broker = None,
+) -> None:
+    """Sample the stacks of a Python service and publish them to Kafka, until Ctrl-C or the service's end."""
+    from producers.profiler.targets import target_of
+
+    settings = read_settings(broker=broker)
+    target = target_of(pid=pid, name=name, command=command or None)
+    run_until_stopped(lambda stop: _profile(target, settings, run, service, backend, rate_hz, stop))
+
+
+async def _profile(
+    target: Target, settings: Settings, run: str, service: str, backend: str, rate_hz: int, stop: asyncio.Event
+) -> None:
+    from producers.profiler.agent import finish, run_agent
+    from producers.publisher import KafkaPublisher
+
+    broker = broker_of(settings, "profile")
+    await ensure_topics(broker, settings.topics)
+    publisher = KafkaPublisher(broker, settings.topics, run, source="loadflame/profile")
+    await publisher.start()
+    summary = await run_agent(
+        target,
+        publisher=publisher,
+        service=service,
+        run_id=run,
+        backend=backend,
+        rate_hz=rate_hz,
+        window_us=settings.window_us,
+        stop=stop,
+        on_ready=say_ready,
+    )
+    await finish(publisher, run, summary, timeout_s=STOP_S)

@@ -1,0 +1,33 @@
+"""`loadflame runs`: what is in the store."""
+
+import json
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from loadflame.commands.common import AsJson, DataDir, StoreUrl
+from loadflame.settings import read_settings
+
+_STYLE = {"passed": "green", "failed": "red", "aborted": "yellow"}
+
+
+def runs(store: StoreUrl = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List the runs in the store, newest first, with their verdicts."""
+    from sinks.connect import open_client
+    from views.runs import list_runs
+
+    settings = read_settings(store=store, data_dir=data_dir)
+    found = list_runs(open_client(settings.store_url))
+    if as_json:
+        typer.echo(json.dumps([run.model_dump(mode="json") for run in found], indent=2))
+        return
+    if not found:
+        typer.echo("No runs yet; `loadflame demo` makes one.")
+        return
+    table = Table("run", "service", "started", "ended", "verdict", box=None, header_style="bold")
+    for run in found:
+        started, ended = (f"{at:%Y-%m-%d %H:%M:%S}" if at else "–" for at in (run.started_at, run.ended_at))
+        verdict = run.verdict or "–"
+        table.add_row(run.id, run.service, started, ended, f"[{_STYLE.get(verdict, 'dim')}]{verdict}[/]")
+    Console().print(table)

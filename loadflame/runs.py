@@ -1,0 +1,171 @@
+"""A run on this machine: broker, worker, agent and load as processes of their own, begun and ended in order.
+
+    broker -> topics -> worker -> agent (first samples) -> load ... -> agent off -> worker drained -> checks -> broker off
+
+Nothing here decides anything about load, profiles or storage: each role is the command that a user can start alone.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from loadflame.broker import LocalBroker
+from loadflame.children import Child, ChildError
+from loadflame.settings import Settings
+from loadflame.subscription import windows_of
+from loadflame.topics import ensure_topics
+from processors.verify import Check, verify_run
+from producers.load.guard import check_target
+from producers.load.plan import Plan
+from producers.publisher import KafkaPublisher
+from schemas.events import RunEnded, RunStarted, WindowJoined
+from sinks.store import open_store
+
+LEAD_US = 2_500_000
+"""Between the announcement of a run and its first arrival: time for the load process to start."""
+START_S, STOP_S, DRAIN_S = 30.0, 20.0, 60.0
+SOURCE = "loadflame/run"
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What came of the processes of a run; what came of the service is in the store."""
+
+    run_id: str
+    aborted: bool
+    checks: list[Check]
+
+
+def new_run_id() -> str:
+    """Sortable by time, and unique without asking anybody."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+async def run_here(
+    plan: Plan,
+    settings: Settings,
+    *,
+    profile: list[str],
+    run_id: str,
+    stop: asyncio.Event,
+    on_phase: Callable[[str], None],
+    on_window: Callable[[WindowJoined], None],
+) -> RunOutcome:
+    """Run a plan with everything on this machine, until it ends or `stop` is set (what was measured is kept).
+
+    `profile` holds the arguments that tell `loadflame profile` what to watch. `on_phase` hears in a few words what is
+    going on, `on_window` gets each joined window. Raises UserError when a part cannot start or fails.
+    """
+    logs = settings.data_dir / "runs" / run_id
+    plan_file = _write_plan(plan, logs)
+    async with AsyncExitStack() as stack:
+        if "--" not in profile:  # a command is started by the agent, so its service cannot answer yet
+            await check_target(plan, settings.allow_hosts)
+        on_phase("starting the broker")
+        broker = settings.broker or stack.enter_context(LocalBroker()).bootstrap
+        environment = settings.model_copy(update={"broker": broker}).environment()
+        await ensure_topics(broker, settings.topics)
+
+        async def child(role: str, *arguments: str) -> Child:
+            started = await Child.start(role, arguments, environment, logs / f"{role}.log")
+            stack.push_async_callback(started.kill)
+            return started
+
+        on_phase("starting the stream processor and the profiler")
+        worker = await child("process", "--drain", run_id)
+        agent = await child("profile", "--run", run_id, *profile)
+        await _all(worker.ready(START_S), agent.ready(START_S))
+        await check_target(plan, settings.allow_hosts)
+
+        started_at_us = aligned(int(time.time() * 1e6) + LEAD_US, settings.window_us)
+        announcer = KafkaPublisher(broker, settings.topics, run_id, source=SOURCE)
+        await announcer.start()
+        announcer.announce(run_started(plan, settings, run_id, started_at_us))
+        on_phase("loading")
+        load = await child("load", str(plan_file), "--run", run_id, "--start-at", str(started_at_us))
+        watching = asyncio.create_task(windows_of(broker, settings.topics, run_id, on_window))
+        stack.callback(watching.cancel)
+        failure = await _until_over(load, worker, agent, stop)
+
+        on_phase("finishing")
+        await agent.finish(STOP_S)
+        reason = "error" if failure else "aborted" if stop.is_set() else "finished"
+        ended_at_us = int(time.time() * 1e6)
+        announcer.announce(RunEnded(run_id=run_id, ended_at_us=ended_at_us, reason=reason, producers=2))
+        await announcer.close(STOP_S)
+        if failure:
+            raise failure
+        async with asyncio.timeout(DRAIN_S):
+            await worker.wait()
+        with contextlib.closing(open_store(settings.store_url)) as store:
+            checks = await asyncio.to_thread(verify_run, store, run_id, broker=broker)
+        return RunOutcome(run_id, stop.is_set(), checks)
+
+
+async def _until_over(load: Child, worker: Child, agent: Child, stop: asyncio.Event) -> ChildError | None:
+    """Wait for the load's end. A part that fails is returned, not raised: what was measured is still brought home."""
+    over = asyncio.create_task(load.wait())
+    stopping = asyncio.create_task(stop.wait())
+    lost = {asyncio.create_task(child.wait()): child for child in (worker, agent)}
+    try:
+        await asyncio.wait({over, stopping, *lost}, return_when=asyncio.FIRST_COMPLETED)
+        if not over.done():
+            await load.finish(STOP_S)
+        await over
+        for task, child in lost.items():
+            if task.done() and not stop.is_set() and not _ended_with_its_target(task, child):
+                return ChildError(f"{child.role} ended before the load did; see {child.log}")
+    except ChildError as error:
+        return error
+    finally:
+        for task in (stopping, *lost):
+            task.cancel()
+    return None
+
+
+def _ended_with_its_target(task: asyncio.Task[None], child: Child) -> bool:
+    """An agent whose target exits ends well, and the run goes on without a profile."""
+    return child.role == "profile" and task.exception() is None
+
+
+async def _all(*waits: Awaitable[None]) -> None:
+    """Wait for all; the first failure is raised as it is."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        for task in asyncio.as_completed(tasks):
+            await task
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _write_plan(plan: Plan, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "plan.yaml"
+    path.write_text(plan.to_yaml())
+    return path
+
+
+def aligned(time_us: int, window_us: int) -> int:
+    """The next window boundary: visits of whole windows then hold no window of two rates."""
+    return -(-time_us // window_us) * window_us
+
+
+def run_started(plan: Plan, settings: Settings, run_id: str, started_at_us: int) -> RunStarted:
+    """The event that opens a run."""
+    return RunStarted(
+        run_id=run_id,
+        service=plan.service,
+        target=str(plan.target),
+        started_at_us=started_at_us,
+        window_us=settings.window_us,
+        partitions=settings.partitions,
+        engine=plan.engine,
+        plan=plan.model_dump(mode="json"),
+    )
