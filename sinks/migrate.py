@@ -67,7 +67,7 @@ def migrate(client: Client) -> tuple[str, ...]:
             client.command(f"CREATE DATABASE IF NOT EXISTS `{client.database}`", use_database=False)
         client.command(_LEDGER)
         rows = client.query("SELECT name, toString(sha256) FROM migrations_applied FINAL").result_rows
-        applied: dict[str, str] = dict(rows)
+        applied = {str(name): str(digest) for name, digest in rows}
         done = []
         for migration in migrations():
             digest = applied.pop(migration.name, None)

@@ -6,12 +6,18 @@ closes it again. A test that uses `store_client` can therefore not open another 
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import OperationalError
 
+from sinks.clickhouse import ClickHouseStore
 from sinks.connect import open_client
+from sinks.errors import StoreUnreachableError
+from sinks.memory import MemoryStore
 from sinks.migrate import migrate
+from sinks.store import DeadLetter, Store
 
 
 @pytest.fixture
@@ -29,3 +35,84 @@ def store_client(store_url: str) -> Iterator[Client]:
         yield client
     finally:
         client.close()
+
+
+class StoreUnderTest(Protocol):
+    """A store together with what the contract needs to look at it and to disturb it."""
+
+    store: Store
+
+    def break_next_write(self) -> None:
+        """The next write fails as it is about to be complete: everything but its last step has been done."""
+
+    def events(self) -> list[tuple[str, int]]:
+        """Id and time (microseconds) of every visible event."""
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """Every visible dead letter."""
+
+    def reopened(self) -> Store:
+        """A second writer of the same store, which remembers nothing of the first."""
+
+
+class MemoryUnderTest:
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+
+    def break_next_write(self) -> None:
+        self.store.failures.append(StoreUnreachableError("broken by the test"))
+
+    def events(self) -> list[tuple[str, int]]:
+        return [(name, time_us) for name, (time_us, _) in self.store.events.items()]
+
+    def dead_letters(self) -> list[DeadLetter]:
+        return list(self.store.dead_letters.values())
+
+    def reopened(self) -> Store:
+        return self.store
+
+
+class ClickHouseUnderTest:
+    def __init__(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.store = ClickHouseStore(client)
+        self._client = client
+        self._monkeypatch = monkeypatch
+
+    def break_next_write(self) -> None:
+        insert = self._client.insert_arrow
+        last = ("batches_stored", "windows_stored", "events_stored", "dead_letters_stored")
+
+        def broken(table: str, *arguments: Any, **named: Any) -> Any:
+            if table in last:
+                self._monkeypatch.setattr(self._client, "insert_arrow", insert)
+                raise OperationalError("connection lost")
+            return insert(table, *arguments, **named)
+
+        self._monkeypatch.setattr(self._client, "insert_arrow", broken)
+
+    def events(self) -> list[tuple[str, int]]:
+        rows = self._client.query("SELECT id, toUnixTimestamp64Micro(time) FROM events_stored FINAL").result_rows
+        return [(name, time_us) for name, time_us in rows]
+
+    def dead_letters(self) -> list[DeadLetter]:
+        rows = self._client.query(
+            "SELECT topic, partition, offset, error, toUnixTimestamp64Micro(received_at), bytes FROM dead_letters"
+        ).result_rows
+        return [DeadLetter(*row) for row in rows]
+
+    def reopened(self) -> Store:
+        return ClickHouseStore(self._client)
+
+
+@pytest.fixture(params=["memory", "clickhouse"])
+def any_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> StoreUnderTest:
+    """Each of the stores in turn, empty."""
+    if request.param == "memory":
+        return MemoryUnderTest()
+    return ClickHouseUnderTest(request.getfixturevalue("store_client"), monkeypatch)
+
+
+@pytest.fixture
+def clickhouse_store(store_client: Client) -> ClickHouseStore:
+    """An empty store on the embedded engine; `store_client` is its client."""
+    return ClickHouseStore(store_client)

@@ -1,0 +1,106 @@
+"""The store on ClickHouse, embedded or a server: the one writer."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+
+from schemas.events import EventData
+from schemas.joined import JoinedWindow
+from sinks import derived_tables, reading, truth_tables
+from sinks.errors import store_errors
+from sinks.flushes import STALE_US, FlushIds
+from sinks.interning import Interner
+from sinks.store import DeadLetter, StoredBatch, WindowBatches
+
+_DAY_US = 86_400 * 1_000_000
+_AT_ONCE: dict[str, Any] = {
+    # The server would otherwise answer before an insert is durable, and may join it with somebody else's.
+    "async_insert": 0,
+    # On a cluster rows must have arrived before the record that makes them visible.
+    "distributed_foreground_insert": 1,
+}
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
+
+
+class ClickHouseStore:
+    """`Store` on ClickHouse. `now_us` is the clock, in microseconds since the Unix epoch.
+
+    Rows first, then the record that names their flush: what a crash leaves behind names nothing, and is invisible.
+    Inserts carry no deduplication token: without a window for it the token is ignored, and with one a token that
+    comes with other rows drops them silently. New flush ids at every attempt make tokens needless.
+    """
+
+    def __init__(self, client: Client, now_us: Callable[[], int] = _now_us) -> None:
+        self._client = client
+        self._now_us = now_us
+        self._flush_ids = FlushIds(now_us)
+        self._interner = Interner()
+
+    def write_batches(self, batches: Sequence[StoredBatch]) -> None:
+        """See Store."""
+        with store_errors("store batches"):
+            while not self._written(batches):
+                pass
+
+    def _written(self, batches: Sequence[StoredBatch]) -> bool:
+        """Store under new ids; False when it took so long that it must be done again."""
+        started_us = self._now_us()
+        flushes = self._flush_ids.take(len(batches))
+        filled = [(one.batch, flush) for one, flush in zip(batches, flushes, strict=True) if one.batch.rows.num_rows]
+        requests = [pair for pair in filled if pair[0].header.key.topic == "requests"]
+        stacks = [pair for pair in filled if pair[0].header.key.topic == "stacks"]
+        if requests:
+            self._insert("requests_stored", truth_tables.requests_table(*zip(*requests, strict=True)))
+        if stacks:
+            rows, texts = truth_tables.samples_table(*zip(*stacks, strict=True))
+            day = started_us // _DAY_US
+            missing = self._interner.missing(texts, day)
+            self._insert("stacks_stored", truth_tables.stacks_table({key: texts[key] for key in missing}, day))
+            self._interner.remember(missing)
+            self._insert("samples_stored", rows)
+        now_us = self._now_us()
+        if now_us - started_us > STALE_US:
+            return False
+        self._insert("batches_stored", truth_tables.batches_table(batches, flushes, now_us))
+        return True
+
+    def write_windows(self, windows: Sequence[JoinedWindow]) -> None:
+        """See Store."""
+        with store_errors("store joined windows"):
+            stale = True
+            while stale:
+                started_us = self._now_us()
+                flushes = self._flush_ids.take(len(windows))
+                self._insert("endpoints_stored", derived_tables.endpoints_table(windows, flushes))
+                self._insert("functions_stored", derived_tables.functions_table(windows, flushes))
+                now_us = self._now_us()
+                stale = now_us - started_us > STALE_US
+            self._insert("windows_stored", derived_tables.windows_table(windows, flushes, now_us))
+
+    def write_events(self, events: Sequence[EventData], times_us: Sequence[int]) -> None:
+        """See Store."""
+        with store_errors("store events"):
+            self._insert("events_stored", derived_tables.events_table(events, times_us))
+
+    def write_dead_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """See Store."""
+        with store_errors("store dead letters"):
+            self._insert("dead_letters_stored", derived_tables.dead_letters_table(letters))
+
+    def read_window(self, run_id: str, window: int) -> WindowBatches:
+        """See Store."""
+        return reading.read_window(self._client, run_id, window)
+
+    def read_joined(self, run_id: str, window: int) -> JoinedWindow | None:
+        """See Store."""
+        return reading.read_joined(self._client, run_id, window)
+
+    def _insert(self, table: str, rows: pa.Table) -> None:
+        if rows.num_rows:
+            self._client.insert_arrow(table, rows, settings=_AT_ONCE)

@@ -1,0 +1,146 @@
+"""Reading the store back as the records that went in."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from clickhouse_connect.driver.client import Client
+
+from schemas.batches import Batch, BatchHeader, BatchKey
+from schemas.joined import JoinedEndpoint, JoinedFunction, JoinedWindow
+from schemas.rows import schema_of, type_of_facts
+from schemas.sketch import Sketch
+from sinks.derived_tables import SCALARS
+from sinks.errors import RowsGoneError, store_errors
+from sinks.store import WindowBatches
+
+_ONE = "run = {run:String} AND window = {window:UInt64}"
+_STORED = {"requests": "requests_stored", "stacks": "samples_stored"}
+_Parameters = dict[str, Any]
+
+
+def read_window(client: Client, run_id: str, window: int) -> WindowBatches:
+    """See `Store.read_window`."""
+    one: _Parameters = {"run": run_id, "window": window}
+    with store_errors("read a window"):
+        try:
+            return _read_window(client, one)
+        except RowsGoneError:
+            # A batch may have been stored once more, and its older rows swept, between two of the queries.
+            return _read_window(client, one)
+
+
+def _read_window(client: Client, one: _Parameters) -> WindowBatches:
+    found: dict[str, list[Batch]] = {}
+    for topic in _STORED:
+        query = f"SELECT * FROM batches WHERE topic = {{topic:String}} AND {_ONE} ORDER BY producer, seq"
+        named = list(client.query(query, {"topic": topic, **one}).named_results())
+        rows = _rows_by_flush(client, topic, one) if any(row["rows"] for row in named) else {}
+        found[topic] = [_batch(row, rows) for row in named]
+    return WindowBatches(**found)
+
+
+def _rows_by_flush(client: Client, topic: str, one: _Parameters) -> dict[int, pa.RecordBatch]:
+    """All rows of a window, visible or not, by the flush that brought them."""
+    schema = schema_of[topic]
+    names = ["stack_id" if name == "stack" else name for name in schema.names]
+    query = f"SELECT flush, {', '.join(names)} FROM {_STORED[topic]} WHERE {_ONE} ORDER BY flush"
+    rows = client.query_arrow(query, one, use_strings=True).combine_chunks()
+    if "stack_id" in names:
+        rows = _with_stacks(client, rows, one)
+    flushes, starts = np.unique(rows["flush"].to_numpy(), return_index=True)
+    ends = [*starts[1:].tolist(), rows.num_rows]
+    return {
+        flush: _typed(rows.slice(start, end - start), schema)
+        for flush, start, end in zip(flushes.tolist(), starts.tolist(), ends, strict=True)
+    }
+
+
+def _with_stacks(client: Client, rows: pa.Table, one: _Parameters) -> pa.Table:
+    texts = client.query_arrow(
+        "SELECT stack_id, any(stack) AS stack FROM stacks_stored WHERE run = {run:String} AND stack_id IN "
+        f"(SELECT stack_id FROM samples_stored WHERE {_ONE}) GROUP BY stack_id",
+        one,
+        use_strings=True,
+    ).combine_chunks()
+    places = pc.index_in(rows["stack_id"], texts["stack_id"])
+    if places.null_count:
+        raise _gone(one["run"], one["window"], "texts of its stacks")
+    return rows.append_column("stack", texts["stack"].take(places))
+
+
+def _typed(rows: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
+    """Rows in the types in which they travel; each batch has its own, small dictionaries again."""
+    arrays = []
+    for field in schema:
+        column = rows[field.name]
+        if pa.types.is_dictionary(field.type):
+            column = column.cast(pa.string()).dictionary_encode()
+        arrays.append(pa.concat_arrays(column.cast(field.type).chunks))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _batch(row: Mapping[str, Any], rows: Mapping[int, pa.RecordBatch]) -> Batch:
+    topic = row["topic"]
+    key = BatchKey(topic, row["run"], row["window"], row["producer"], row["seq"])
+    header = BatchHeader(key, row["rows"], row["partitions"], row["final"], row["goodbye"])
+    found = rows[row["flush"]] if row["flush"] in rows else pa.RecordBatch.from_pylist([], schema_of[topic])
+    if found.num_rows != header.rows:
+        raise _gone(key.run_id, key.window, f"{header.rows - found.num_rows} rows of a batch")
+    model = type_of_facts[topic]
+    return Batch(header, model(**{name: row[name] for name in model.model_fields}), found)
+
+
+def _gone(run_id: str, window: int, what: str) -> RowsGoneError:
+    return RowsGoneError(
+        f"window {window} of run {run_id} cannot be read back: {what} have outlived their time in the store"
+    )
+
+
+def read_joined(client: Client, run_id: str, window: int) -> JoinedWindow | None:
+    """See `Store.read_joined`."""
+    one: _Parameters = {"run": run_id, "window": window}
+    with store_errors("read a joined window"):
+        # The rows are asked for by the flush of the record, so that both are of one state.
+        found = client.query(f"SELECT * FROM windows_stored FINAL WHERE {_ONE}", one)
+        row = next(iter(found.named_results()), None)
+        if row is None:
+            return None
+        named = f"{_ONE} AND flush = {{flush:UInt64}}"
+        one["flush"] = row["flush"]
+        endpoints = client.query(f"SELECT * FROM endpoints_stored WHERE {named} ORDER BY stage, endpoint", one)
+        functions = client.query(f"SELECT * FROM functions_stored WHERE {named} ORDER BY service, function, file", one)
+    return JoinedWindow(
+        run_id=run_id,
+        **{name: row[name] for name in SCALARS},
+        endpoints=tuple(_endpoints(endpoints.named_results())),
+        functions=tuple(_functions(functions.named_results())),
+    )
+
+
+def _endpoints(rows: Iterable[Mapping[str, Any]]) -> Iterable[JoinedEndpoint]:
+    for row in rows:
+        yield JoinedEndpoint(
+            stage=row["stage"],
+            endpoint=row["endpoint"],
+            completed=row["completed"],
+            failed=row["failed"],
+            bytes_sent=row["bytes_sent"],
+            bytes_received=row["bytes_received"],
+            latency=Sketch(tuple(row["latency_buckets"]), tuple(row["latency_counts"])),
+        )
+
+
+def _functions(rows: Iterable[Mapping[str, Any]]) -> Iterable[JoinedFunction]:
+    for row in rows:
+        yield JoinedFunction(
+            service=row["service"],
+            function=row["function"],
+            file=row["file"],
+            self_samples=row["self_samples"],
+            total_samples=row["total_samples"],
+            self_cpu_us=row["self_cpu_us"],
+            total_cpu_us=row["total_cpu_us"],
+        )

@@ -1,0 +1,264 @@
+"""What every store promises; each sentence is checked on the one in memory and on ClickHouse."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pyarrow as pa
+import pytest
+
+from schemas.batches import Batch
+from schemas.events import RunEnded, RunJudged, RunStarted
+from schemas.rows import RequestFacts, StackFacts
+from sinks.errors import StoreError
+from sinks.store import DeadLetter, Store, StoredBatch, WindowBatches
+from tests.support.batches import (
+    RUN,
+    WINDOW,
+    Request,
+    Sample,
+    many_requests,
+    many_samples,
+    request_batch,
+    stack_batch,
+    stack_of,
+)
+from tests.support.joined import joined_endpoint, joined_function, joined_window
+from tests.support.stores import StoreUnderTest
+
+STARTED = RunStarted(
+    run_id=RUN, service="shop", target="http://127.0.0.1:1", started_at_us=1, window_us=1_000_000, partitions=4,
+    engine="aiohttp", plan={"stages": []},
+)  # fmt: skip
+
+
+def write(store: Store, *batches: Batch) -> None:
+    store.write_batches([StoredBatch(batch, 1, offset) for offset, batch in enumerate(batches)])
+
+
+def rows_of(rows: pa.RecordBatch) -> Counter[tuple[object, ...]]:
+    return Counter(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+
+
+def content(read: WindowBatches) -> list[tuple[object, ...]]:
+    """Everything that a window holds, in a form in which the order of rows does not matter."""
+    return [(one.header, one.facts, one.rows.schema, rows_of(one.rows)) for one in [*read.requests, *read.stacks]]
+
+
+def sequences(read: WindowBatches) -> list[tuple[str, int]]:
+    return [(one.header.key.producer_id, one.header.key.seq) for one in [*read.requests, *read.stacks]]
+
+
+REQUEST_BATCHES = {
+    "no rows but facts": request_batch(facts=RequestFacts(engine="wire", scheduled=3, dropped=3), final=True),
+    "an error beside a success": request_batch([Request(), Request(status=0, error="timeout")]),
+    "an error text that is empty is not the absence of an error": request_batch([Request(error=""), Request()]),
+    "the same row twice": request_batch([Request(), Request()]),
+    "the widest numbers": request_batch(
+        [Request(0, 2**32 - 1, 2**32 - 1, 2**32 - 1, 2**16 - 1, "e", "p", 2**64 - 1, 2**64 - 1, "s")]
+    ),
+    "names that are awkward in SQL and JSON": request_batch(
+        [Request(endpoint="a'b\\`\"\n\t;--", stage="map[3]", error="é☃\x00")], run="r'; DROP TABLE batches--"
+    ),
+    "a goodbye": request_batch([Request()], seq=2, final=True, goodbye=True, partitions=7),
+    "many rows": request_batch(many_requests(3_000)),
+}
+STACK_BATCHES = {
+    "no rows but facts": stack_batch(facts=StackFacts(service="shop", instance="i", cpu_us=70_000), final=True),
+    "cpu beside waiting": stack_batch(
+        [Sample(stack_of("main", "sweep")), Sample(stack_of("main", "wait"), mode="wall")]
+    ),
+    "an empty stack, which nobody can place": stack_batch([Sample("")]),
+    "every fact": stack_batch(
+        [Sample("a (b.py)")],
+        facts=StackFacts(
+            service="s", instance="i", pid=1, backend="py-spy", timing="window", cpu_us=2, busiest_thread_us=3,
+            run_queue_us=4, rss_bytes=5, threads=6, covered_us=7, period_us=8, agent_cpu_us=9,
+        ),
+    ),
+    "many samples of many stacks": stack_batch(many_samples(3_000, distinct=500)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [*REQUEST_BATCHES.values(), *STACK_BATCHES.values()],
+    ids=[*(f"requests: {one}" for one in REQUEST_BATCHES), *(f"stacks: {one}" for one in STACK_BATCHES)],
+)
+def test_a_batch_is_read_back_exactly_as_it_was_written(any_store: StoreUnderTest, batch: Batch) -> None:
+    write(any_store.store, batch)
+    key = batch.header.key
+    read = any_store.store.read_window(key.run_id, key.window)
+    expected = WindowBatches([batch], []) if key.topic == "requests" else WindowBatches([], [batch])
+    assert content(read) == content(expected)
+
+
+def test_a_window_of_which_nothing_is_known_is_empty(any_store: StoreUnderTest) -> None:
+    assert any_store.store.read_window(RUN, WINDOW) == WindowBatches([], [])
+
+
+def test_a_window_is_read_without_its_neighbours_and_other_runs(any_store: StoreUnderTest) -> None:
+    mine = request_batch([Request(latency_us=1)])
+    write(
+        any_store.store,
+        mine,
+        request_batch([Request(latency_us=2)], window=WINDOW + 1),
+        request_batch([Request(latency_us=3)], run="run-2"),
+    )
+    assert content(any_store.store.read_window(RUN, WINDOW)) == content(WindowBatches([mine], []))
+
+
+def test_a_batch_is_stored_once_however_often_it_is_written(any_store: StoreUnderTest) -> None:
+    batches = [request_batch([Request()] * 3), stack_batch([Sample("a (b.py)")] * 2)]
+    for _ in range(3):
+        write(any_store.store, *batches)
+    write(any_store.store, *batches, *batches)
+    write(any_store.reopened(), *batches)
+    assert content(any_store.store.read_window(RUN, WINDOW)) == content(WindowBatches(batches[:1], batches[1:]))
+
+
+def test_a_batch_that_is_sent_again_alone_does_not_double_its_neighbours_of_the_first_write(
+    any_store: StoreUnderTest,
+) -> None:
+    neighbours = [request_batch([Request(latency_us=seq)] * 5, seq=seq) for seq in range(4)]
+    write(any_store.store, *neighbours)
+    write(any_store.store, neighbours[2])
+    assert content(any_store.store.read_window(RUN, WINDOW)) == content(WindowBatches(neighbours, []))
+
+
+def test_batches_of_several_producers_come_ordered_by_producer_and_seq(any_store: StoreUnderTest) -> None:
+    for producer, seq in [("b", 1), ("a", 0), ("b", 0), ("a", 10), ("a", 9)]:
+        write(any_store.store, request_batch([Request()], producer=producer, seq=seq))
+    read = any_store.store.read_window(RUN, WINDOW)
+    assert sequences(read) == [("a", 0), ("a", 9), ("a", 10), ("b", 0), ("b", 1)]
+
+
+def test_a_late_batch_is_visible_beside_those_that_came_in_time(any_store: StoreUnderTest) -> None:
+    write(any_store.store, request_batch([Request()], seq=0), stack_batch([Sample("a (b.py)")]))
+    any_store.store.write_windows([joined_window(batches_covered=2)])
+    write(any_store.reopened(), request_batch([Request()], seq=1), stack_batch([Sample("a (b.py)")], producer="late"))
+    read = any_store.store.read_window(RUN, WINDOW)
+    assert sequences(read) == [("load-1", 0), ("load-1", 1), ("agent-1", 0), ("late", 0)]
+
+
+@pytest.mark.parametrize(
+    ("writing", "visible"),
+    [
+        (
+            lambda store: write(store, request_batch([Request()])),
+            lambda one: one.store.read_window(RUN, WINDOW).requests,
+        ),
+        (lambda store: write(store, stack_batch([Sample("a")])), lambda one: one.store.read_window(RUN, WINDOW).stacks),
+        (lambda store: store.write_windows([joined_window()]), lambda one: one.store.read_joined(RUN, WINDOW)),
+        (lambda store: store.write_events([STARTED], [1]), lambda one: one.events()),
+        (lambda store: store.write_dead_letters([LETTER]), lambda one: one.dead_letters()),
+    ],
+    ids=["requests", "stacks", "windows", "events", "dead letters"],
+)
+def test_a_write_that_fails_is_retriable_and_shows_nothing_until_it_is_repeated(
+    any_store: StoreUnderTest, writing, visible
+) -> None:
+    any_store.break_next_write()
+    with pytest.raises(StoreError) as caught:
+        writing(any_store.store)
+    assert caught.value.retriable
+    assert caught.value.retry_after_s > 0
+    assert not visible(any_store)
+    writing(any_store.store)
+    assert visible(any_store)
+
+
+def test_rows_of_a_failed_write_stay_invisible_when_the_write_is_repeated(any_store: StoreUnderTest) -> None:
+    batch = request_batch([Request()] * 4)
+    any_store.break_next_write()
+    with pytest.raises(StoreError):
+        write(any_store.store, batch)
+    write(any_store.store, batch)
+    assert content(any_store.store.read_window(RUN, WINDOW)) == content(WindowBatches([batch], []))
+
+
+def test_writing_nothing_is_allowed(any_store: StoreUnderTest) -> None:
+    any_store.store.write_batches([])
+    any_store.store.write_windows([])
+    any_store.store.write_events([], [])
+    any_store.store.write_dead_letters([])
+    assert any_store.store.read_window(RUN, WINDOW) == WindowBatches([], [])
+
+
+def test_a_joined_window_is_read_back_exactly_with_its_parts_ordered_by_name(any_store: StoreUnderTest) -> None:
+    written = joined_window(
+        endpoints=(joined_endpoint("search"), joined_endpoint("checkout"), joined_endpoint("search", stage="a")),
+        functions=(joined_function("sweep"), joined_function("parse", self_cpu_us=0)),
+    )
+    any_store.store.write_windows([written])
+    ordered = replace(
+        written,
+        endpoints=(written.endpoints[2], written.endpoints[1], written.endpoints[0]),
+        functions=(written.functions[1], written.functions[0]),
+    )
+    assert any_store.store.read_joined(RUN, WINDOW) == ordered
+
+
+def test_a_joined_window_may_have_no_endpoint_and_no_function(any_store: StoreUnderTest) -> None:
+    empty = joined_window(endpoints=(), functions=())
+    any_store.store.write_windows([empty])
+    assert any_store.store.read_joined(RUN, WINDOW) == empty
+
+
+def test_no_joined_window_is_known_before_one_is_written(any_store: StoreUnderTest) -> None:
+    assert any_store.store.read_joined(RUN, WINDOW) is None
+
+
+COVERING = {
+    "a rebuild after a late batch covers more and wins": ([2, 3], 3),
+    "a partial rebuild after a rewind covers fewer and loses": ([3, 2], 3),
+    "of equals the later one stays": ([2, 2], 2),
+    "the order of writing does not matter": ([1, 4, 2, 3], 4),
+}
+
+
+@pytest.mark.parametrize("in_one_write", [False, True], ids=["write by write", "in one write"])
+@pytest.mark.parametrize(("covered", "winner"), COVERING.values(), ids=COVERING)
+def test_of_several_records_of_one_window_the_one_that_covers_most_wins_with_all_its_parts(
+    any_store: StoreUnderTest, covered: list[int], winner: int, *, in_one_write: bool
+) -> None:
+    records = [
+        joined_window(
+            batches_covered=count,
+            closed_by=f"{at}",
+            endpoints=(joined_endpoint(f"of {at}"),),
+            functions=(joined_function(f"of {at}"),),
+        )
+        for at, count in enumerate(covered)
+    ]
+    if in_one_write:
+        any_store.store.write_windows(records)
+    else:
+        for record in records:
+            any_store.store.write_windows([record])
+    expected = [record for record in records if record.batches_covered == winner][-1]
+    assert any_store.store.read_joined(RUN, WINDOW) == expected
+
+
+def test_an_event_is_stored_once_per_id(any_store: StoreUnderTest) -> None:
+    ended = RunEnded(run_id=RUN, ended_at_us=9, reason="finished", producers=2)
+    any_store.store.write_events([STARTED, ended], [1, 9])
+    any_store.store.write_events([ended, ended], [9, 9])
+    any_store.reopened().write_events([STARTED], [1])
+    assert sorted(any_store.events()) == [(ended.event_id(), 9), (STARTED.event_id(), 1)]
+
+
+def test_of_two_events_of_one_id_the_latest_is_kept_whatever_comes_last(any_store: StoreUnderTest) -> None:
+    judged = [RunJudged(run_id=RUN, verdict=verdict) for verdict in ("passed", "aborted")]
+    any_store.store.write_events([judged[1]], [20])
+    any_store.store.write_events([judged[0]], [10])
+    assert any_store.events() == [(judged[1].event_id(), 20)]
+
+
+LETTER = DeadLetter("loadflame.requests", 1, 7, "no Arrow stream that can be read", 1_790_000_000_000_000, 12)
+
+
+def test_a_dead_letter_is_stored_once_and_one_of_a_topic_made_anew_beside_it(any_store: StoreUnderTest) -> None:
+    of_another_life = replace(LETTER, received_at_us=LETTER.received_at_us + 1, size_bytes=13)
+    any_store.store.write_dead_letters([LETTER, LETTER])
+    any_store.store.write_dead_letters([LETTER, of_another_life])
+    assert sorted(any_store.dead_letters(), key=lambda one: one.received_at_us) == [LETTER, of_another_life]
