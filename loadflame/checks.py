@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from rich.table import Table
-
 from processors.verify import Check
+from rich.table import Table
 
 _MARK = {True: "[green]holds[/]", False: "[bold red]BROKEN[/]", None: "[dim]not checked[/]"}
 

@@ -1,4 +1,4 @@
-"""The command line: one file a command in `loadflame/commands/`, errors as one sentence, exit codes that mean something.
+"""The command line: one file a command in `loadflame/commands/`, errors as one sentence, telling exit codes.
 
 0 done · 1 a threshold failed · 2 something is wrong with the call or its surroundings (the sentence says what to do)
 · 3 the result may not be judged · 130 ended by Ctrl-C, with what was measured kept.

@@ -1,35 +1,34 @@
 """A run on this machine: broker, worker, agent and load as processes of their own, begun and ended in order.
 
-    broker -> topics -> worker -> agent (first samples) -> load ... -> agent off -> worker drained -> checks -> broker off
+    broker -> topics -> worker -> agent (first samples) -> load -> agent off -> worker drained -> checks -> broker off
 
 Nothing here decides anything about load, profiles or storage: each role is the command that a user can start alone.
 """
 
 import asyncio
 import contextlib
-import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
+
+from processors.verify import Check, verify_run
+from producers.load.guard import check_target
+from producers.load.plan import Plan
 
 from loadflame.broker import LocalBroker
 from loadflame.children import Child, ChildError
 from loadflame.settings import Settings
+from loadflame.starting import LEAD_US, STOP_S, aligned, run_started
 from loadflame.subscription import windows_of
 from loadflame.topics import ensure_topics
-from processors.verify import Check, verify_run
-from producers.load.guard import check_target
-from producers.load.plan import Plan
 from producers.publisher import KafkaPublisher
-from schemas.events import RunEnded, RunStarted, WindowJoined
+from schemas.events import RunEnded, WindowJoined
 from sinks.store import open_store
 
-LEAD_US = 2_500_000
-"""Between the announcement of a run and its first arrival: time for the load process to start."""
-START_S, STOP_S, DRAIN_S = 30.0, 20.0, 60.0
+START_S, DRAIN_S = 30.0, 60.0
 SOURCE = "loadflame/run"
 
 
@@ -38,20 +37,16 @@ class RunOutcome:
     """What came of the processes of a run; what came of the service is in the store."""
 
     run_id: str
+    ended_at_us: int
     aborted: bool
     checks: list[Check]
-
-
-def new_run_id() -> str:
-    """Sortable by time, and unique without asking anybody."""
-    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 async def run_here(
     plan: Plan,
     settings: Settings,
     *,
-    profile: list[str],
+    profile: Sequence[str],
     run_id: str,
     stop: asyncio.Event,
     on_phase: Callable[[str], None],
@@ -95,7 +90,9 @@ async def run_here(
 
         on_phase("finishing")
         await agent.finish(STOP_S)
-        reason = "error" if failure else "aborted" if stop.is_set() else "finished"
+        reason: Literal["error", "aborted", "finished"] = "finished"
+        if failure or stop.is_set():
+            reason = "error" if failure else "aborted"
         ended_at_us = int(time.time() * 1e6)
         announcer.announce(RunEnded(run_id=run_id, ended_at_us=ended_at_us, reason=reason, producers=2))
         await announcer.close(STOP_S)
@@ -105,14 +102,14 @@ async def run_here(
             await worker.wait()
         with contextlib.closing(open_store(settings.store_url)) as store:
             checks = await asyncio.to_thread(verify_run, store, run_id, broker=broker)
-        return RunOutcome(run_id, stop.is_set(), checks)
+        return RunOutcome(run_id, ended_at_us, stop.is_set(), checks)
 
 
 async def _until_over(load: Child, worker: Child, agent: Child, stop: asyncio.Event) -> ChildError | None:
     """Wait for the load's end. A part that fails is returned, not raised: what was measured is still brought home."""
     over = asyncio.create_task(load.wait())
     stopping = asyncio.create_task(stop.wait())
-    lost = {asyncio.create_task(child.wait()): child for child in (worker, agent)}
+    lost: dict[asyncio.Task[None], Child] = {asyncio.create_task(child.wait()): child for child in (worker, agent)}
     try:
         await asyncio.wait({over, stopping, *lost}, return_when=asyncio.FIRST_COMPLETED)
         if not over.done():
@@ -150,22 +147,3 @@ def _write_plan(plan: Plan, folder: Path) -> Path:
     path = folder / "plan.yaml"
     path.write_text(plan.to_yaml())
     return path
-
-
-def aligned(time_us: int, window_us: int) -> int:
-    """The next window boundary: visits of whole windows then hold no window of two rates."""
-    return -(-time_us // window_us) * window_us
-
-
-def run_started(plan: Plan, settings: Settings, run_id: str, started_at_us: int) -> RunStarted:
-    """The event that opens a run."""
-    return RunStarted(
-        run_id=run_id,
-        service=plan.service,
-        target=str(plan.target),
-        started_at_us=started_at_us,
-        window_us=settings.window_us,
-        partitions=settings.partitions,
-        engine=plan.engine,
-        plan=plan.model_dump(mode="json"),
-    )

@@ -3,12 +3,11 @@
 import asyncio
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from loadflame.commands.common import AllowHost, Broker, broker_of, run_until_stopped, say_ready
-from loadflame.runs import LEAD_US, STOP_S, aligned, new_run_id, run_started
 from loadflame.settings import Settings, read_settings
 from loadflame.topics import ensure_topics
 
@@ -33,6 +32,8 @@ async def _load(path: Path, settings: Settings, run: str | None, start_at_us: in
     from producers.load.guard import check_target
     from producers.load.plan import load_plan
     from producers.load.runner import finish, run_load
+
+    from loadflame.starting import LEAD_US, STOP_S, aligned, new_run_id, run_started
     from producers.publisher import KafkaPublisher
     from schemas.events import RunEnded
 
@@ -53,7 +54,7 @@ async def _load(path: Path, settings: Settings, run: str | None, start_at_us: in
     )
     await finish(publisher, run_id, totals, timeout_s=STOP_S)
     if run is None:
-        reason = "aborted" if stop.is_set() else "finished"
+        reason: Literal["aborted", "finished"] = "aborted" if stop.is_set() else "finished"
         announcer = KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load")
         await announcer.start()
         announcer.announce(RunEnded(run_id=run_id, ended_at_us=int(time.time() * 1e6), reason=reason, producers=1))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from loadflame.commands.common import Broker, broker_of, DataDir, StoreUrl, run_until_stopped, say_ready
+from loadflame.commands.common import Broker, DataDir, StoreUrl, broker_of, run_until_stopped, say_ready
 from loadflame.settings import Settings, read_settings
 from loadflame.topics import ensure_topics
 
@@ -26,6 +26,7 @@ def process(
 
 async def _process(settings: Settings, drain: str | None, stop: asyncio.Event) -> None:
     from processors.worker import WorkerConfig, run_worker
+
     from sinks.store import open_store
 
     broker = broker_of(settings, "process")

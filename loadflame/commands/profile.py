@@ -1,14 +1,18 @@
 """`loadflame profile`: watch a service and publish its stacks."""
 
+from __future__ import annotations
+
 import asyncio
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from loadflame.commands.common import Backend, Broker, broker_of, run_until_stopped, say_ready
-from loadflame.runs import STOP_S
 from loadflame.settings import Settings, read_settings
 from loadflame.topics import ensure_topics
+
+if TYPE_CHECKING:
+    from producers.profiler.targets import Target
 
 Pid = Annotated[int | None, typer.Option(help="Watch this process and its children.")]
 Name = Annotated[str | None, typer.Option(help="Watch the processes whose command line holds this text.")]
@@ -37,6 +41,8 @@ async def _profile(
     target: Target, settings: Settings, run: str, service: str, backend: str, rate_hz: int, stop: asyncio.Event
 ) -> None:
     from producers.profiler.agent import finish, run_agent
+
+    from loadflame.starting import STOP_S
     from producers.publisher import KafkaPublisher
 
     broker = broker_of(settings, "profile")

@@ -14,8 +14,9 @@ _STYLE = {"passed": "green", "failed": "red", "aborted": "yellow"}
 
 def runs(store: StoreUrl = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the runs in the store, newest first, with their verdicts."""
-    from sinks.connect import open_client
     from views.runs import list_runs
+
+    from sinks.connect import open_client
 
     settings = read_settings(store=store, data_dir=data_dir)
     found = list_runs(open_client(settings.store_url))

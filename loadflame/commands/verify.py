@@ -5,7 +5,6 @@ import json
 import typer
 from rich.console import Console
 
-from loadflame.checks import checks_table
 from loadflame.commands.common import AsJson, Broker, DataDir, StoreUrl
 from loadflame.commands.report import Run
 from loadflame.settings import read_settings
@@ -19,8 +18,10 @@ def verify(
     With --broker the topics are read too (I4). Exit code 1 when one does not hold.
     """
     from processors.verify import verify_run
-    from sinks.store import open_store
     from views.runs import resolve_run
+
+    from loadflame.checks import checks_table
+    from sinks.store import open_store
 
     settings = read_settings(broker=broker, store=store, data_dir=data_dir)
     opened = open_store(settings.store_url)

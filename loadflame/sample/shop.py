@@ -23,7 +23,25 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-WORDS = "green black white oolong mint rose ginger lemon honey smoke spring winter leaf bud tin pot cup".split()
+WORDS = [
+    "green",
+    "black",
+    "white",
+    "oolong",
+    "mint",
+    "rose",
+    "ginger",
+    "lemon",
+    "honey",
+    "smoke",
+    "spring",
+    "winter",
+    "leaf",
+    "bud",
+    "tin",
+    "pot",
+    "cup",
+]
 RECENT_S = 1.0
 SHOWN = 40  # products that a page shows, recommendations included
 

@@ -1,0 +1,137 @@
+"""How fresh is the store at a steady rate? From a request's completion to its row, and to its joined window, by SQL.
+
+    python -m benchmarks.freshness [--tps 500] [--seconds 30] [--broker HOST:PORT]
+
+Everything is real: the sample shop, the load and the agent as processes of their own, the broker, and a worker in
+this process, so that the embedded store (which one process may open) can be asked from a thread of its own meanwhile.
+A row's time counts until the first poll that sees its window, so the figures are upper bounds by one poll.
+"""
+
+import argparse
+import asyncio
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import uvloop
+from loadflame.broker import LocalBroker
+from loadflame.topics import ensure_topics
+from numpy.typing import NDArray
+from processors.worker import WorkerConfig, run_worker
+from producers.load.plan import Plan
+from rich.console import Console
+from rich.table import Table
+
+from loadflame.children import Child
+from loadflame.demo import sample_shop
+from loadflame.settings import Settings, read_settings
+from loadflame.starting import LEAD_US, aligned, new_run_id, run_started
+from producers.publisher import KafkaPublisher
+from schemas.events import RunEnded
+from sinks.store import ClickHouseStore, open_store
+
+POLL_S = 0.05
+ROWS = "SELECT window, count() FROM requests WHERE run = {run:String} GROUP BY window"
+JOINED = "SELECT window FROM windows WHERE run = {run:String}"
+COMPLETED = "SELECT window, toUnixTimestamp64Micro(completed_at) FROM requests WHERE run = {run:String}"
+
+
+class Watcher(threading.Thread):
+    """Polls the store and notes when each window's rows, and its joined record, were first seen."""
+
+    def __init__(self, store: ClickHouseStore, run_id: str) -> None:
+        super().__init__(daemon=True)
+        self.rows_seen_us: dict[int, int] = {}
+        self.joined_seen_us: dict[int, int] = {}
+        self.over = threading.Event()
+        self._client = store.client
+        self._parameters = {"run": run_id}
+
+    def run(self) -> None:
+        """Poll until it is over."""
+        while not self.over.wait(POLL_S):
+            for sql, seen in ((ROWS, self.rows_seen_us), (JOINED, self.joined_seen_us)):
+                found = [int(row[0]) for row in self._client.query(sql, parameters=self._parameters).result_rows]
+                now_us = int(time.time() * 1e6)
+                for window in found:
+                    seen.setdefault(window, now_us)
+
+
+async def measure(settings: Settings, tps: float, seconds: int) -> dict[str, NDArray[np.float64]]:
+    """Seconds from completion to row and to joined window, one value a request."""
+    run_id = new_run_id()
+    broker = settings.broker
+    assert broker is not None
+    logs = settings.data_dir / "runs" / run_id
+    logs.mkdir(parents=True)
+    await ensure_topics(broker, settings.topics)
+    store = open_store(settings.store_url)
+    config = WorkerConfig(
+        bootstrap=broker, topics=settings.topics, group=run_id, window_us=settings.window_us, drain_run=run_id
+    )
+    ready, stop = asyncio.Event(), asyncio.Event()
+    worker = asyncio.create_task(run_worker(config, store, stop=stop, on_ready=ready.set))
+    await ready.wait()
+    with sample_shop() as (url, pid):
+        plan = Plan.model_validate(
+            {
+                "target": url,
+                "service": "shop",
+                "stages": [{"name": "steady", "hold": tps, "for": f"{seconds}s"}],
+                "requests": [{"name": "health", "path": "/health"}],
+            }
+        )
+        (logs / "plan.yaml").write_text(plan.to_yaml())
+        environment = settings.environment()
+        agent = await Child.start("profile", ["--run", run_id, "--pid", str(pid)], environment, logs / "profile.log")
+        await agent.ready(30)
+        start_us = aligned(int(time.time() * 1e6) + LEAD_US, settings.window_us)
+        announcer = KafkaPublisher(broker, settings.topics, run_id, source="benchmarks/freshness")
+        await announcer.start()
+        announcer.announce(run_started(plan, settings, run_id, start_us))
+        watcher = Watcher(store, run_id)
+        watcher.start()
+        arguments = [str(logs / "plan.yaml"), "--run", run_id, "--start-at", str(start_us)]
+        load = await Child.start("load", arguments, environment, logs / "load.log")
+        await load.wait()
+        await agent.finish(20)
+        ended_us = int(time.time() * 1e6)
+        announcer.announce(RunEnded(run_id=run_id, ended_at_us=ended_us, reason="finished", producers=2))
+        await announcer.close(20)
+        await worker
+        time.sleep(4 * POLL_S)  # noqa: ASYNC251  nothing else is to run; one more poll sees the last windows
+        watcher.over.set()
+        watcher.join()
+    rows = np.array(store.client.query(COMPLETED, parameters={"run": run_id}).result_rows, dtype=np.int64)
+    store.close()
+    windows, completed_us = rows[:, 0], rows[:, 1]
+
+    def waited_s(seen_us: dict[int, int]) -> NDArray[np.float64]:
+        return (np.array([seen_us[int(window)] for window in windows]) - completed_us) / 1e6
+
+    return {"row readable": waited_s(watcher.rows_seen_us), "joined window readable": waited_s(watcher.joined_seen_us)}
+
+
+def main() -> None:
+    """Measure and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tps", type=float, default=500)
+    parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--broker", help="Kafka as host:port; the embedded broker if not given")
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        broker = options.broker or stack.enter_context(LocalBroker()).bootstrap
+        found = uvloop.run(measure(read_settings(broker=broker, data_dir=folder), options.tps, options.seconds))
+    table = Table("from completion to", "requests", "p50", "p99", "max", title=f"Freshness at {options.tps:g} TPS")
+    for name, waited in found.items():
+        p50, p99 = np.percentile(waited, [50, 99])
+        table.add_row(name, f"{len(waited)}", f"{p50:.2f} s", f"{p99:.2f} s", f"{waited.max():.2f} s")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

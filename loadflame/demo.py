@@ -1,0 +1,47 @@
+"""What the demo runs: the sample shop in a process of its own, and a plan for it."""
+
+import contextlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+from producers.load.plan import Plan
+
+from schemas.errors import UserError
+
+LEVELS_TPS = (40, 80, 160, 320)
+
+
+def demo_plan(url: str, visits: int = 4) -> Plan:
+    """The plan of the demo: an eightfold range of rates, each visited several times in random order."""
+    return Plan.model_validate(
+        {
+            "target": url,
+            "service": "shop",
+            "target_count_path": "/counts",
+            "stages": [{"name": "map", "levels": list(LEVELS_TPS), "visits": visits, "each": "5s", "seed": 7}],
+            "requests": [
+                {"name": "search", "weight": 3, "path": "/search?q=green+mint+tea"},
+                {"name": "product", "weight": 2, "path": "/products/17"},
+                {"name": "checkout", "weight": 1, "method": "POST", "path": "/checkout", "json": {"item": 7}},
+            ],
+            "thresholds": ["p99 < 500ms", "errors < 1%"],
+        }
+    )
+
+
+@contextlib.contextmanager
+def sample_shop() -> Iterator[tuple[str, int]]:
+    """Run the sample shop on a free loopback port; gives its URL and process id, and ends it afterwards."""
+    script = Path(str(files("loadflame.sample").joinpath("shop.py")))
+    with subprocess.Popen([sys.executable, str(script), "--port", "0"], stdout=subprocess.PIPE, text=True) as shop:
+        try:
+            assert shop.stdout is not None
+            url = shop.stdout.readline().strip()
+            if not url:
+                raise UserError("the sample shop did not start; run `python -m loadflame.sample.shop` to see why")
+            yield url, shop.pid
+        finally:
+            shop.terminate()

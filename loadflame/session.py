@@ -1,0 +1,82 @@
+"""A run from its first to its last word: display, processes, report, verdict."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+import typer
+from producers.load.plan import Plan
+from producers.load.segments import segments_of
+from rich.console import Console
+from views.report import Report, build_report
+from views.terminal import render
+
+from loadflame.checks import checks_table
+from loadflame.commands.common import run_until_stopped
+from loadflame.live import display_on
+from loadflame.runs import RunOutcome, run_here
+from loadflame.settings import Settings, SettingsError
+from loadflame.starting import new_run_id
+from schemas.events import RunJudged
+from sinks.store import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What `loadflame profile` is to watch, in its own arguments."""
+
+    arguments: tuple[str, ...]
+
+    @classmethod
+    def of(cls, *, pid: int | None, name: str | None, command: list[str] | None) -> "Watch | None":
+        """From the flags of a command; None when none is given."""
+        given = [flag for flag in (pid, name, command) if flag]
+        if len(given) > 1:
+            raise SettingsError("give one of --pid, --name and -- COMMAND, not several")
+        if command:
+            return cls(("--", *command))
+        if pid is not None:
+            return cls(("--pid", str(pid)))
+        return cls(("--name", name)) if name else None
+
+    @classmethod
+    def of_plan(cls, plan: Plan) -> "Watch | None":
+        """From the plan's `profile`."""
+        if plan.profile is None:
+            return None
+        return cls.of(pid=plan.profile.pid, name=plan.profile.name, command=plan.profile.command)
+
+
+def run_and_report(
+    plan: Plan, settings: Settings, watch: Watch | None, backend: str, console: Console, *, as_json: bool
+) -> Report:
+    """Run a plan with a display on `console`, print the report, and return it."""
+    if watch is None:
+        raise SettingsError("nothing to profile: add `profile:` to the plan, or give --pid, --name or -- COMMAND")
+    arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
+    run_id = new_run_id()
+    console.print(f"[bold]run {run_id}[/]: {plan.service} at {plan.target}", highlight=False)
+
+    async def session(stop: asyncio.Event) -> RunOutcome:
+        duration_s = max(segment.offset_s + segment.duration_s for segment in segments_of(plan))
+        with display_on(console, duration_s=duration_s) as display:
+            return await run_here(
+                plan,
+                settings,
+                profile=arguments,
+                run_id=run_id,
+                stop=stop,
+                on_phase=display.phase,
+                on_window=display.window,
+            )
+
+    outcome = run_until_stopped(session)
+    with contextlib.closing(open_store(settings.store_url)) as store:
+        report = build_report(store.client, run_id)
+        store.write_events([(RunJudged(run_id=run_id, verdict=report.run.verdict), outcome.ended_at_us)])
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        console.print(render(report))
+        console.print(checks_table(outcome.checks))
+    return report

@@ -1,0 +1,38 @@
+"""How a run begins: its id, its first moment, and the event that opens it."""
+
+import secrets
+from datetime import UTC, datetime
+
+from producers.load.plan import Plan
+
+from loadflame.settings import Settings
+from schemas.events import RunStarted
+
+LEAD_US = 2_500_000
+"""Between the announcement of a run and its first arrival: time for the load process to start."""
+STOP_S = 20.0
+"""How long a part may take to bring home what it measured."""
+
+
+def new_run_id() -> str:
+    """Sortable by time, and unique without asking anybody."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def aligned(time_us: int, window_us: int) -> int:
+    """The next window boundary: visits of whole windows then hold no window of two rates."""
+    return -(-time_us // window_us) * window_us
+
+
+def run_started(plan: Plan, settings: Settings, run_id: str, started_at_us: int) -> RunStarted:
+    """The event that opens a run."""
+    return RunStarted(
+        run_id=run_id,
+        service=plan.service,
+        target=str(plan.target),
+        started_at_us=started_at_us,
+        window_us=settings.window_us,
+        partitions=settings.partitions,
+        engine=plan.engine,
+        plan=plan.model_dump(mode="json"),
+    )

@@ -1,0 +1,137 @@
+"""`loadflame run` end to end: real processes, real profiles, everything counted."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from loadflame.demo import demo_plan, sample_shop
+from tests.support.commands import checks_of, environment_of, loadflame, report_of
+
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
+
+
+def plan_file(folder: Path, url: str, pid: int, **changes: object) -> Path:
+    plan = demo_plan(url).model_dump(mode="json", exclude_none=True, exclude_defaults=True, by_alias=True)
+    path = folder / "plan.yaml"
+    path.write_text(yaml.safe_dump(plan | {"profile": {"pid": pid}} | changes))
+    return path
+
+
+def test_a_run_is_counted_to_the_last_request_and_names_the_function_that_grows(tmp_path: Path) -> None:
+    levels = {"name": "map", "levels": [40, 80, 160, 320], "visits": 3, "each": "4s", "seed": 7}
+    with sample_shop() as (url, pid):
+        plan = plan_file(tmp_path, url, pid, stages=[levels])
+        done = loadflame("run", str(plan), "--json", data_dir=tmp_path / "data")
+        counted = json.load(urllib.request.urlopen(f"{url}/counts"))["requests"]
+    assert done.returncode in (0, 3), done.stderr  # 3: a busy machine may make the run host-limited
+    report = json.loads(done.stdout)
+    accounting = report["accounting"]
+    assert accounting["scheduled"] == (40 + 80 + 160 + 320) * 3 * 4
+    assert accounting["scheduled"] == accounting["completed"] + accounting["failed"] + accounting["dropped"]
+    assert accounting["sent"] == counted
+    assert accounting["stored"] == accounting["completed"] + accounting["failed"]
+    assert accounting["dead_letters"] == 0
+    assert report["profile"]["coverage"] > 0.9
+    names = {function["function"]: function for function in report["functions"]}
+    assert {"sweep_sessions", "rank_products", "sign_receipt"} <= set(names)
+    assert names["sweep_sessions"]["growth"] > 1.3
+    assert names["rank_products"]["shape"] != "superlinear"
+    checks = checks_of(tmp_path / "data")
+    assert all(checks[name] for name in ("I0", "I1", "I2", "I3"))
+    assert "I4" in checks
+    (listed,) = json.loads(loadflame("runs", "--json", data_dir=tmp_path / "data").stdout)
+    assert listed["id"] == report["run"]["id"]
+    assert listed["verdict"] == report["run"]["verdict"]
+
+
+def test_from_a_plain_ramp_nothing_is_called_superlinear(tmp_path: Path) -> None:
+    with sample_shop() as (url, pid):
+        plan = plan_file(tmp_path, url, pid, stages=[{"name": "ramp", "ramp": [40, 320], "for": "10s"}])
+        done = loadflame("run", str(plan), "--json", data_dir=tmp_path / "data")
+    report = json.loads(done.stdout)
+    assert report["functions"], done.stderr
+    assert {function["shape"] for function in report["functions"]} == {"unclear"}
+    assert any("levels" in finding["summary"] for finding in report["findings"])
+
+
+def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
+    with sample_shop() as (url, pid):
+        plan = plan_file(tmp_path, url, pid, stages=[{"name": "hold", "hold": 50, "for": "120s"}])
+        command = [sys.executable, "-m", "loadflame", "run", str(plan)]
+        environment = environment_of(tmp_path / "data", PYTHONUNBUFFERED="1")
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert process.stdout is not None
+            said = []
+            for line in process.stdout:
+                said.append(line)
+                if "achieved" in line:
+                    process.send_signal(signal.SIGINT)
+                    break
+            said.append(process.stdout.read())
+    assert process.returncode == 130, "".join(said)
+    report = report_of(tmp_path / "data")
+    assert report["run"]["verdict"] == "aborted"
+    assert report["accounting"]["stored"] > 0
+    checks = checks_of(tmp_path / "data")
+    assert all(checks[name] for name in ("I0", "I1", "I2", "I3"))
+
+
+APPLICATION = """
+from flask import Flask
+app = Flask(__name__)
+def render_basket():
+    return sum(hash(str(i)) % 7 for i in range(2000))
+@app.get('/')
+def index():
+    return str(render_basket())
+"""
+
+
+@contextmanager
+def gunicorn(folder: Path) -> Iterator[tuple[str, int]]:
+    """A Flask application under gunicorn with two workers: nothing of it is ours but the view."""
+    (folder / "application.py").write_text(APPLICATION)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "gunicorn", "-w", "2", "-b", f"127.0.0.1:{port}", "application:app"]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        booted = 0
+        for line in process.stderr:
+            booted += "Booting worker" in line
+            if booted == 2:
+                break
+        try:
+            yield f"http://127.0.0.1:{port}", process.pid
+        finally:
+            process.terminate()
+
+
+def test_a_service_that_is_not_ours_with_two_workers_and_no_plan(tmp_path: Path) -> None:
+    with gunicorn(tmp_path) as (url, pid):
+        plan = {
+            "target": url,
+            "service": "flask",
+            "profile": {"pid": pid},
+            "stages": [{"name": "hold", "hold": 60, "for": "6s"}],
+            "requests": [{"name": "index", "path": "/"}],
+        }
+        (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
+        done = loadflame("run", str(tmp_path / "plan.yaml"), "--json", data_dir=tmp_path / "data")
+    report = json.loads(done.stdout)
+    assert report["accounting"]["completed"] == 360, done.stderr
+    assert report["profile"]["service_cpu_cores"] > 0
+    hot = {function["function"] for function in report["functions"]}
+    assert "render_basket" in hot
