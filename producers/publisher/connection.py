@@ -2,50 +2,73 @@
 
 import asyncio
 import contextlib
+import logging
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownError
 
 from producers.publisher.base import PublisherError
 from schemas.topics import BULK, Topics
 
 _STOP_S = 2.0
-_TOPIC_S = 3.0
+_RETRY_S = 0.1
 _REQUEST_TIMEOUT_MS = 10_000
 # One record batch must stay under the topics' max.message.bytes (1 MiB); a message of ours has at most 512 KiB.
 _RECORD_BATCH_BYTES = 768 << 10
+_SENDER_LOG = logging.getLogger("aiokafka.producer.sender")
 
 
 async def connect(bootstrap: str, client_id: str) -> AIOKafkaProducer:
-    """A started idempotent producer. Raises KafkaError or OSError; the caller bounds the time."""
+    """A started producer, idempotent where the broker can. Raises KafkaError or OSError; the caller bounds the time.
+
+    Tansu 0.6 answers the only InitProducerId version that aiokafka 0.14 speaks with an unknown error. There a retry may
+    write a batch twice, which its identity makes harmless.
+    """
+    try:
+        return await _started(bootstrap, client_id, idempotent=True)
+    except UnknownError:
+        return await _started(bootstrap, client_id, idempotent=False)
+
+
+async def _started(bootstrap: str, client_id: str, *, idempotent: bool) -> AIOKafkaProducer:
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap,
         client_id=client_id,
-        enable_idempotence=True,
+        enable_idempotence=idempotent,
         acks="all",
         max_batch_size=_RECORD_BATCH_BYTES,
         request_timeout_ms=_REQUEST_TIMEOUT_MS,
     )
+    _SENDER_LOG.addFilter(_not_about_producer_ids)
     try:
         await producer.start()
     except BaseException:
         await stop(producer)
         raise
+    finally:
+        _SENDER_LOG.removeFilter(_not_about_producer_ids)
     return producer
 
 
+def _not_about_producer_ids(record: logging.LogRecord) -> bool:
+    """The refusal of a producer id is an answer that `connect` expects, so nobody need read of it."""
+    return not record.getMessage().startswith("Unexpected error during InitProducerIdRequest")
+
+
 async def check_topics(producer: AIOKafkaProducer, topics: Topics, bootstrap: str) -> None:
-    """Raise PublisherError unless both bulk topics are there with the partition count of the settings."""
+    """Raise PublisherError unless both bulk topics are there with the partition count of the settings.
+
+    Asks for all topics: to ask for one by name would create it on a broker that does so, with a count of its own.
+    """
+    cluster = await producer.client.fetch_all_metadata()
     for kind in BULK:
         name = topics.name(kind)
-        try:
-            async with asyncio.timeout(_TOPIC_S):
-                found = len(await producer.partitions_for(name))
-        except (KafkaError, TimeoutError) as error:
+        found = len(cluster.partitions_for_topic(name) or ())
+        if not found:
             raise PublisherError(
                 f"Kafka at {bootstrap} has no topic {name}; start `loadflame process` or `loadflame load` first, "
                 "which create the topics"
-            ) from error
+            )
         if found != topics.partitions:
             raise PublisherError(
                 f"topic {name} has {found} partitions where the settings say {topics.partitions}; "
@@ -58,12 +81,17 @@ async def stop(producer: AIOKafkaProducer) -> None:
     stopping = asyncio.create_task(producer.stop())
     done, _ = await asyncio.wait({stopping}, timeout=_STOP_S)
     if not done:
-        # Private, hence the pin of aiokafka and a contract test: nothing public ends a flush that cannot end.
+        # Private, hence the pin of aiokafka and a contract test: nothing public ends a flush that cannot end. The
+        # sender's first cancellation makes it wait for its requests, the second one ends those too.
+        sender = producer._sender.sender_task  # noqa: SLF001  see above
+        for _ in range(2 if sender else 0):
+            sender.cancel()
+            await asyncio.wait({sender}, timeout=_RETRY_S)
         producer._message_accumulator.fail_all(KafkaConnectionError("given up"))  # noqa: SLF001  see above
-        await producer.client.close()
         done, _ = await asyncio.wait({stopping}, timeout=_STOP_S)
-    if done:
+        if not done:
+            stopping.cancel()
+            await asyncio.wait({stopping})
+    if not stopping.cancelled():
         with contextlib.suppress(KafkaError, OSError):
-            await stopping
-    else:
-        stopping.cancel()
+            stopping.result()

@@ -1,4 +1,4 @@
-"""The publisher to Kafka: an idempotent aiokafka producer behind a bounded queue.
+"""The publisher to Kafka: an aiokafka producer behind a bounded queue.
 
 What aiokafka 0.14 does, and what follows from it:
 - An idempotent producer never expires a batch: it retries until the broker takes it. So giving up is ours.
@@ -203,7 +203,10 @@ class KafkaPublisher:
                 continue  # the client's own buffer is full: Kafka is away or slow
             except _REFUSED_FOR_GOOD:
                 raise
-            except KafkaError:
+            except KafkaError as error:
+                if error.retriable:  # only without idempotence: the client gave up after its request timeout
+                    await asyncio.sleep(_RETRY_S)
+                    continue
                 attempts += 1
                 if attempts == ATTEMPTS:
                     raise
