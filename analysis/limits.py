@@ -1,0 +1,83 @@
+"""Windows of a run as columns, and which of them say more about the generator or the host than about the service."""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+LAG_LIMIT_US = 10_000
+LAG_SHARE_OF_P99 = 0.10
+GENERATOR_CORE_SHARE = 0.90
+QUEUE_SHARE_OF_MEDIAN = 0.25
+OWN_SHARE_OF_CPU = 0.25
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Windows:
+    """Joined windows in time order, one array of shape (n,) a column; the names are those of a joined window.
+
+    `p50_us` and `p99_us` are NaN where nothing ended. `instances` is 0 where there is no profile.
+    """
+
+    window: Ints
+    starts_us: Ints
+    window_us: Ints
+    scheduled: Ints
+    sent: Ints
+    completed: Ints
+    failed: Ints
+    dropped: Ints
+    in_flight: Ints
+    dispatch_lag_p99_us: Ints
+    generator_cpu_us: Ints
+    p50_us: Floats
+    p99_us: Floats
+    instances: Ints
+    covered_us: Ints
+    samples: Ints
+    cpu_us: Ints
+    unattributed_us: Ints
+    busiest_thread_us: Ints
+    run_queue_us: Ints
+    agent_cpu_us: Ints
+
+    def __len__(self) -> int:
+        return len(self.window)
+
+    @property
+    def ends_us(self) -> Ints:
+        """Where each window ends, microseconds since the Unix epoch."""
+        return self.starts_us + self.window_us
+
+    def at(self, rows: Ints | Mask) -> Self:
+        """Some of the windows."""
+        return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+
+def generator_limited(windows: Windows) -> Mask:
+    """Windows in which the generator could not keep its schedule: late by itself, or its own core over 90% busy.
+
+    Late means a p99 of the dispatch lag over 10 ms and over 10% of the p99 latency: less does not show in a result.
+    """
+    latency_us = np.nan_to_num(windows.p99_us)
+    late = windows.dispatch_lag_p99_us > np.maximum(LAG_LIMIT_US, LAG_SHARE_OF_P99 * latency_us)
+    return np.asarray(late | (windows.generator_cpu_us > GENERATOR_CORE_SHARE * windows.window_us))
+
+
+def host_limited(windows: Windows) -> Mask:
+    """Windows in which the service waited for a core that loadflame itself was using.
+
+    Both must hold: the wait in the run queue per request is over 25% of the median latency, and generator and agent
+    took over a quarter of the busy CPU. (On two quiet cores the wait alone is already 10 to 16% of the CPU time of an
+    async service and 40 to 50% of a threaded one.)
+    """
+    ended = np.maximum(windows.completed + windows.failed, 1)
+    waits = windows.run_queue_us / ended > QUEUE_SHARE_OF_MEDIAN * np.nan_to_num(windows.p50_us, nan=np.inf)
+    own_us = windows.generator_cpu_us + windows.agent_cpu_us
+    busy_us = np.maximum(own_us + windows.cpu_us, 1)
+    return np.asarray(waits & (own_us > OWN_SHARE_OF_CPU * busy_us) & (windows.instances > 0))
