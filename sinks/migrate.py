@@ -90,9 +90,8 @@ def migrate(client: Client) -> tuple[str, ...]:
 def _apply(client: Client, migration: Migration) -> None:
     for statement in statements(migration.sql):
         client.command(statement)
-    client.insert(
-        "migrations_applied",
-        [[migration.name, migration.digest]],
-        column_names=["name", "sha256"],
+    client.command(
+        "INSERT INTO migrations_applied (name, sha256) SELECT {name:String}, {digest:String}",
+        {"name": migration.name, "digest": migration.digest},
         settings={"async_insert": 0},
     )

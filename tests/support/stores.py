@@ -5,6 +5,7 @@ closes it again. A test that uses `store_client` can therefore not open another 
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from sinks.errors import StoreUnreachableError
 from sinks.memory import MemoryStore
 from sinks.migrate import migrate
 from sinks.store import DeadLetter, Store
+from tests.support.clickhouse_http import FakeServer, fake_clickhouse
 
 
 @pytest.fixture
@@ -104,12 +106,48 @@ class ClickHouseUnderTest:
         return ClickHouseStore(self._client)
 
 
-@pytest.fixture(params=["memory", "clickhouse"])
-def any_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> StoreUnderTest:
-    """Each of the stores in turn, empty."""
-    if request.param == "memory":
+@pytest.fixture
+def fake_server(tmp_path: Path) -> Iterator[FakeServer]:
+    """A server on the loopback that speaks ClickHouse's HTTP; it takes the process's place for an embedded store."""
+    with fake_clickhouse(f"{tmp_path}/server") as server:
+        yield server
+
+
+@pytest.fixture
+def server_client(fake_server: FakeServer) -> Iterator[Client]:
+    """A client of an empty, migrated store on that server."""
+    client = open_client(fake_server.url())
+    try:
+        migrate(client)
+        yield client
+    finally:
+        client.close()
+
+
+@pytest.fixture(scope="module", params=["memory", "chdb", "http"])
+def engine_of_module(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client | None]:
+    """One migrated store per kind and module, None in memory: setting up anew for each test would cost more."""
+    folder = tmp_path_factory.mktemp("engine")
+    with ExitStack() as stack:
+        client = None
+        if request.param != "memory":
+            embedded = request.param == "chdb"
+            url = f"chdb://{folder}" if embedded else stack.enter_context(fake_clickhouse(str(folder))).url()
+            client = open_client(url)
+            stack.callback(client.close)
+            migrate(client)
+        yield client
+
+
+@pytest.fixture
+def any_store(engine_of_module: Client | None, monkeypatch: pytest.MonkeyPatch) -> StoreUnderTest:
+    """Each kind of store in turn, empty."""
+    if engine_of_module is None:
         return MemoryUnderTest()
-    return ClickHouseUnderTest(request.getfixturevalue("store_client"), monkeypatch)
+    engine_of_module.command(f"TRUNCATE ALL TABLES FROM {engine_of_module.database} LIKE '%_stored'")
+    return ClickHouseUnderTest(engine_of_module, monkeypatch)
 
 
 @pytest.fixture
