@@ -1,0 +1,125 @@
+"""The stages of a plan, one model per form: hold, ramp, levels."""
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    field_validator,
+    model_validator,
+)
+
+from producers.load.durations import DurationS
+
+
+def _plain(value: float) -> float:
+    return int(value) if value == int(value) else value
+
+
+Number = Annotated[float, PlainSerializer(_plain, return_type=Any, when_used="json")]
+"""A float that is written without a fraction where it has none."""
+Rate = Annotated[Number, Field(ge=0, le=1_000_000, description="Requests per second.")]
+
+
+class PlanPart(BaseModel):
+    """Base of everything in a plan: frozen, strict about its keys, dumped under the keys that the YAML has."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
+
+
+class _Stage(PlanPart):
+    form: ClassVar[str]
+    name: str = Field(pattern=r"^[^\[\]\s][^\[\]]{0,63}$", description="Labels the stage's requests; no brackets.")
+
+
+class Hold(_Stage):
+    """A constant arrival rate."""
+
+    form: ClassVar[str] = "hold"
+    hold: Rate
+    for_s: DurationS = Field(alias="for", description="How long.")
+
+
+class Ramp(_Stage):
+    """A rate that changes linearly."""
+
+    form: ClassVar[str] = "ramp"
+    ramp: tuple[Rate, Rate] = Field(description="Requests per second at the beginning and at the end.")
+    for_s: DurationS = Field(alias="for", description="How long.")
+
+    @field_validator("ramp", mode="before")
+    @classmethod
+    def _pair(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple) or len(value) != 2:
+            raise ValueError(f"{value!r} is no ramp; give two rates, as in [20, 200]")
+        return value
+
+
+class Levels(_Stage):
+    """A few rates, each visited several times in a seeded random order: what growth is measured from."""
+
+    form: ClassVar[str] = "levels"
+    levels: tuple[Annotated[Number, Field(gt=0, le=1_000_000)], ...] = Field(
+        min_length=1, max_length=64, description="Requests per second, each rate once."
+    )
+    visits: int = Field(4, ge=1, le=1000, description="Visits of each level.")
+    each_s: DurationS = Field(alias="each", description="How long one visit lasts.")
+    seed: int = Field(1, ge=0, description="Seed of the order of the visits.")
+    settle: DurationS | None = Field(
+        None, description="How much of a visit's beginning is left out; default: 1s, at most a quarter of the visit."
+    )
+
+    @property
+    def settle_s(self) -> float:
+        """Seconds at the beginning of a visit that the analysis leaves out."""
+        return min(1.0, self.each_s / 4) if self.settle is None else self.settle
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Levels":
+        if len(set(self.levels)) != len(self.levels):
+            raise ValueError("levels names a rate twice; give each once, `visits` repeats them")
+        if self.settle_s >= self.each_s:
+            raise ValueError("settle leaves nothing of a visit; make it shorter than each")
+        return self
+
+
+MODELS: dict[str, type[_Stage]] = {model.form: model for model in (Hold, Ramp, Levels)}
+_FORMS = "hold, ramp, levels"
+
+
+def _form_of(value: Any) -> str:
+    return str(value.form) if isinstance(value, _Stage) else next(form for form in MODELS if form in value)
+
+
+def _check_form(value: Any) -> Any:
+    """Say plainly what is wrong with a stage whose form cannot be told."""
+    if isinstance(value, _Stage):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError(  # noqa: TRY004  pydantic reports a ValueError with its place and lets a TypeError through
+            f"{value!r} is no stage; write one like {{name: steady, hold: 100, for: 30s}}"
+        )
+    known = {field.alias or name for model in MODELS.values() for name, field in model.model_fields.items()}
+    forms = [form for form in MODELS if form in value]
+    strange = [key for key in value if key not in known]
+    if len(forms) > 1:
+        raise ValueError(f"has {' and '.join(forms)} at once; a stage has one of {_FORMS}")
+    if not forms and strange:
+        raise ValueError(f"unknown form {strange[0]!r}; a stage has one of {_FORMS}")
+    if not forms:
+        raise ValueError(f"has no form; a stage has one of {_FORMS}")
+    return value
+
+
+Stage = Annotated[
+    Annotated[Hold, Tag("hold")] | Annotated[Ramp, Tag("ramp")] | Annotated[Levels, Tag("levels")],
+    Discriminator(_form_of),
+    BeforeValidator(_check_form),
+]
