@@ -1,0 +1,69 @@
+"""The verdict on a run: whether it may be judged at all, and then whether it held its thresholds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Verdict = Literal["passed", "failed", "inconclusive", "generator-limited", "host-limited", "aborted"]
+
+LIMITED_SHARE = 0.10
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What the verdict rests on. `reason` is that of the run's end, empty while it has not ended.
+
+    `windows` are those of the load, of which some are limited; `lost_rows` are outcomes that never reached the store;
+    `thresholds` says of each whether it held, None when it could not be judged.
+    """
+
+    reason: str
+    windows: int
+    generator_limited: int
+    host_limited: int
+    ended_requests: int
+    lost_rows: int
+    thresholds: Sequence[bool | None]
+
+
+def judge(course: Course) -> tuple[Verdict, str]:
+    """The verdict and why, in one sentence.
+
+    A run that the generator or the host limited says nothing of the service, so that comes before its thresholds; a
+    broken threshold comes before missing data, because what is missing cannot mend it.
+    """
+    verdict, why = _unfit(course) or _judged(course)
+    return verdict, why
+
+
+def _unfit(course: Course) -> tuple[Verdict, str] | None:
+    if course.reason == "aborted":
+        return "aborted", "the run was ended before its plan was through"
+    if course.reason == "error":
+        return "inconclusive", "a part of loadflame failed during the run"
+    if not course.windows or not course.ended_requests:
+        return "inconclusive", "no request ended, so there is nothing to judge"
+    for verdict, count in _limited(course):
+        if count > LIMITED_SHARE * course.windows:
+            return verdict, f"{count} of {course.windows} windows were {verdict}"
+    return None
+
+
+def _limited(course: Course) -> tuple[tuple[Verdict, int], ...]:
+    return ("generator-limited", course.generator_limited), ("host-limited", course.host_limited)
+
+
+def _judged(course: Course) -> tuple[Verdict, str]:
+    broken = sum(held is False for held in course.thresholds)
+    if broken:
+        return "failed", f"{broken} of {len(course.thresholds)} thresholds did not hold"
+    if not course.reason:
+        return "inconclusive", "the run has not ended"
+    if course.lost_rows:
+        return "inconclusive", f"{course.lost_rows} outcomes were lost on the way to the store"
+    open_ = sum(held is None for held in course.thresholds)
+    if open_:
+        return "inconclusive", f"{open_} of {len(course.thresholds)} thresholds could not be judged"
+    if not course.thresholds:
+        return "passed", "the run went through; it set no thresholds"
+    return "passed", f"{len(course.thresholds)} of {len(course.thresholds)} thresholds held"

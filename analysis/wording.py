@@ -1,0 +1,35 @@
+"""Figures as people read them."""
+
+from math import floor, log10
+
+
+def us(value: float) -> str:
+    """Microseconds with three significant digits: `1,450 us`, `24.6 us`."""
+    return f"{_three_digits(value)} us"
+
+
+def tps(value: float) -> str:
+    """Requests per second, without a unit: `410`, `7.5`."""
+    return f"{value:,.0f}" if value >= 20 else f"{value:.1f}".removesuffix(".0")
+
+
+def between(value: str, low: str | None, high: str | None) -> str:
+    """A value with its interval: `720 [650, 790]`."""
+    return value if low is None or high is None else f"{value} [{low}, {high}]"
+
+
+def growth(value: float, low: float, high: float) -> str:
+    """`2.0 [1.8, 2.2]`."""
+    return between(f"{value:.1f}", f"{low:.1f}", f"{high:.1f}")
+
+
+def count(number: int, thing: str) -> str:
+    """`1 visit`, `16 visits`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def _three_digits(value: float) -> str:
+    if value <= 0:
+        return "0"
+    digits = max(0, 2 - floor(log10(value)))
+    return f"{value:,.{min(digits, 2)}f}" if value < 1000 else f"{round(value, 2 - floor(log10(value))):,.0f}"
