@@ -39,7 +39,7 @@ def open_client(url: str) -> Client:
         client.database = parse_qs(parts.query).get("database", [DATABASE])[0]
     elif parts.scheme in ("http", "https") and parts.hostname:
         client = _server(parts)
-        client.database = parts.path.strip("/") or DATABASE
+        client.database = unquote(parts.path.strip("/")) or DATABASE
     else:
         raise StoreError(
             f"no store is known by {_shown(parts)}; write chdb:///absolute/directory or http://user:password@host:8123/db"

@@ -1,0 +1,80 @@
+"""Numbered migrations."""
+
+from contextlib import closing
+from importlib.resources import files
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+import sinks.migrate
+from sinks.connect import open_client
+from sinks.errors import MigrationError
+from sinks.migrate import Migration, migrate, migrations, statements
+
+SPLITS = {
+    "two statements": ("SELECT 1; SELECT 2;", ["SELECT 1", "SELECT 2"]),
+    "the last one needs no semicolon": ("SELECT 1;\nSELECT 2\n", ["SELECT 1", "SELECT 2"]),
+    "a semicolon in text ends nothing": (
+        "SELECT ';', 'it\\'s; so'; SELECT 2",
+        ["SELECT ';', 'it\\'s; so'", "SELECT 2"],
+    ),
+    "a doubled quote stays in its text": ("SELECT 'a'';b'; SELECT 2", ["SELECT 'a'';b'", "SELECT 2"]),
+    "a semicolon in a quoted name ends nothing": ('SELECT "a;b", `c;d`;', ['SELECT "a;b", `c;d`']),
+    "a comment is left out with its semicolons and quotes": ("-- don't; stop\nSELECT 1;", ["SELECT 1"]),
+    "so is one over several lines": ("SELECT /* a;\nb' */ 1; SELECT 2", ["SELECT  1", "SELECT 2"]),
+    "two dashes in text are no comment": ("SELECT '--;'; SELECT 2", ["SELECT '--;'", "SELECT 2"]),
+    "nothing but space and comments holds no statement": (" ;; -- that is all\n", []),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), SPLITS.values(), ids=SPLITS)
+def test_statements_are_split_at_the_semicolons_between_them(text: str, expected: list[str]) -> None:
+    assert statements(text) == expected
+
+
+def test_migrations_are_numbered_without_a_gap() -> None:
+    numbers = [int(migration.name.partition("_")[0]) for migration in migrations()]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_each_migration_is_applied_once(store_client: Client) -> None:
+    names = {migration.name for migration in migrations()}
+    rows = store_client.query("SELECT name FROM migrations_applied").result_rows
+    assert sorted(name for (name,) in rows) == sorted(names)
+    assert migrate(store_client) == ()
+
+
+def test_a_migration_that_was_cut_short_is_done_again_without_harm(store_client: Client) -> None:
+    store_client.command("TRUNCATE TABLE migrations_applied")
+    assert migrate(store_client) == tuple(migration.name for migration in migrations())
+
+
+def test_two_databases_of_one_folder_are_two_stores(store_client: Client, store_url: str) -> None:
+    with closing(open_client(f"{store_url}?database=other")) as other:
+        assert migrate(other)
+        store_client.command("INSERT INTO events_stored (type, run, id) VALUES ('t', 'r', 'i')")
+        assert store_client.query("SELECT count() FROM events_stored").result_rows == [(1,)]
+        assert other.query("SELECT count() FROM events_stored").result_rows == [(0,)]
+
+
+def test_a_store_of_another_version_is_refused(store_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = (Migration(migrations()[0].name, "SELECT 1"), *migrations()[1:])
+    monkeypatch.setattr(sinks.migrate, "migrations", lambda: changed)
+    with pytest.raises(MigrationError, match="0001_truth is not the one of this version"):
+        migrate(store_client)
+
+
+def test_a_store_of_a_newer_version_is_refused(store_client: Client) -> None:
+    store_client.command("INSERT INTO migrations_applied (name) VALUES ('9999_future')")
+    with pytest.raises(MigrationError, match="newer loadflame"):
+        migrate(store_client)
+
+
+def test_the_users_of_a_server_are_stated_in_sql_that_parses_with_passwords_as_parameters(store_client: Client) -> None:
+    text = (files("sinks") / "users.sql").read_text()
+    passwords = {f"{user}_password": "it's; a secret" for user in ("migrator", "writer", "reader")}
+    kinds = [
+        str(store_client.query(f"EXPLAIN AST {statement}", passwords).result_rows[0][0]).split()[0]
+        for statement in statements(text)
+    ]
+    assert kinds == ["CreateUserQuery"] * 3 + ["GrantQuery"] * 3
