@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 
+from clickhouse_connect.driver.binding import quote_identifier
 from clickhouse_connect.driver.client import Client
 
 from sinks.errors import MigrationError, store_errors
@@ -64,7 +65,7 @@ def migrate(client: Client) -> tuple[str, ...]:
     """
     with store_errors("bring the store up to date"):
         if client.database:
-            client.command(f"CREATE DATABASE IF NOT EXISTS `{client.database}`", use_database=False)
+            client.command(f"CREATE DATABASE IF NOT EXISTS {quote_identifier(client.database)}", use_database=False)
         client.command(_LEDGER)
         rows = client.query("SELECT name, toString(sha256) FROM migrations_applied FINAL").result_rows
         applied = {str(name): str(digest) for name, digest in rows}

@@ -1,6 +1,7 @@
 """Reading the store back as the records that went in."""
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -51,10 +52,10 @@ def _rows_by_flush(client: Client, topic: str, one: _Parameters) -> dict[int, pa
     if "stack_id" in names:
         rows = _with_stacks(client, rows, one)
     flushes, starts = np.unique(rows["flush"].to_numpy(), return_index=True)
-    ends = [*starts[1:].tolist(), rows.num_rows]
+    bounds = pairwise([*starts.tolist(), rows.num_rows])
     return {
         flush: _typed(rows.slice(start, end - start), schema)
-        for flush, start, end in zip(flushes.tolist(), starts.tolist(), ends, strict=True)
+        for flush, (start, end) in zip(flushes.tolist(), bounds, strict=True)
     }
 
 

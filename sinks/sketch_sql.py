@@ -13,7 +13,7 @@ def quantile_ms(q: float, buckets: str = "latency_buckets", counts: str = "laten
         raise ValueError(f"{q} is no quantile: it must lie between 0 and 1")
     merged = f"sumMap({buckets}, {counts})"
     total = f"arraySum(tupleElement({merged}, 2))"
-    rank = f"least(greatest(ceil({q!r} * {total}), 1), {total})"
+    rank = f"least(toUInt64(greatest(ceil({float(q)!r} * {total}), 1)), {total})"
     place = f"arrayFirstIndex(seen -> seen >= {rank}, arrayCumSum(tupleElement({merged}, 2)))"
     bucket = f"tupleElement({merged}, 1)[{place}]"
     return f"if({total} = 0, NULL, 2 * pow({GAMMA!r}, {bucket}) / {GAMMA + 1!r} / 1000)"

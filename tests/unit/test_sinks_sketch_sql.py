@@ -1,0 +1,57 @@
+"""Quantiles of merged sketches in SQL are those of Python."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from clickhouse_connect.driver.client import Client
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from schemas.sketch import Sketch
+from sinks.sketch_sql import quantile_ms
+
+QUANTILES = (0.0, 0.001, 0.3, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
+LATENCIES = st.lists(st.lists(st.integers(0, 3_600_000_000), max_size=30), min_size=1, max_size=4)
+
+
+def in_sql(client: Client, sketches: list[Sketch], quantiles: tuple[float, ...]) -> list[float | None]:
+    values = ", ".join(
+        f"(CAST({list(one.buckets)}, 'Array(Int32)'), CAST({list(one.counts)}, 'Array(UInt64)'))" for one in sketches
+    )
+    columns = ", ".join(quantile_ms(q, "b", "c") for q in quantiles)
+    # Brackets: a lone pair would be read as two values.
+    query = f"SELECT {columns} FROM (SELECT t.1 AS b, t.2 AS c FROM (SELECT arrayJoin([{values}]) AS t))"
+    return list(client.query(query).result_rows[0])
+
+
+def in_python(sketches: list[Sketch], quantiles: tuple[float, ...]) -> list[Any]:
+    merged = Sketch.merged(sketches)
+    found = [merged.quantile_us(q) for q in quantiles]
+    return [value if value is None else pytest.approx(value / 1000, rel=1e-12) for value in found]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(latencies=LATENCIES, q=st.floats(0, 1))
+def test_a_quantile_of_merged_sketches_is_the_same_in_sql_as_in_python(
+    store_client: Client, latencies: list[list[int]], q: float
+) -> None:
+    sketches = [Sketch.of(np.array(some, np.int64)) for some in latencies]
+    quantiles = (*QUANTILES, q)
+    assert in_sql(store_client, sketches, quantiles) == in_python(sketches, quantiles)
+
+
+def test_counts_beyond_what_fits_a_float_exactly_still_give_a_quantile(store_client: Client) -> None:
+    sketches = [Sketch((-3, 10, 700), (2**40, 2**41 + 1, 1))] * 2
+    assert in_sql(store_client, sketches, QUANTILES) == in_python(sketches, QUANTILES)
+
+
+def test_no_latency_has_no_quantile(store_client: Client) -> None:
+    assert in_sql(store_client, [Sketch()], (0.5,)) == [None]
+    assert store_client.query(f"SELECT {quantile_ms(0.5)} FROM windows").result_rows == [(None,)]
+
+
+@pytest.mark.parametrize("q", [-0.1, 1.1, float("nan")])
+def test_a_quantile_lies_between_0_and_1(q: float) -> None:
+    with pytest.raises(ValueError, match="no quantile"):
+        quantile_ms(q)
