@@ -100,6 +100,8 @@ def _check_sizes(rows: pa.RecordBatch, announced: int, limits: Limits) -> None:
         if not pa.types.is_dictionary(column.type):
             continue
         texts = column.dictionary
+        if texts.null_count:
+            raise DecodeError(f"column {name} has a null among its texts, where no reader looks for one")
         if len(texts) > limits.dictionary_entries:
             raise DecodeError(f"column {name} has {len(texts)} texts, more than {limits.dictionary_entries}")
         longest = pc.max(pc.binary_length(texts)).as_py() or 0

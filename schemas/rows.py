@@ -1,5 +1,7 @@
 """Arrow schemas of the two bulk topics and the facts that travel with each batch."""
 
+from typing import Annotated
+
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -41,6 +43,10 @@ STACKS: pa.Schema = pa.schema(
 """
 
 
+# What a store holds in 64 bits, sums over many batches included.
+_Count = Annotated[int, Field(ge=0, lt=1 << 53)]
+
+
 class _Facts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,11 +59,11 @@ class RequestFacts(_Facts):
     """
 
     engine: str = Field(default="", max_length=64)
-    scheduled: int = Field(default=0, ge=0)
-    sent: int = Field(default=0, ge=0)
-    dropped: int = Field(default=0, ge=0)
-    in_flight: int = Field(default=0, ge=0)
-    generator_cpu_us: int = Field(default=0, ge=0)
+    scheduled: _Count = 0
+    sent: _Count = 0
+    dropped: _Count = 0
+    in_flight: _Count = 0
+    generator_cpu_us: _Count = 0
 
 
 class StackFacts(_Facts):
@@ -71,17 +77,17 @@ class StackFacts(_Facts):
 
     service: str = Field(default="", max_length=256)
     instance: str = Field(default="", max_length=256)
-    pid: int = Field(default=0, ge=0)
+    pid: _Count = 0
     backend: str = Field(default="", max_length=64)
     timing: str = Field(default="exact", pattern="^(exact|window)$")
-    cpu_us: int = Field(default=0, ge=0)
-    busiest_thread_us: int = Field(default=0, ge=0)
-    run_queue_us: int = Field(default=0, ge=0)
-    rss_bytes: int = Field(default=0, ge=0)
-    threads: int = Field(default=0, ge=0)
-    covered_us: int = Field(default=0, ge=0)
-    period_us: int = Field(default=0, ge=0)
-    agent_cpu_us: int = Field(default=0, ge=0)
+    cpu_us: _Count = 0
+    busiest_thread_us: _Count = 0
+    run_queue_us: _Count = 0
+    rss_bytes: _Count = 0
+    threads: _Count = 0
+    covered_us: _Count = 0
+    period_us: _Count = 0
+    agent_cpu_us: _Count = 0
 
 
 type_of_facts: dict[str, type[RequestFacts] | type[StackFacts]] = {

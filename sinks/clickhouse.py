@@ -10,9 +10,11 @@ from clickhouse_connect.driver.client import Client
 from schemas.events import EventData
 from schemas.joined import JoinedWindow
 from sinks import derived_tables, reading, truth_tables
+from sinks.connect import open_client
 from sinks.errors import store_errors
 from sinks.flushes import STALE_US, FlushIds
 from sinks.interning import Interner
+from sinks.migrate import migrate
 from sinks.store import DeadLetter, StoredBatch, WindowBatches
 
 _DAY_US = 86_400 * 1_000_000
@@ -22,6 +24,13 @@ _AT_ONCE: dict[str, Any] = {
     # On a cluster rows must have arrived before the record that makes them visible.
     "distributed_foreground_insert": 1,
 }
+
+
+def open_store(url: str) -> "ClickHouseStore":
+    """Open the store at `url`, set up or brought up to date first. Blocks. Raises StoreError (see `open_client`)."""
+    client = open_client(url)
+    migrate(client)
+    return ClickHouseStore(client)
 
 
 def _now_us() -> int:
@@ -100,6 +109,27 @@ class ClickHouseStore:
     def read_joined(self, run_id: str, window: int) -> JoinedWindow | None:
         """See Store."""
         return reading.read_joined(self._client, run_id, window)
+
+    def read_events(self, run_id: str) -> list[EventData]:
+        """See Store."""
+        return reading.read_events(self._client, run_id)
+
+    def count_batches(self, run_id: str) -> dict[str, int]:
+        """See Store."""
+        return reading.count_batches(self._client, run_id)
+
+    def count_dead_letters(self, *, since_us: int) -> int:
+        """See Store."""
+        return reading.count_dead_letters(self._client, since_us)
+
+    @property
+    def client(self) -> Client:
+        """The client, for reading through the views; one thread at a time."""
+        return self._client
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._client.close()
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         if rows.num_rows:

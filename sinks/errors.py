@@ -14,8 +14,10 @@ from contextlib import contextmanager
 
 from clickhouse_connect.driver.exceptions import ClickHouseError, Error, OperationalError
 
+from schemas.errors import UserError
 
-class StoreError(Exception):
+
+class StoreError(UserError):
     """Base of every error of the store; `retriable` and `retry_after_s` are the decision that the caller needs."""
 
     def __init__(self, sentence: str, *, retriable: bool = False, retry_after_s: float = 0.0) -> None:

@@ -1,5 +1,6 @@
 """A store in memory: the whole contract in a few dictionaries, for tests and for trying things out."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -63,6 +64,19 @@ class MemoryStore:
         """See Store."""
         joined = self.windows.get((run_id, window))
         return joined and ordered(joined)
+
+    def read_events(self, run_id: str) -> list[EventData]:
+        """See Store."""
+        found = [(time_us, event) for time_us, event in self.events.values() if event.run_id == run_id]
+        return [event for _, event in sorted(found, key=lambda pair: (pair[0], pair[1].event_id()))]
+
+    def count_batches(self, run_id: str) -> dict[str, int]:
+        """See Store."""
+        return dict(Counter(key.producer_id for key in self.batches if key.run_id == run_id))
+
+    def count_dead_letters(self, *, since_us: int) -> int:
+        """See Store."""
+        return sum(letter.received_at_us >= since_us for letter in self.dead_letters.values())
 
     def _fail_if_told(self) -> None:
         if self.failures:

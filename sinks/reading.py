@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from clickhouse_connect.driver.client import Client
 
 from schemas.batches import Batch, BatchHeader, BatchKey
+from schemas.events import EVENT_OF_TYPE, EventData
 from schemas.joined import JoinedEndpoint, JoinedFunction, JoinedWindow
 from schemas.rows import schema_of, type_of_facts
 from schemas.sketch import Sketch
@@ -145,3 +146,26 @@ def _functions(rows: Iterable[Mapping[str, Any]]) -> Iterable[JoinedFunction]:
             self_cpu_us=row["self_cpu_us"],
             total_cpu_us=row["total_cpu_us"],
         )
+
+
+def read_events(client: Client, run_id: str) -> list[EventData]:
+    """See `Store.read_events`; events of types that this version does not know are passed over."""
+    with store_errors("read events"):
+        rows = client.query(
+            "SELECT type, data FROM events_stored FINAL WHERE run = {run:String} ORDER BY time, id", {"run": run_id}
+        ).result_rows
+    return [EVENT_OF_TYPE[kind].model_validate_json(data) for kind, data in rows if kind in EVENT_OF_TYPE]
+
+
+def count_batches(client: Client, run_id: str) -> dict[str, int]:
+    """See `Store.count_batches`."""
+    with store_errors("count batches"):
+        query = "SELECT producer, count() FROM batches WHERE run = {run:String} GROUP BY producer"
+        return {row[0]: int(row[1]) for row in client.query(query, {"run": run_id}).result_rows}
+
+
+def count_dead_letters(client: Client, since_us: int) -> int:
+    """See `Store.count_dead_letters`."""
+    with store_errors("count dead letters"):
+        query = "SELECT count() FROM dead_letters WHERE received_at >= fromUnixTimestamp64Micro({since:Int64})"
+        return int(client.query(query, {"since": since_us}).result_rows[0][0])

@@ -73,3 +73,12 @@ class Store(Protocol):
 
     def read_joined(self, run_id: str, window: int) -> JoinedWindow | None:
         """The visible joined window; its endpoints and functions come ordered by their names."""
+
+    def read_events(self, run_id: str) -> list[EventData]:
+        """The events of a run, each once, ordered by time and id."""
+
+    def count_batches(self, run_id: str) -> dict[str, int]:
+        """How many batches of a run are visible, by producer."""
+
+    def count_dead_letters(self, *, since_us: int) -> int:
+        """How many dead letters came since then, by the broker's time in microseconds."""

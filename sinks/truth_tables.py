@@ -101,13 +101,15 @@ def time_column(times_us: Iterable[int]) -> pa.Array:
 
 def _wide(rows: pa.RecordBatch) -> pa.RecordBatch:
     """Dictionary columns with 32-bit indices: the texts of many batches together may be too many for their own."""
-    columns = [
-        pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), column.dictionary)
-        if pa.types.is_dictionary(column.type)
-        else column
-        for column in rows.columns
-    ]
+    columns = [_wide_column(column) if pa.types.is_dictionary(column.type) else column for column in rows.columns]
     return pa.RecordBatch.from_arrays(columns, names=rows.schema.names)
+
+
+def _wide_column(column: pa.DictionaryArray) -> pa.DictionaryArray:
+    if pc.count_distinct(column.dictionary).as_py() < len(column.dictionary):
+        # Arrow allows a text to stand twice in a dictionary; ClickHouse refuses it, at every new attempt.
+        return column.cast(pa.string()).dictionary_encode()
+    return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), column.dictionary)
 
 
 def _with_origin(table: pa.Table, batches: Sequence[Batch], flushes: Sequence[int]) -> pa.Table:

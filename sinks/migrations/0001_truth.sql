@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS batches_stored
     rows UInt64 CODEC(ZSTD(1)),
     final Bool,
     goodbye Bool,
-    partitions UInt32,
+    partitions UInt64,
     partition UInt32,
     offset UInt64 CODEC(Delta, ZSTD(1)),
     stored_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),

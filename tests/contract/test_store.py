@@ -8,7 +8,7 @@ import pytest
 
 from schemas.batches import Batch
 from schemas.events import RunEnded, RunJudged, RunStarted
-from schemas.rows import RequestFacts, StackFacts
+from schemas.rows import REQUESTS, RequestFacts, StackFacts
 from sinks.errors import StoreError
 from sinks.store import DeadLetter, Store, StoredBatch, WindowBatches
 from tests.support.batches import (
@@ -19,6 +19,7 @@ from tests.support.batches import (
     many_requests,
     many_samples,
     request_batch,
+    request_rows,
     stack_batch,
     stack_of,
 )
@@ -48,6 +49,14 @@ def sequences(read: WindowBatches) -> list[tuple[str, int]]:
     return [(one.header.key.producer_id, one.header.key.seq) for one in [*read.requests, *read.stacks]]
 
 
+def with_endpoints(indices: list[int], texts: list[str]) -> pa.RecordBatch:
+    """Rows whose endpoints are encoded in this very way."""
+    rows = request_rows([Request()] * len(indices))
+    at = REQUESTS.get_field_index("endpoint")
+    column = pa.DictionaryArray.from_arrays(pa.array(indices, pa.int16()), texts)
+    return rows.set_column(at, REQUESTS.field(at), column)
+
+
 REQUEST_BATCHES = {
     "no rows but facts": request_batch(facts=RequestFacts(engine="wire", scheduled=3, dropped=3), final=True),
     "an error beside a success": request_batch([Request(), Request(status=0, error="timeout")]),
@@ -60,6 +69,13 @@ REQUEST_BATCHES = {
         [Request(endpoint="a'b\\`\"\n\t;--", stage="map[3]", error="é☃\x00")], run="r'; DROP TABLE batches--"
     ),
     "a goodbye": request_batch([Request()], seq=2, final=True, goodbye=True, partitions=7),
+    "the widest header": request_batch(
+        [Request()], window=10**18 - 1, seq=10**18 - 1, partitions=10**18 - 1, facts=RequestFacts(sent=2**53 - 1)
+    ),
+    "times far from now": request_batch([Request(-1), Request(0), Request(2**56)]),
+    "a text that stands twice in its dictionary": request_batch(with_endpoints([0, 1, 2], ["a", "a", "b"])),
+    "a text in the dictionary that no row has": request_batch(with_endpoints([1], ["a", "b"])),
+    "as many texts as rows": request_batch([Request(endpoint=str(n)) for n in range(2_000)]),
     "many rows": request_batch(many_requests(3_000)),
 }
 STACK_BATCHES = {
@@ -130,6 +146,13 @@ def test_batches_of_several_producers_come_ordered_by_producer_and_seq(any_store
         write(any_store.store, request_batch([Request()], producer=producer, seq=seq))
     read = any_store.store.read_window(RUN, WINDOW)
     assert sequences(read) == [("a", 0), ("a", 9), ("a", 10), ("b", 0), ("b", 1)]
+
+
+def test_batches_of_one_write_may_have_many_texts_together(any_store: StoreUnderTest) -> None:
+    """More than the 16-bit indices of each of them could tell apart."""
+    batches = [request_batch([Request(endpoint=f"{seq}/{n}") for n in range(15_000)], seq=seq) for seq in range(3)]
+    write(any_store.store, *batches)
+    assert content(any_store.store.read_window(RUN, WINDOW)) == content(WindowBatches(batches, []))
 
 
 def test_a_late_batch_is_visible_beside_those_that_came_in_time(any_store: StoreUnderTest) -> None:
@@ -252,6 +275,30 @@ def test_of_two_events_of_one_id_the_latest_is_kept_whatever_comes_last(any_stor
     any_store.store.write_events([judged[1]], [20])
     any_store.store.write_events([judged[0]], [10])
     assert any_store.events() == [(judged[1].event_id(), 20)]
+
+
+def test_the_events_of_a_run_are_read_back_in_the_order_of_their_times(any_store: StoreUnderTest) -> None:
+    ended = RunEnded(run_id=RUN, ended_at_us=9, reason="finished", producers=2)
+    of_another_run = RunEnded(run_id="run-2", ended_at_us=1, reason="error", producers=0, note='it\'s; "over"')
+    any_store.store.write_events([ended, of_another_run, STARTED, ended], [9, 5, 1, 9])
+    assert any_store.store.read_events(RUN) == [STARTED, ended]
+    assert any_store.store.read_events("run-2") == [of_another_run]
+    assert any_store.store.read_events("run-3") == []
+
+
+def test_visible_batches_are_counted_by_producer(any_store: StoreUnderTest) -> None:
+    assert any_store.store.count_batches(RUN) == {}
+    batches = [request_batch(seq=0), request_batch(seq=1), stack_batch(), request_batch(run="run-2")]
+    write(any_store.store, *batches)
+    write(any_store.store, *batches)
+    assert any_store.store.count_batches(RUN) == {"load-1": 2, "agent-1": 1}
+
+
+def test_dead_letters_are_counted_from_a_time_on(any_store: StoreUnderTest) -> None:
+    at_us = LETTER.received_at_us
+    any_store.store.write_dead_letters([LETTER, LETTER, replace(LETTER, offset=8, received_at_us=at_us + 5)])
+    counted = [any_store.store.count_dead_letters(since_us=at_us + later) for later in (-1, 0, 1, 5, 6)]
+    assert counted == [2, 2, 1, 1, 0]
 
 
 LETTER = DeadLetter("loadflame.requests", 1, 7, "no Arrow stream that can be read", 1_790_000_000_000_000, 12)
