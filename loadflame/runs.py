@@ -14,19 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from processors.verify import Check, verify_run
-from producers.load.guard import check_target
-from producers.load.plan import Plan
-
 from loadflame.broker import LocalBroker
 from loadflame.children import Child, ChildError
 from loadflame.settings import Settings
 from loadflame.starting import LEAD_US, STOP_S, aligned, run_started
 from loadflame.subscription import windows_of
 from loadflame.topics import ensure_topics
+from processors.verify import Check, Topic, verify_run
+from producers.load.guard import check_target
+from producers.load.plan import Plan
 from producers.publisher import KafkaPublisher
 from schemas.events import RunEnded, WindowJoined
-from sinks.store import open_store
+from sinks.clickhouse import open_store
 
 START_S, DRAIN_S = 30.0, 60.0
 SOURCE = "loadflame/run"
@@ -101,7 +100,7 @@ async def run_here(
         async with asyncio.timeout(DRAIN_S):
             await worker.wait()
         with contextlib.closing(open_store(settings.store_url)) as store:
-            checks = await asyncio.to_thread(verify_run, store, run_id, broker=broker)
+            checks = await asyncio.to_thread(verify_run, store, run_id, Topic(broker, settings.topics, settings.group))
         return RunOutcome(run_id, ended_at_us, stop.is_set(), checks)
 
 

@@ -5,10 +5,7 @@ import contextlib
 from dataclasses import dataclass
 
 import typer
-from producers.load.plan import Plan
-from producers.load.segments import segments_of
 from rich.console import Console
-from views.report import Report, build_report
 from views.terminal import render
 
 from loadflame.checks import checks_table
@@ -17,8 +14,11 @@ from loadflame.live import display_on
 from loadflame.runs import RunOutcome, run_here
 from loadflame.settings import Settings, SettingsError
 from loadflame.starting import new_run_id
+from producers.load.plan import Plan
+from producers.load.segments import segments_of
 from schemas.events import RunJudged
-from sinks.store import open_store
+from sinks.clickhouse import open_store
+from views.report import Report, build_report
 
 
 @dataclass(frozen=True, slots=True)

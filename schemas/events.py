@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from schemas.batches import Headers
 from schemas.errors import DecodeError
+from schemas.joined import ClosedBy
 from schemas.topics import Kind
 
 MAX_EVENT_BYTES = 256 << 10
@@ -138,7 +139,7 @@ class WindowJoined(EventData):
     starts_at_us: Count
     window_us: Count
     batches_covered: Count
-    closed_by: Literal["producers", "grace", "late"]
+    closed_by: ClosedBy
     stages: list[Text]
     offered_tps: float
     tps: float
@@ -189,7 +190,7 @@ EVENTS: tuple[type[EventData], ...] = (
     WindowJoined,
     FindingMade,
 )
-_BY_TYPE = {event.type: event for event in EVENTS}
+EVENT_OF_TYPE = {event.type: event for event in EVENTS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +226,7 @@ def from_message(headers: Iterable[tuple[str, bytes]], value: bytes) -> EventDat
         raise DecodeError(f"an event of {len(value)} bytes, more than {MAX_EVENT_BYTES}")
     try:
         event = from_binary(KafkaMessage(dict(headers), None, value), JSONFormat(), CloudEvent)
-        model = _BY_TYPE.get(event.get_type())
+        model = EVENT_OF_TYPE.get(event.get_type())
         return model.model_validate(event.get_data()) if model else None
     except ValidationError as error:
         first = error.errors()[0]

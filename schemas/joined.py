@@ -4,8 +4,11 @@ It is derived: the same batches always give the same record, whoever joins them 
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from schemas.sketch import Sketch
+
+ClosedBy = Literal["producers", "grace", "late"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class JoinedWindow:
     window: int
     window_us: int
     batches_covered: int
-    closed_by: str
+    closed_by: ClosedBy
     scheduled: int
     sent: int
     dropped: int

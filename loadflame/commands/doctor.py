@@ -127,7 +127,7 @@ def _machine(settings: Settings) -> Iterator[Diagnosis]:
 
 def _embedded(settings: Settings) -> Iterator[Diagnosis]:
     from loadflame.broker import LocalBroker
-    from sinks.store import open_store
+    from sinks.clickhouse import open_store
 
     try:
         with LocalBroker() as broker:

@@ -26,8 +26,7 @@ def process(
 
 async def _process(settings: Settings, drain: str | None, stop: asyncio.Event) -> None:
     from processors.worker import WorkerConfig, run_worker
-
-    from sinks.store import open_store
+    from sinks.clickhouse import open_store
 
     broker = broker_of(settings, "process")
     await ensure_topics(broker, settings.topics)

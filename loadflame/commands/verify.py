@@ -17,16 +17,16 @@ def verify(
 
     With --broker the topics are read too (I4). Exit code 1 when one does not hold.
     """
-    from processors.verify import verify_run
-    from views.runs import resolve_run
-
     from loadflame.checks import checks_table
-    from sinks.store import open_store
+    from processors.verify import Topic, verify_run
+    from sinks.clickhouse import open_store
+    from views.runs import resolve_run
 
     settings = read_settings(broker=broker, store=store, data_dir=data_dir)
     opened = open_store(settings.store_url)
     try:
-        checks = verify_run(opened, resolve_run(opened.client, run), broker=settings.broker)
+        where = Topic(settings.broker, settings.topics, settings.group) if settings.broker else None
+        checks = verify_run(opened, resolve_run(opened.client, run), where)
     finally:
         opened.close()
     if as_json:

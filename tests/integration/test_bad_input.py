@@ -116,7 +116,7 @@ def test_a_store_that_is_not_there(tmp_path: Path, closed_port: int) -> None:
 
 def test_a_store_that_another_process_uses(tmp_path: Path) -> None:
     holder = (
-        "import sys; from sinks.store import open_store; s = open_store(sys.argv[1]); print('open', flush=True);"
+        "import sys; from sinks.clickhouse import open_store; s = open_store(sys.argv[1]); print('open', flush=True);"
         "sys.stdin.read()"
     )
     url = f"chdb://{tmp_path}/store"

@@ -1,0 +1,90 @@
+"""Open windows: which batches each holds, and when it is over.
+
+A window is over when the final batch of every expected producer is in, with all that it announces, or when the
+watermark passes its end by the grace period. Expected are the producers whose final batch came for the run's window
+before it in this partition, and that did not say goodbye. Closing triggers the join, never storage: what comes later
+is stored all the same, and its window computed again.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from processors.records import ClosedWindow, WindowKey
+from schemas.joined import ClosedBy
+from sinks.store import StoredBatch
+
+GRACE_US = 1_500_000
+_REMEMBERED = 4096
+Producer = tuple[str, str]
+"""Topic and producer id."""
+
+
+@dataclass(slots=True)
+class _Open:
+    batches: dict[tuple[object, ...], StoredBatch] = field(default_factory=dict)
+    counts: dict[Producer, int] = field(default_factory=lambda: defaultdict(int))
+    finals: dict[Producer, tuple[int, bool]] = field(default_factory=dict)
+
+    def complete(self) -> set[Producer]:
+        """Producers whose every batch of this window is in."""
+        return {producer for producer, (announced, _) in self.finals.items() if self.counts[producer] == announced}
+
+    def staying(self) -> frozenset[Producer]:
+        """Producers that ended this window and go on."""
+        return frozenset(producer for producer, (_, goodbye) in self.finals.items() if not goodbye)
+
+
+class Windows:
+    """The windows of one Kafka partition (of both bulk topics)."""
+
+    def __init__(self, window_us: int, grace_us: int = GRACE_US) -> None:
+        self._window_us = window_us
+        self._grace_us = grace_us
+        self._open: dict[WindowKey, _Open] = {}
+        self._closed: dict[WindowKey, None] = {}
+        self._expected: dict[str, frozenset[Producer]] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def is_late(self, key: WindowKey, watermark_us: int | None) -> bool:
+        """Whether a batch for this window comes after it was, or would have been, closed."""
+        if key in self._closed:
+            return True
+        return key not in self._open and watermark_us is not None and watermark_us >= self._due_us(key)
+
+    def add(self, stored: StoredBatch) -> bool:
+        """Put a batch into its window. False when the window has it already."""
+        header = stored.batch.header
+        entry = self._open.setdefault(WindowKey(header.key.run_id, header.key.window), _Open())
+        if header.key in entry.batches:
+            return False
+        producer = (header.key.topic, header.key.producer_id)
+        entry.batches[header.key] = stored
+        entry.counts[producer] += 1
+        if header.final:
+            entry.finals[producer] = (header.key.seq + 1, header.goodbye)
+        return True
+
+    def close(self, watermark_us: int | None) -> list[ClosedWindow]:
+        """Take out the windows that are over."""
+        over = []
+        for key in sorted(self._open):
+            entry = self._open[key]
+            expected = self._expected.get(key.run_id)
+            if expected and expected <= entry.complete():
+                over.append(self._take(key, "producers"))
+            elif watermark_us is not None and watermark_us >= self._due_us(key):
+                over.append(self._take(key, "grace"))
+        return over
+
+    def _take(self, key: WindowKey, closed_by: ClosedBy) -> ClosedWindow:
+        entry = self._open.pop(key)
+        self._expected[key.run_id] = entry.staying()
+        self._closed[key] = None
+        while len(self._closed) > _REMEMBERED:  # older ones are late by the watermark
+            del self._closed[next(iter(self._closed))]
+        return ClosedWindow(key, tuple(entry.batches.values()), closed_by)
+
+    def _due_us(self, key: WindowKey) -> int:
+        return (key.window + 1) * self._window_us + self._grace_us
