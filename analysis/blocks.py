@@ -110,9 +110,9 @@ def select(windows: Windows, segments: Sequence[Segment], *, settle_s: float | N
     blocks: list[Block] = []
     left_out: list[LeftOut] = []
     for segment in levels or segments:
-        for settled in _stretches(_settled(windows, segment, settle_s), segment.form):
-            rows, reasons = _fit(windows, settled, unfit)
-            rate_tps = _planned_rate(windows.at(settled), segment)
+        for stretch in _stretches(settled(windows, segment, settle_s), segment.form):
+            rows, reasons = _fit(windows, stretch, unfit)
+            rate_tps = _planned_rate(windows.at(stretch), segment)
             left_out += [LeftOut(segment.label, rate_tps, reason, count) for reason, count in reasons.items()]
             if len(rows):
                 blocks.append(_block(windows, rows, segment.label, rate_tps))
@@ -143,7 +143,8 @@ def backlog_grows(windows: Windows) -> bool:
     return rise > max(BACKLOG_REQUESTS, BACKLOG_SHARE * float(windows.scheduled.sum()))
 
 
-def _settled(windows: Windows, segment: Segment, settle_s: float | None) -> Ints:
+def settled(windows: Windows, segment: Segment, settle_s: float | None = None) -> Ints:
+    """Positions of the windows of a segment after things have settled (see `select`)."""
     length_us = segment.ends_us - segment.starts_us
     settle_us = min(SETTLE_S * 1e6, SETTLE_SHARE * length_us) if settle_s is None else settle_s * 1e6
     return windows_inside(windows, int(segment.starts_us + settle_us), segment.ends_us)
@@ -158,13 +159,13 @@ def _stretches(rows: Ints, form: Form) -> list[Ints]:
     return np.array_split(rows, min(STRETCHES, max(1, len(rows) // 2)))
 
 
-def _fit(windows: Windows, settled: Ints, unfit: dict[str, Mask]) -> tuple[Ints, dict[str, int]]:
+def _fit(windows: Windows, stretch: Ints, unfit: dict[str, Mask]) -> tuple[Ints, dict[str, int]]:
     """The rows that may be used, and how many were left out for each reason."""
-    rows, reasons = settled, {}
+    rows, reasons = stretch, {}
     for reason, mask in unfit.items():
         reasons[reason] = int(mask[rows].sum())
         rows = rows[~mask[rows]]
-    whole = _unfit_as_a_whole(windows.at(rows)) if 2 * len(rows) >= len(settled) else TOO_FEW
+    whole = _unfit_as_a_whole(windows.at(rows)) if 2 * len(rows) >= len(stretch) else TOO_FEW
     if whole and len(rows):
         reasons[whole] = len(rows)
         rows = rows[:0]

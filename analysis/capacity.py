@@ -20,6 +20,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from scipy.optimize import brentq, nnls
 
 from analysis.growth import SUPERLINEAR_ABOVE, Experiment
@@ -116,9 +117,12 @@ def predict(experiment: Experiment, growing: dict[str, Floats], limit_cores: flo
     random = np.random.default_rng(seed)
     drawn = [fitted(_resampled(experiment, random), (_power, _polynomial)[draw % 2]) for draw in range(RESAMPLES)]
     draws = [draw.limits(limit_cores, top_tps) for draw in drawn]
-    limit, *changed = (
-        _estimate(point, [draw[place] for draw in draws], experiment) for place, point in enumerate(points)
-    )
+    visits = np.unique(experiment.level_tps, return_counts=True)[1]
+    limit = _estimate(points[0], [draw[0] for draw in draws], visits)
+    # The cost at the lowest level rests on its visits alone.
+    changed = [
+        _estimate(point, [draw[place] for draw in draws], visits[:1]) for place, point in enumerate(points[1:], start=1)
+    ]
     if limit is None:
         return None
     changes = zip(growing, service.flat, changed, strict=True)
@@ -188,14 +192,17 @@ def _resampled(experiment: Experiment, random: np.random.Generator) -> Rows:
     return np.concatenate(rows)
 
 
-def _estimate(point: float | None, draws: Sequence[float | None], experiment: Experiment) -> Estimate | None:
-    """The percentiles of the draws, spread about the estimate by what resampling few visits comes short of."""
+def _estimate(point: float | None, draws: Sequence[float | None], visits: NDArray[np.int64]) -> Estimate | None:
+    """The percentiles of the draws, spread about the estimate by what resampling few visits comes short of.
+
+    That is the root of n / (n - 1) for the spread, and Student's t over the normal for the tails.
+    """
     if point is None:
         return None
-    visits = np.unique(experiment.level_tps, return_counts=True)[1]
     found = np.array([draw for draw in draws if draw is not None], np.float64)
     if visits.min() < 2 or len(found) < ENOUGH * len(draws):
         return Estimate(point, None, None)
-    factor = float((visits.mean() / (visits.mean() - 1)) ** 0.5)
+    degrees = int((visits - 1).sum())
+    factor = float((visits.sum() / degrees) ** 0.5 * stats.t.ppf(0.975, degrees) / stats.norm.ppf(0.975))
     low, high = (float(end) for end in np.percentile(found, [2.5, 97.5]))
-    return Estimate(point, point - factor * max(0.0, point - low), point + factor * max(0.0, high - point))
+    return Estimate(point, max(0.0, point - factor * max(0.0, point - low)), point + factor * max(0.0, high - point))

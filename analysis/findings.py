@@ -252,7 +252,7 @@ def _hottest(case: Case) -> Finding | None:
         f"{'Besides, ' if case.culprits else 'Hottest: '}{hottest.named} takes {hottest.self_share:.0%} of "
         f"{case.service}'s CPU in its own code, {wording.us(hottest.self_us)} per request{steady}."
     )
-    evidence = {
+    evidence: Evidence = {
         "self_share": hottest.self_share,
         "self_us_per_request": hottest.self_us,
         "samples": hottest.samples,

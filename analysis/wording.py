@@ -23,9 +23,9 @@ def growth(value: float, low: float, high: float) -> str:
     return between(f"{value:.1f}", f"{low:.1f}", f"{high:.1f}")
 
 
-def count(number: int, thing: str) -> str:
-    """`1 visit`, `16 visits`."""
-    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+def count(number: int, one: str, several: str | None = None) -> str:
+    """`1 visit`, `16 visits`, `4 processes`."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
 def _three_digits(value: float) -> str:

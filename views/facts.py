@@ -1,0 +1,177 @@
+"""What the store knows of one run, as arrays and records: everything the report is made from but the profile."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+
+from analysis.blocks import Segment
+from analysis.limits import Ints, Windows
+from analysis.percentiles import Latencies
+from schemas.sketch import GAMMA
+from schemas.thresholds import Threshold, parse_threshold
+from views import queries
+from views.runs import unknown_run
+
+_SETTLING_S = 120
+_MICROSECOND_COLUMNS = ("p50_us", "p99_us")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EndpointFacts:
+    """One endpoint in one segment of the plan; `bytes` were sent and received."""
+
+    label: str
+    endpoint: str
+    completed: int
+    failed: int
+    bytes: int
+    latencies: Latencies
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RunFacts:
+    """One run. `load` are the positions of the windows during the load, `plan` is the plan as it was read."""
+
+    id: str
+    service: str
+    target: str
+    engine: str
+    reason: str
+    started_at: datetime
+    ended_at: datetime | None
+    plan: Mapping[str, Any]
+    thresholds: tuple[Threshold, ...]
+    segments: tuple[Segment, ...]
+    windows: Windows
+    late_windows: int
+    load: Ints
+    endpoints: tuple[EndpointFacts, ...]
+    producers: tuple[Mapping[str, Any], ...]
+    batches: Mapping[str, int]
+    instances: tuple[Mapping[str, Any], ...]
+    send_lag_p99_ms: float | None
+    dead_letters: int
+
+    def total(self, name: str) -> int:
+        """A total of the load: what the producers said at their end, or the sum of what arrived if they did not."""
+        told = [producer[name] for producer in self.producers if producer.get(name) is not None]
+        if told:
+            return int(sum(told))
+        return int(self.batches.get(name, 0) or 0)
+
+    @property
+    def in_flight_at_end(self) -> int:
+        """Requests under way when the load ended."""
+        return self.total("in_flight_at_end")
+
+    def rows_of(self, segment: Segment) -> Ints:
+        """Positions of the windows that lie, for the most part, in a segment."""
+        middle = self.windows.starts_us + self.windows.window_us // 2
+        return np.flatnonzero((middle >= segment.starts_us) & (middle < segment.ends_us))
+
+
+def read_run(client: Client, run: str) -> RunFacts:
+    """Read a run. Blocks; raises UnknownRunError, or StoreError when the store does not answer."""
+    found = queries.fetch(client, queries.RUN, run=run).to_pylist()
+    if not found:
+        raise unknown_run(client, run)
+    row = found[0]
+    plan = json.loads(row["plan"] or "{}")
+    segments = _segments(queries.fetch(client, queries.STAGES, run=run), row["ended_at"])
+    table = queries.fetch(client, queries.WINDOWS, run=run)
+    windows = _windows(table)
+    until_us = _unix_us(row["ended_at"] or datetime.now(UTC)) + _SETTLING_S * 1_000_000
+    letters = queries.fetch(client, queries.DEAD_LETTERS, from_us=_unix_us(row["started_at"]), to_us=until_us)
+    return RunFacts(
+        id=row["run"],
+        service=row["service"],
+        target=row["target"],
+        engine=row["engine"],
+        reason=row["reason"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        plan=plan,
+        thresholds=tuple(parse_threshold(text) for text in plan.get("thresholds") or ()),
+        segments=segments,
+        windows=windows,
+        late_windows=table["closed_by"].to_pylist().count("late"),
+        load=_during_load(windows, segments),
+        endpoints=_endpoints(client, run),
+        producers=tuple(queries.fetch(client, queries.PRODUCERS, run=run).to_pylist()),
+        batches=queries.fetch(client, queries.BATCHES, run=run).to_pylist()[0],
+        instances=tuple(queries.fetch(client, queries.INSTANCES, run=run).to_pylist()),
+        send_lag_p99_ms=queries.fetch(client, queries.SEND_LAG, run=run)["p99_ms"][0].as_py(),
+        dead_letters=letters["letters"][0].as_py(),
+    )
+
+
+def _unix_us(at: datetime) -> int:
+    return round(at.timestamp() * 1e6)
+
+
+def _segments(table: pa.Table, ended_at: datetime | None) -> tuple[Segment, ...]:
+    """The plan as it ran: what an aborted run did not come to is cut off."""
+    end_us = _unix_us(ended_at) if ended_at else None
+    segments = (
+        Segment(
+            row["label"],
+            row["stage"],
+            row["form"],
+            row["visit"],
+            row["starts_us"],
+            row["ends_us"] if end_us is None else min(row["ends_us"], end_us),
+            row["rate_from_tps"],
+            row["rate_to_tps"],
+        )
+        for row in table.to_pylist()
+    )
+    return tuple(segment for segment in segments if segment.ends_us > segment.starts_us)
+
+
+def _windows(table: pa.Table) -> Windows:
+    columns = {}
+    for field in fields(Windows):
+        column = table[field.name]
+        if field.name in _MICROSECOND_COLUMNS:
+            columns[field.name] = column.cast(pa.float64()).fill_null(float("nan")).to_numpy()
+        else:
+            columns[field.name] = column.to_numpy().astype(np.int64)
+    return Windows(**columns)
+
+
+def _during_load(windows: Windows, segments: tuple[Segment, ...]) -> Ints:
+    """Whole windows while arrivals were due; by the arrivals themselves where no stage was announced."""
+    if not segments:
+        return np.flatnonzero(windows.scheduled > 0)
+    first, last = min(one.starts_us for one in segments), max(one.ends_us for one in segments)
+    return np.flatnonzero((windows.starts_us >= first) & (windows.ends_us <= last))
+
+
+def _endpoints(client: Client, run: str) -> tuple[EndpointFacts, ...]:
+    unanswered: dict[tuple[str, str], dict[int, int]] = {}
+    for row in queries.fetch(client, queries.UNANSWERED, run=run, gamma=GAMMA).to_pylist():
+        unanswered.setdefault((row["stage"], row["endpoint"]), {})[row["bucket"]] = row["requests"]
+    found = []
+    for row in queries.fetch(client, queries.ENDPOINTS, run=run).to_pylist():
+        waited = unanswered.get((row["stage"], row["endpoint"]), {})
+        answered = (
+            (bucket, count - waited.get(bucket, 0)) for bucket, count in zip(row["buckets"], row["counts"], strict=True)
+        )
+        latencies = Latencies.of(
+            ((_bucket_us(bucket), count) for bucket, count in answered),
+            ((_bucket_us(bucket), count) for bucket, count in waited.items()),
+        )
+        counts = int(row["completed"]), int(row["failed"]), int(row["bytes"])
+        found.append(EndpointFacts(row["stage"], row["endpoint"], *counts, latencies))
+    return tuple(found)
+
+
+def _bucket_us(bucket: int) -> float:
+    """The latency that a bucket of the sketch stands for (see `schemas.sketch`)."""
+    return float(2 * GAMMA**bucket / (GAMMA + 1))

@@ -1,0 +1,205 @@
+"""The report as data: its JSON is a contract (names and nesting stay; fields may be added)."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
+
+from analysis.growth import Shape
+from analysis.verdict import Verdict
+
+
+def _rounded(value: float | None) -> float | None:
+    """Six significant digits: more would be noise, and make reports hard to compare by eye."""
+    return None if value is None else float(f"{value:.6g}")
+
+
+Figure = Annotated[float, PlainSerializer(_rounded, return_type=float, when_used="json")]
+MaybeFigure = Annotated[float | None, PlainSerializer(_rounded, return_type=float | None, when_used="json")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Run(_Part):
+    """What was run, and the verdict; `why` says in a sentence what the verdict rests on."""
+
+    id: str
+    service: str
+    started_at: datetime
+    ended_at: datetime | None
+    verdict: Verdict
+    why: str = ""
+    target: str = ""
+
+
+class Threshold(_Part):
+    """One threshold over the whole run; `value` is in ms, a share, or requests/s, and a lower bound if `censored`."""
+
+    text: str
+    value: MaybeFigure
+    censored: bool
+    held: bool | None
+
+
+class Accounting(_Part):
+    """Where every arrival went. `stored` are rows in the store; `late` windows were joined again after a late batch.
+
+    `windows` are the joined windows during the load; `target_counted` is what the target itself says it was asked.
+    """
+
+    scheduled: int
+    sent: int
+    completed: int
+    failed: int
+    dropped: int
+    stored: int
+    late: int
+    dead_letters: int
+    windows: int
+    windows_without_profile: int
+    in_flight_at_end: int = 0
+    lost: int = 0
+    target_counted: int | None = None
+
+
+class LoadRow(_Part):
+    """One stage, or all visits of one rate of a `levels` stage. Times count from the scheduled start.
+
+    A percentile named in `censored` lies among requests that were dropped, timed out or still under way: it is a lower
+    bound. `achieved_tps` counts requests that were answered as asked; `held` says whether the thresholds held here.
+    """
+
+    stage: str
+    offered_tps: Figure
+    achieved_tps: Figure
+    p50_ms: MaybeFigure
+    p95_ms: MaybeFigure
+    p99_ms: MaybeFigure
+    p999_ms: MaybeFigure
+    error_rate: Figure
+    bytes_per_s: Figure
+    censored: tuple[str, ...] = ()
+    form: str = "hold"
+    visits: int = 1
+    seconds: Figure = 0.0
+    dropped: int = 0
+    held: bool | None = None
+
+
+class Generator(_Part):
+    """The load's own side. `cpu_share` is of one core."""
+
+    engine: str
+    send_lag_p99_ms: MaybeFigure
+    cpu_share: Figure
+    limited: bool
+
+
+class Instance(_Part):
+    """One process of the service as the profiler saw it. `cpu_share` is of the CPU of all instances."""
+
+    instance: str
+    pid: int
+    backend: str
+    timing: str
+    threads: int
+    cpu_share: Figure
+    rss_bytes: int
+
+
+class Profile(_Part):
+    """How far the profile can be trusted. Shares: `coverage` of the load's time, `agent_cpu_share` of one core.
+
+    `unattributed_share` is the part of the service's CPU that no sample could place.
+    """
+
+    coverage: Figure
+    agent_cpu_share: Figure
+    service_cpu_cores: Figure
+    unattributed_share: Figure = 0.0
+    samples: int = 0
+    instances: tuple[Instance, ...] = ()
+
+
+class Function(_Part):
+    """One function; shares are of the service's CPU, `us_low` to `us_high` the interval of `total_us_per_request`.
+
+    `growth` is its own: what it inherits from a function that it calls is folded under `inherits_from`; a function
+    with `part_of` belongs to a growing one.
+    """
+
+    function: str
+    file: str
+    self_share: Figure
+    total_share: Figure
+    self_us_per_request: Figure
+    total_us_per_request: Figure
+    us_low: MaybeFigure
+    us_high: MaybeFigure
+    samples: int
+    growth: MaybeFigure
+    growth_low: MaybeFigure
+    growth_high: MaybeFigure
+    shape: Shape
+    us_at_lowest: MaybeFigure = None
+    us_at_highest: MaybeFigure = None
+    inherits_from: str | None = None
+    part_of: str | None = None
+
+
+class FindingRow(_Part):
+    """One finding in a plain sentence."""
+
+    kind: str
+    summary: str
+    function: str | None
+    evidence: dict[str, JsonValue]
+
+
+class WhatIf(_Part):
+    """The limit if one function were changed."""
+
+    function: str
+    change: str
+    tps: Figure
+    tps_low: MaybeFigure
+    tps_high: MaybeFigure
+
+
+class Capacity(_Part):
+    """Requests per second: seen within the thresholds, and where the CPU time runs out (null when unknown)."""
+
+    max_tps_within_thresholds: MaybeFigure
+    predicted_tps: MaybeFigure
+    predicted_low: MaybeFigure
+    predicted_high: MaybeFigure
+    limited_by: str | None
+    what_if: tuple[WhatIf, ...] = ()
+
+
+class Growth(_Part):
+    """What the growth figures rest on: `levels`, `ramp`, `steady` or `unfit`, and the blocks that were used."""
+
+    design: str
+    lowest_tps: MaybeFigure
+    highest_tps: MaybeFigure
+    blocks: int
+    left_out: tuple[str, ...] = ()
+
+
+class Report(_Part):
+    """Everything that is known of a run."""
+
+    run: Run
+    accounting: Accounting
+    load: tuple[LoadRow, ...]
+    generator: Generator
+    profile: Profile
+    functions: tuple[Function, ...]
+    findings: tuple[FindingRow, ...]
+    capacity: Capacity
+    thresholds: tuple[Threshold, ...] = ()
+    growth: Growth = Field(default=Growth(design="unfit", lowest_tps=None, highest_tps=None, blocks=0))
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,149 @@
+"""The profile side of a report: what each function costs, which of them grow, and what that limits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+from numpy.typing import NDArray
+
+from analysis.blocks import Selection, select
+from analysis.capacity import Prediction, predict
+from analysis.ceiling import Ceiling, ceiling
+from analysis.cost import Cost, cost_at, cost_per_request
+from analysis.findings import Figures
+from analysis.folding import Growth, Growths, growths
+from analysis.growth import Experiment
+from analysis.stacks import StackCounts
+from schemas.stacks import frame, unfold
+from views import queries
+from views.facts import RunFacts
+
+Floats = NDArray[np.float64]
+
+SEED = 20_260_101
+"""The intervals of a report are the same however often it is built."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FunctionCosts:
+    """CPU microseconds of each function in each block: shape (functions, blocks)."""
+
+    names: tuple[tuple[str, str], ...]
+    self_us: Floats
+    total_us: Floats
+    samples: NDArray[np.int64]
+
+
+class ProfileFacts:
+    """The profile of a run over the blocks that findings may rest on. Reads the store when made; blocks."""
+
+    def __init__(self, client: Client, run: RunFacts, host_cores: int | None) -> None:
+        self._run = run
+        self._host_cores = host_cores
+        self.selection: Selection = select(run.windows, run.segments)
+        self.experiment = Experiment.of(run.windows, self.selection)
+        windows: list[int] = []
+        numbers: list[int] = []
+        for number, block in enumerate(self.selection.blocks):
+            windows += run.windows.window[block.rows].tolist()
+            numbers += [number] * len(block.rows)
+        places = {"run": run.id, "windows": windows, "blocks": numbers}
+        self.costs = _costs(queries.fetch(client, queries.FUNCTIONS, **places), len(self.selection.blocks))
+        self.stacks = _stacks(queries.fetch(client, queries.STACKS, **places), len(self.selection.blocks))
+
+    @cached_property
+    def growths(self) -> Growths:
+        """Growth of every function."""
+        return growths(self.stacks, self.experiment)
+
+    @cached_property
+    def tested(self) -> int:
+        """How many functions had samples enough for their growth to be told."""
+        return sum(growth.fit is not None for growth in self.growths.by_function.values())
+
+    @cached_property
+    def ceiling(self) -> Ceiling | None:
+        """How many cores the service can use, and what sets that bound."""
+        cores = self.experiment.cpu_us / np.maximum(self.experiment.seconds * 1e6, 1)
+        shares = [float(instance["cpu_us"]) for instance in self._run.instances]
+        return ceiling(shares, float(cores.max(initial=0.0)), self._host_cores)
+
+    @cached_property
+    def prediction(self) -> Prediction | None:
+        """Where the CPU runs out. From levels only: along a ramp the fits would rest on one pass."""
+        if self.ceiling is None or self.selection.design != "levels":
+            return None
+        return predict(self.experiment, self._growing(), self.ceiling.cores, seed=SEED)
+
+    def _growing(self) -> dict[str, Floats]:
+        """CPU of each growing function in each block; a sample in two of them belongs to the deeper one."""
+        found, taken = {}, np.zeros(len(self.stacks.counts), dtype=bool)
+        us_per_sample = self.experiment.cpu_us / np.maximum(self.stacks.total, 1)
+        for label in self.growths.culprits:
+            on = self.stacks.stacks_with(self.stacks.functions.index(label)) & ~taken
+            taken |= on
+            found[label] = self.stacks.counts[on].sum(axis=0) * us_per_sample
+        return found
+
+    def growth_of(self, label: str) -> Growth:
+        """Growth of one function, unclear when no raw sample names it."""
+        return self.growths.by_function.get(label) or Growth(label, None, "unclear")
+
+    @cached_property
+    def figures(self) -> Mapping[str, Figures]:
+        """What is known of each function, by its label, the hottest in itself first."""
+        found = {}
+        experiment, service_us = self.experiment, max(float(self.experiment.cpu_us.sum()), 1.0)
+        requests, levels = experiment.completed, experiment.level_tps
+        answered = float(max(requests.sum(), 1))
+        spread = self.selection.design in ("levels", "ramp") and len(self.selection.level_tps) > 1
+        for place, (function, file) in enumerate(self.costs.names):
+            self_us, total_us = self.costs.self_us[place], self.costs.total_us[place]
+            cost = cost_per_request(total_us, requests, levels) or Cost(0.0, None, None)
+            ends = (
+                [cost_at(level, total_us, requests, levels) for level in (levels.min(), levels.max())] if spread else []
+            )
+            growth = self.growth_of(_label(function, file))
+            found[_label(function, file)] = Figures(
+                function=function,
+                file=file,
+                self_share=float(self_us.sum()) / service_us,
+                total_share=float(total_us.sum()) / service_us,
+                self_us=float(self_us.sum()) / answered,
+                us=cost.us,
+                us_low=cost.low,
+                us_high=cost.high,
+                us_lowest=ends[0].us if spread and ends[0] else None,
+                us_highest=ends[1].us if spread and ends[1] else None,
+                samples=int(self.costs.samples[place]),
+                fit=growth.fit,
+                shape=growth.shape,
+            )
+        return found
+
+
+def _label(function: str, file: str) -> str:
+    return frame(function, file) if file else function
+
+
+def _matrix(table: pa.Table, column: str, blocks: int) -> Floats:
+    """Rows of pairs (block, value) as a matrix of shape (rows, blocks)."""
+    matrix = np.zeros((table.num_rows, blocks))
+    places, values = (table[name].combine_chunks() for name in ("blocks", column))
+    if table.num_rows:
+        rows = np.repeat(np.arange(table.num_rows), np.diff(places.offsets.to_numpy()))
+        matrix[rows, places.flatten().to_numpy()] = values.flatten().to_numpy()
+    return matrix
+
+
+def _costs(table: pa.Table, blocks: int) -> FunctionCosts:
+    names = zip(table["function"].to_pylist(), table["file"].to_pylist(), strict=True)
+    samples = table["samples"].to_numpy().astype(np.int64)
+    return FunctionCosts(tuple(names), _matrix(table, "self_us", blocks), _matrix(table, "total_us", blocks), samples)
+
+
+def _stacks(table: pa.Table, blocks: int) -> StackCounts:
+    return StackCounts.of([unfold(stack) for stack in table["stack"].to_pylist()], _matrix(table, "samples", blocks))

@@ -1,0 +1,143 @@
+"""Every SQL text by which reports read the store. They see views only, and values travel as parameters."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+
+from sinks.errors import store_errors
+from sinks.sketch_sql import quantile_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A named text; `parameters` are the names it needs, with a value for trying it out."""
+
+    name: str
+    sql: str
+    parameters: dict[str, Any]
+
+
+_RUN: dict[str, Any] = {"run": "run-1"}
+_BLOCKS: dict[str, Any] = {"run": "run-1", "windows": [1_790_000_000], "blocks": [0]}
+_UNIX_US = "toUnixTimestamp64Micro"
+
+RUN = Query(
+    "run",
+    "SELECT run, service, target, started_at, ended_at, reason, verdict, engine, window_us, plan "
+    "FROM runs WHERE run = {run:String}",
+    _RUN,
+)
+RUNS = Query(
+    "runs",
+    "SELECT run, service, started_at, ended_at, verdict FROM runs "
+    "ORDER BY started_at DESC, run DESC LIMIT {most:UInt32}",
+    {"most": 5},
+)
+STAGES = Query(
+    "stages",
+    f"SELECT label, stage, form, visit, {_UNIX_US}(starts_at) AS starts_us, {_UNIX_US}(ends_at) AS ends_us, "
+    "rate_from_tps, rate_to_tps FROM stages WHERE run = {run:String} ORDER BY starts_us, label",
+    _RUN,
+)
+PRODUCERS = Query(
+    "producers",
+    "SELECT role, batches_acknowledged, rows_acknowledged, batches_lost, rows_lost, scheduled, sent, completed, "
+    "failed, dropped, in_flight_at_end, target_counted, note FROM producers WHERE run = {run:String} ORDER BY producer",
+    _RUN,
+)
+WINDOWS = Query(
+    "windows",
+    f"SELECT window, {_UNIX_US}(starts_at) AS starts_us, window_us, closed_by, scheduled, sent, completed, failed, "
+    "dropped, in_flight, dispatch_lag_p99_us, generator_cpu_us, instances, covered_us, samples, cpu_us, "
+    "unattributed_us, busiest_thread_us, run_queue_us, agent_cpu_us, "
+    f"1000 * {quantile_ms(0.5)} AS p50_us, 1000 * {quantile_ms(0.99)} AS p99_us "
+    "FROM windows WHERE run = {run:String} GROUP BY ALL ORDER BY window",
+    _RUN,
+)
+ENDPOINTS = Query(
+    "endpoints",
+    "SELECT stage, endpoint, sum(completed) AS completed, sum(failed) AS failed, "
+    "sum(bytes_sent) + sum(bytes_received) AS bytes, sumMap(latency_buckets, latency_counts) AS sketch, "
+    "tupleElement(sketch, 1) AS buckets, tupleElement(sketch, 2) AS counts "
+    "FROM endpoints WHERE run = {run:String} GROUP BY stage, endpoint ORDER BY stage, endpoint",
+    _RUN,
+)
+UNANSWERED = Query(
+    "unanswered",
+    # No answer came: its latency is how long it was waited for. Grouped by bucket, as the answers are.
+    "SELECT stage, endpoint, toInt32(ceil(log(greatest(latency_us, 1)) / log({gamma:Float64}) - 1e-9)) AS bucket, "
+    "count() AS requests FROM requests WHERE run = {run:String} AND status = 0 "
+    "GROUP BY stage, endpoint, bucket ORDER BY stage, endpoint, bucket",
+    {**_RUN, "gamma": 1.02},
+)
+SEND_LAG = Query(
+    "send lag",
+    "SELECT quantileTDigestOrNull(0.99)(dispatch_lag_us) / 1000 AS p99_ms FROM requests WHERE run = {run:String}",
+    _RUN,
+)
+BATCHES = Query(
+    "batches",
+    "SELECT sum(rows) AS stored, sum(scheduled) AS scheduled, sum(sent) AS sent, sum(dropped) AS dropped "
+    "FROM batches WHERE topic = 'requests' AND run = {run:String}",
+    _RUN,
+)
+INSTANCES = Query(
+    "instances",
+    "SELECT instance, any(pid) AS pid, anyLast(backend) AS backend, anyLast(timing) AS timing, "
+    "max(threads) AS threads, sum(cpu_us) AS cpu_us, sum(busiest_thread_us) AS busiest_thread_us, "
+    "max(rss_bytes) AS rss_bytes FROM batches WHERE topic = 'stacks' AND run = {run:String} AND instance != '' "
+    "GROUP BY instance ORDER BY cpu_us DESC, instance",
+    _RUN,
+)
+DEAD_LETTERS = Query(
+    "dead letters",
+    f"SELECT count() AS letters FROM dead_letters WHERE {_UNIX_US}(received_at) "
+    "BETWEEN {from_us:Int64} AND {to_us:Int64}",
+    {"from_us": 0, "to_us": 1},
+)
+
+# Windows are mapped to blocks in the store, so that an hour of windows comes back as a few dozen columns.
+_OF_BLOCK = "transform(toUInt64(window), {windows:Array(UInt64)}, {blocks:Array(UInt32)}, toUInt32(0))"
+_IN_BLOCKS = "run = {run:String} AND window IN {windows:Array(UInt64)}"
+
+FUNCTIONS = Query(
+    "functions",
+    "SELECT function, file, groupArray(block) AS blocks, groupArray(self_us) AS self_us, "
+    "groupArray(total_us) AS total_us, sum(seen) AS samples FROM ("
+    f"SELECT function, file, {_OF_BLOCK} AS block, sum(self_cpu_us) AS self_us, sum(total_cpu_us) AS total_us, "
+    f"sum(total_samples) AS seen FROM functions WHERE {_IN_BLOCKS} GROUP BY function, file, block"
+    ") GROUP BY function, file ORDER BY arraySum(self_us) DESC, function, file",
+    _BLOCKS,
+)
+STACKS = Query(
+    "stacks",
+    "SELECT any(text) AS stack, groupArray(block) AS blocks, groupArray(seen) AS samples FROM ("
+    f"SELECT stack_id, any(stack) AS text, {_OF_BLOCK} AS block, count() AS seen FROM samples "
+    f"WHERE mode = 'cpu' AND {_IN_BLOCKS} GROUP BY stack_id, block"
+    ") GROUP BY stack_id ORDER BY stack",
+    _BLOCKS,
+)
+
+ALL: tuple[Query, ...] = (
+    RUN,
+    RUNS,
+    STAGES,
+    PRODUCERS,
+    WINDOWS,
+    ENDPOINTS,
+    UNANSWERED,
+    SEND_LAG,
+    BATCHES,
+    INSTANCES,
+    DEAD_LETTERS,
+    FUNCTIONS,
+    STACKS,
+)
+
+
+def fetch(client: Client, query: Query, **parameters: Any) -> pa.Table:
+    """Run a query. Blocks; raises StoreError when the store does not answer."""
+    with store_errors(f"read the {query.name} of a run"):
+        return client.query_arrow(query.sql, parameters=parameters, use_strings=True)

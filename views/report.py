@@ -1,0 +1,227 @@
+"""The report of a run, from the store."""
+
+from clickhouse_connect.driver.client import Client
+
+from analysis import wording
+from analysis.capacity import measured
+from analysis.findings import Case, Finding, find
+from analysis.growth import fit_process
+from analysis.limits import generator_limited, host_limited
+from analysis.verdict import LIMITED_SHARE, Course, judge
+from views import model
+from views.facts import RunFacts, read_run
+from views.load import judged, load_rows, whole_outcome
+from views.model import Report
+from views.profile import ProfileFacts
+from views.warnings import left_out, warnings_of
+
+__all__ = ["Report", "build_report"]
+
+MOST_FUNCTIONS = 80
+LEAST_SELF_SHARE, LEAST_TOTAL_SHARE = 0.003, 0.02
+
+
+def build_report(client: Client, run_id: str, *, host_cores: int | None = None) -> Report:
+    """Build the report of a run. Blocks: seconds for an hour at 1,000 requests a second.
+
+    `host_cores` are those of the service's host, when known: a bound beside the interpreter locks. Raises
+    UnknownRunError, which names the newest runs, and StoreError when the store does not answer.
+    """
+    run = read_run(client, run_id)
+    profile = ProfileFacts(client, run, host_cores)
+    rows = load_rows(run)
+    outcome = whole_outcome(run, rows)
+    thresholds = judged(run.thresholds, outcome)
+    load = run.windows.at(run.load)
+    by_generator, by_host = int(generator_limited(load).sum()), int(host_limited(load).sum())
+    accounting = _accounting(run)
+    verdict, why = judge(
+        Course(
+            reason=run.reason,
+            windows=len(load),
+            generator_limited=by_generator,
+            host_limited=by_host,
+            ended_requests=accounting.completed + accounting.failed,
+            lost_rows=accounting.lost,
+            thresholds=[threshold.held for threshold in thresholds],
+        )
+    )
+    seen = measured([(row.achieved_tps, bool(row.held)) for row in rows])
+    return Report(
+        run=model.Run(
+            id=run.id,
+            service=run.service,
+            started_at=run.started_at,
+            ended_at=run.ended_at,
+            verdict=verdict,
+            why=why,
+            target=run.target,
+        ),
+        accounting=accounting,
+        load=rows,
+        generator=_generator(run, limited=by_generator > LIMITED_SHARE * len(load)),
+        profile=_profile(run),
+        functions=_functions(profile),
+        findings=tuple(_row(finding) for finding in find(_case(run, profile, seen))),
+        capacity=_capacity(profile, seen),
+        thresholds=thresholds,
+        growth=_growth(profile),
+        warnings=warnings_of(run, profile, accounting, by_generator=by_generator, by_host=by_host),
+    )
+
+
+def _accounting(run: RunFacts) -> model.Accounting:
+    load = run.windows.at(run.load)
+    stored = int(run.batches["stored"] or 0)
+    acknowledged = sum(one["rows_acknowledged"] for one in run.producers if one["role"] == "load")
+    counted = [one["target_counted"] for one in run.producers if one["target_counted"] is not None]
+    ended_by_windows = run.windows.completed.sum(), run.windows.failed.sum()
+    told = any(one["completed"] is not None for one in run.producers)
+    completed, failed = (run.total("completed"), run.total("failed")) if told else map(int, ended_by_windows)
+    return model.Accounting(
+        scheduled=run.total("scheduled"),
+        sent=run.total("sent"),
+        completed=completed,
+        failed=failed,
+        dropped=run.total("dropped"),
+        stored=stored,
+        late=run.late_windows,
+        dead_letters=run.dead_letters,
+        windows=len(load),
+        windows_without_profile=int((load.instances == 0).sum()),
+        in_flight_at_end=run.in_flight_at_end,
+        lost=sum(one["rows_lost"] for one in run.producers) + max(0, acknowledged - stored),
+        target_counted=max(counted, default=None),
+    )
+
+
+def _generator(run: RunFacts, *, limited: bool) -> model.Generator:
+    load = run.windows.at(run.load)
+    return model.Generator(
+        engine=run.engine,
+        send_lag_p99_ms=run.send_lag_p99_ms,
+        cpu_share=float(load.generator_cpu_us.sum() / max(load.window_us.sum(), 1)),
+        limited=limited,
+    )
+
+
+def _profile(run: RunFacts) -> model.Profile:
+    load = run.windows.at(run.load)
+    load_us = max(int(load.window_us.sum()), 1)
+    service_us = max(int(load.cpu_us.sum()), 1)
+    instances_us = max(sum(int(one["cpu_us"]) for one in run.instances), 1)
+    return model.Profile(
+        coverage=float((load.covered_us / load.window_us).clip(0, 1).mean()) if len(load) else 0.0,
+        agent_cpu_share=float(load.agent_cpu_us.sum()) / load_us,
+        service_cpu_cores=float(load.cpu_us.sum()) / load_us,
+        unattributed_share=float(load.unattributed_us.sum()) / service_us,
+        samples=int(load.samples.sum()),
+        instances=tuple(
+            model.Instance(
+                instance=one["instance"],
+                pid=one["pid"],
+                backend=one["backend"],
+                timing=one["timing"],
+                threads=one["threads"],
+                cpu_share=int(one["cpu_us"]) / instances_us,
+                rss_bytes=one["rss_bytes"],
+            )
+            for one in run.instances
+        ),
+    )
+
+
+def _functions(profile: ProfileFacts) -> tuple[model.Function, ...]:
+    """Those that weigh something, the hottest in itself first; growing ones are there however small."""
+    rows = []
+    for label, figures in profile.figures.items():
+        growth = profile.growth_of(label)
+        weighs = figures.self_share >= LEAST_SELF_SHARE or figures.total_share >= LEAST_TOTAL_SHARE
+        if not weighs and label not in profile.growths.culprits:
+            continue
+        fit = figures.fit
+        rows.append(
+            model.Function(
+                function=figures.function,
+                file=figures.file,
+                self_share=figures.self_share,
+                total_share=figures.total_share,
+                self_us_per_request=figures.self_us,
+                total_us_per_request=figures.us,
+                us_low=figures.us_low,
+                us_high=figures.us_high,
+                samples=figures.samples,
+                growth=fit.growth if fit else None,
+                growth_low=fit.low if fit else None,
+                growth_high=fit.high if fit else None,
+                shape=figures.shape,
+                us_at_lowest=figures.us_lowest,
+                us_at_highest=figures.us_highest,
+                inherits_from=growth.inherits_from,
+                part_of=growth.part_of,
+            )
+        )
+    return tuple(rows[:MOST_FUNCTIONS])
+
+
+def _case(run: RunFacts, profile: ProfileFacts, seen: float | None) -> Case:
+    return Case(
+        service=run.service,
+        design=profile.selection.design,
+        experiment=profile.experiment,
+        functions=profile.figures,
+        culprits=profile.growths.culprits,
+        process=fit_process(profile.experiment),
+        prediction=profile.prediction,
+        limited_by=profile.ceiling.limited_by if profile.ceiling else "",
+        measured_tps=seen,
+        has_thresholds=bool(run.thresholds),
+        left_out="; ".join(left_out(profile.selection)),
+        tested=profile.tested,
+    )
+
+
+def _row(finding: Finding) -> model.FindingRow:
+    return model.FindingRow(
+        kind=finding.kind, summary=finding.summary, function=finding.function, evidence=dict(finding.evidence)
+    )
+
+
+def _capacity(profile: ProfileFacts, seen: float | None) -> model.Capacity:
+    prediction = profile.prediction
+    if prediction is None:
+        return model.Capacity(
+            max_tps_within_thresholds=seen,
+            predicted_tps=None,
+            predicted_low=None,
+            predicted_high=None,
+            limited_by=None,
+        )
+    return model.Capacity(
+        max_tps_within_thresholds=seen,
+        predicted_tps=prediction.limit.tps,
+        predicted_low=prediction.limit.low,
+        predicted_high=prediction.limit.high,
+        limited_by=profile.ceiling.limited_by if profile.ceiling else None,
+        what_if=tuple(
+            model.WhatIf(
+                function=change.function,
+                change=f"made linear: {wording.us(change.us)} per request at every rate",
+                tps=change.limit.tps,
+                tps_low=change.limit.low,
+                tps_high=change.limit.high,
+            )
+            for change in prediction.what_ifs
+        ),
+    )
+
+
+def _growth(profile: ProfileFacts) -> model.Growth:
+    rates = profile.selection.level_tps
+    return model.Growth(
+        design=profile.selection.design,
+        lowest_tps=min(rates, default=None),
+        highest_tps=max(rates, default=None),
+        blocks=len(profile.selection.blocks),
+        left_out=left_out(profile.selection),
+    )

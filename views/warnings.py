@@ -1,0 +1,110 @@
+"""What a reader should know before relying on a report."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.blocks import Selection
+from analysis.verdict import LIMITED_SHARE
+from analysis.wording import count
+from views import model
+from views.facts import RunFacts
+from views.profile import ProfileFacts
+
+_SEVERAL_THREADS = 3
+_ONE_THREAD_SHARE = 0.8
+_UNATTRIBUTED = 0.10
+_COVERAGE = 0.97
+_AGENT_SHARE = 0.05
+
+
+def left_out(selection: Selection) -> tuple[str, ...]:
+    """What no finding rests on, one phrase a reason: `12 windows at 320 TPS (a thread over 85% busy)`."""
+    windows: Counter[str] = Counter()
+    rates: dict[str, set[float]] = {}
+    for one in selection.left_out:
+        windows[one.reason] += one.windows
+        rates.setdefault(one.reason, set()).add(round(one.level_tps))
+    phrases = []
+    for reason, number in windows.items():
+        of = sorted(rates[reason])
+        at = f" at {', '.join(f'{rate:g}' for rate in of)} TPS" if len(of) <= 4 else ""
+        phrases.append(f"{count(number, 'window')}{at} ({reason})")
+    return tuple(phrases)
+
+
+def warnings_of(
+    run: RunFacts, profile: ProfileFacts, accounting: model.Accounting, *, by_generator: int, by_host: int
+) -> tuple[str, ...]:
+    """One sentence each, the gravest first."""
+    return (
+        *_about_data(run, accounting),
+        *_about_load(accounting, by_generator, by_host),
+        *_about_profile(run, profile),
+    )
+
+
+def _about_data(run: RunFacts, accounting: model.Accounting) -> list[str]:
+    found = []
+    if not run.reason:
+        found.append("The run has not ended (or nobody said so): figures may still change.")
+    if accounting.lost:
+        found.append(f"{accounting.lost:,} outcomes were lost between the load generator and the store.")
+    if accounting.dead_letters:
+        found.append(f"{count(accounting.dead_letters, 'message')} could not be read while this run was on.")
+    ended = accounting.completed + accounting.failed
+    if run.reason and accounting.stored != ended and not accounting.lost:
+        found.append(
+            f"{accounting.stored:,} outcomes are stored, but {ended:,} requests ended: `loadflame verify` says more."
+        )
+    return found
+
+
+def _about_load(accounting: model.Accounting, by_generator: int, by_host: int) -> list[str]:
+    found = []
+    for number, who, remedy in (
+        (by_generator, "the load generator could not keep its schedule", "use another machine or more load processes"),
+        (by_host, "the service waited for cores that loadflame was using", "run the load on another machine"),
+    ):
+        if number:
+            much = number > LIMITED_SHARE * accounting.windows
+            text = f"In {number} of {accounting.windows} windows {who}; findings leave them out"
+            found.append(f"{text}, and the run may not be judged: {remedy}." if much else f"{text}.")
+    return found
+
+
+def _about_profile(run: RunFacts, profile: ProfileFacts) -> list[str]:
+    load = run.windows.at(run.load)
+    if not len(load):
+        return []
+    if not load.instances.any():
+        return ["There is no profile of this run: name the process with --pid, --name or -- COMMAND."]
+    found = []
+    without = int((load.instances == 0).sum())
+    if without:
+        found.append(f"{without} of {len(load)} windows have no profile.")
+    coverage = float((load.covered_us / load.window_us).clip(0, 1)[load.instances > 0].mean())
+    if coverage < _COVERAGE:
+        found.append(f"The profiler watched {coverage:.0%} of the time.")
+    found += [_of_thread_pool(one) for one in run.instances if _is_thread_pool(one) and one["backend"] == "py-spy"]
+    unattributed = float(load.unattributed_us.sum() / max(load.cpu_us.sum(), 1))
+    if unattributed > _UNATTRIBUTED:
+        found.append(f"{unattributed:.0%} of the service's CPU time could not be given to a function.")
+    agent = float(load.agent_cpu_us.sum() / load.window_us.sum())
+    if agent > _AGENT_SHARE:
+        found.append(f"The profiler itself took {agent:.0%} of a core.")
+    if load.samples.sum() and not profile.stacks.total.sum():
+        found.append("The raw samples are gone from the store, so growth is not told.")
+    return found
+
+
+def _is_thread_pool(instance: Mapping[str, Any]) -> bool:
+    several = instance["threads"] >= _SEVERAL_THREADS
+    return several and bool(instance["busiest_thread_us"] < _ONE_THREAD_SHARE * instance["cpu_us"])
+
+
+def _of_thread_pool(instance: Mapping[str, Any]) -> str:
+    return (
+        f"py-spy finds only about 55 to 70% of the CPU of functions in a thread pool ({instance['instance']} has "
+        f"{instance['threads']} threads): compare functions with each other, and prefer --backend austin."
+    )
