@@ -1,5 +1,6 @@
 """How the writer on ClickHouse goes about it: what a crash leaves, what is sent, and what it costs."""
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -207,13 +208,18 @@ def test_the_id_of_a_stack_is_stable() -> None:
     assert stack_id("") != stack_id(" ")
 
 
-def test_a_batch_whose_rows_outlived_their_time_cannot_be_read_back(
-    clickhouse_store: ClickHouseStore, store_client: Client
+def test_rows_outlive_a_week_no_more_and_then_their_window_is_known_but_cannot_be_read_back(
+    store_client: Client,
 ) -> None:
-    clickhouse_store.write_batches(stored(request_batch([Request()])))
-    store_client.command("TRUNCATE TABLE requests_stored")
+    eight_days_ago_us = time.time_ns() // 1000 - 8 * 24 * HOUR_US
+    store = ClickHouseStore(store_client, lambda: eight_days_ago_us)
+    store.write_batches(stored(request_batch([Request()])))
+    store.write_windows([joined_window()])
+    store_client.command("OPTIMIZE TABLE requests_stored FINAL")
+    assert count(store_client, "requests") == 0
+    assert [count(store_client, view) for view in ("batches", "windows", "endpoints")] == [1, 1, 1]
     with pytest.raises(RowsGoneError, match=f"window {WINDOW} of run {RUN} cannot be read back") as caught:
-        clickhouse_store.read_window(RUN, WINDOW)
+        store.read_window(RUN, WINDOW)
     assert not caught.value.retriable
 
 
