@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from loadflame.commands import dashboards, demo, doctor, load, process, profile, report, run, runs, verify
+from loadflame.commands import demo, doctor, load, process, profile, report, run, runs, verify
 from schemas.errors import UserError
 
 app = typer.Typer(
@@ -29,7 +29,7 @@ app.command("process", rich_help_panel=_PARTS)(process.process)
 app.command("report", rich_help_panel=_LOOK)(report.report)
 app.command("runs", rich_help_panel=_LOOK)(runs.runs)
 app.command("verify", rich_help_panel=_LOOK)(verify.verify)
-app.add_typer(dashboards.app, name="dashboards", rich_help_panel=_LOOK)
+# app.add_typer(dashboards.app, name="dashboards", rich_help_panel=_LOOK)
 
 _EXTRA_OF = {
     "aiohttp": "load",

@@ -120,7 +120,8 @@ async def _until_over(load: Child, worker: Child, agent: Child, stop: asyncio.Ev
     except ChildError as error:
         return error
     finally:
-        for task in (stopping, *lost):
+        stopping.cancel()
+        for task in lost:
             task.cancel()
     return None
 

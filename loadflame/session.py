@@ -73,7 +73,7 @@ def run_and_report(
     outcome = run_until_stopped(session)
     with contextlib.closing(open_store(settings.store_url)) as store:
         report = build_report(store.client, run_id)
-        store.write_events([(RunJudged(run_id=run_id, verdict=report.run.verdict), outcome.ended_at_us)])
+        store.write_events([RunJudged(run_id=run_id, verdict=report.run.verdict)], [outcome.ended_at_us])
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     else:

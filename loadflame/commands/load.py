@@ -50,7 +50,7 @@ async def _load(path: Path, settings: Settings, run: str | None, start_at_us: in
         publisher.announce(run_started(plan, settings, run_id, start_us))
         typer.echo(f"run {run_id}", err=True)
     totals = await run_load(
-        plan, publisher=publisher, run_id=run_id, start_at_us=start_us, window_us=settings.window_us, stop=stop
+        plan, publisher=publisher, run_id=run_id, start_at_us=start_us, window_us=settings.window_us, stop=stop, allow_hosts=settings.allow_hosts
     )
     await finish(publisher, run_id, totals, timeout_s=STOP_S)
     if run is None:

@@ -26,7 +26,9 @@ def profile(
     name: Name = None,
     service: Annotated[str, typer.Option(help="Name of the service in reports.")] = "service",
     backend: Backend = "auto",
-    rate_hz: Annotated[int, typer.Option(help="Samples per second and process.")] = 400,
+    rate_hz: Annotated[
+        int | None, typer.Option(help="Samples per second and process; default: the sampler's own.")
+    ] = None,
     broker: Broker = None,
 ) -> None:
     """Sample the stacks of a Python service and publish them to Kafka, until Ctrl-C or the service's end."""
@@ -38,11 +40,10 @@ def profile(
 
 
 async def _profile(
-    target: Target, settings: Settings, run: str, service: str, backend: str, rate_hz: int, stop: asyncio.Event
+    target: Target, settings: Settings, run: str, service: str, backend: str, rate_hz: int | None, stop: asyncio.Event
 ) -> None:
-    from producers.profiler.agent import finish, run_agent
-
     from loadflame.starting import STOP_S
+    from producers.profiler.agent import finish, run_agent
     from producers.publisher import KafkaPublisher
 
     broker = broker_of(settings, "profile")

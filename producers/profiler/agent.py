@@ -1,0 +1,203 @@
+"""The agent: watches every instance of a service and publishes their stacks, one batch an instance and window."""
+
+import asyncio
+import contextlib
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+import structlog
+
+from producers.profiler.backends import BackendChoice, choose_backend
+from producers.profiler.counters import ProcessGoneError
+from producers.profiler.errors import ProfilerError, TargetError
+from producers.profiler.launcher import end, launch
+from producers.profiler.targets import Instance, Target, instances_of
+from producers.profiler.watched import WatchedInstance, WindowOfOne
+from producers.publisher import Publisher
+from schemas.events import ProducerEnded
+from schemas.rows import STACKS, StackFacts
+
+_log = structlog.get_logger()
+SETTLE_US = 80_000
+"""After a window's end: the last samples are on their way through a pipe."""
+READY_S = 15.0
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSummary:
+    """What an agent saw; `note` says why it ended when nobody asked it to."""
+
+    windows: int
+    instances: int
+    samples: int
+    note: str = ""
+
+
+def _wall_us() -> int:
+    return time.time_ns() // 1000
+
+
+async def run_agent(
+    target: Target,
+    *,
+    publisher: Publisher,
+    service: str,
+    run_id: str,
+    window_us: int,
+    stop: asyncio.Event,
+    on_ready: Callable[[], None],
+    backend: str = "auto",
+    rate_hz: int | None = None,
+    now_us: Callable[[], int] = _wall_us,
+) -> AgentSummary:
+    """Watch until `stop` is set or the service is gone. `on_ready` is called once every known instance is watched.
+
+    Raises ProfilerError when the watching cannot begin; later trouble with one instance is logged, and its windows
+    say "no profile".
+    """
+    choice = choose_backend(backend, rate_hz)
+    with contextlib.ExitStack() as stack:
+        started: subprocess.Popen[bytes] | None = None
+        if target.command is not None:
+            started = launch(target.command)
+            stack.callback(end, started)
+        agent = _Agent(
+            target=target,
+            started=started,
+            publisher=publisher,
+            service=service,
+            choice=choice,
+            window_us=window_us,
+            now_us=now_us,
+        )
+        stack.callback(agent.close)
+        await agent.attach(stop)
+        on_ready()
+        _log.info("profiling", run=run_id, service=service, backend=choice.name, instances=len(agent.watched))
+        return await agent.watch(stop)
+
+
+async def finish(publisher: Publisher, run_id: str, summary: AgentSummary, *, timeout_s: float) -> None:
+    """Wait for what was published, say what Kafka acknowledged, and close the publisher."""
+    published = await publisher.flush(timeout_s)
+    publisher.announce(
+        ProducerEnded(
+            run_id=run_id,
+            producer_id=publisher.producer_id,
+            role="profiler",
+            batches_acknowledged=published.batches_acknowledged,
+            rows_acknowledged=published.rows_acknowledged,
+            batches_lost=published.batches_lost,
+            rows_lost=published.rows_lost,
+            note=summary.note or published.note,
+        )
+    )
+    await publisher.close(timeout_s)
+
+
+class _Agent:
+    def __init__(
+        self,
+        *,
+        target: Target,
+        started: subprocess.Popen[bytes] | None,
+        publisher: Publisher,
+        service: str,
+        choice: BackendChoice,
+        window_us: int,
+        now_us: Callable[[], int],
+    ) -> None:
+        self.watched: dict[Instance, WatchedInstance] = {}
+        self._target = target
+        self._started = started
+        self._publisher = publisher
+        self._service = service
+        self._choice = choice
+        self._window_us = window_us
+        self._now_us = now_us
+        self._own_cpu_us = time.process_time_ns() // 1000
+        self._seen = 0
+        self._samples = 0
+        self._windows = 0
+
+    async def attach(self, stop: asyncio.Event) -> None:
+        """Wait until every instance is watched. Raises ProfilerError."""
+        deadline = time.monotonic() + READY_S
+        while not stop.is_set():
+            self._find(self._instances())
+            if self.watched and all(watched.ready() for watched in self.watched.values()):
+                return
+            if self._started is not None and self._started.poll() is not None:
+                code = self._started.returncode
+                raise TargetError(f"the command ended with code {code} before it could be watched; try it by itself")
+            if time.monotonic() > deadline:
+                raise ProfilerError(f"no Python process of the service could be watched within {READY_S:.0f} s")
+            await asyncio.sleep(_POLL_S)
+
+    async def watch(self, stop: asyncio.Event) -> AgentSummary:
+        """One window after the other."""
+        start_us = self._now_us()
+        window = start_us // self._window_us
+        while True:
+            end_us = (window + 1) * self._window_us
+            over = await self._until(end_us, stop)
+            end_us = min(end_us, self._now_us()) if over else end_us
+            for watched in self.watched.values():
+                watched.boundary(end_us)
+            await asyncio.sleep(SETTLE_US / 1e6)
+            gone = self._all_gone()
+            self._publish(window, start_us, end_us, goodbye=over or gone)
+            if over or gone:
+                note = "" if over else "the service ended"
+                return AgentSummary(self._windows, self._seen, self._samples, note)
+            with contextlib.suppress(TargetError):
+                self._find(self._instances())
+            start_us, window = end_us, window + 1
+
+    async def _until(self, end_us: int, stop: asyncio.Event) -> bool:
+        """Wait for a window's end; True when the agent is to stop before it."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), max(0, end_us - self._now_us()) / 1e6)
+        return stop.is_set()
+
+    def _publish(self, window: int, start_us: int, end_us: int, *, goodbye: bool) -> None:
+        parts = [watched.window(self._service, start_us, end_us) for watched in self.watched.values()]
+        self.watched = {key: watched for key, watched in self.watched.items() if not watched.gone}
+        own_us = time.process_time_ns() // 1000
+        own = StackFacts(agent_cpu_us=own_us - self._own_cpu_us)
+        self._own_cpu_us = own_us
+        # The last batch tells of the agent itself, of no instance: it is there also when nothing is left to watch.
+        parts.append(WindowOfOne(pa.RecordBatch.from_pylist([], schema=STACKS), own))
+        for place, part in enumerate(parts):
+            last = place == len(parts) - 1
+            self._publisher.publish("stacks", window, part.rows, part.facts, final=last, goodbye=last and goodbye)
+            self._samples += part.rows.num_rows
+        self._windows += 1
+
+    def _instances(self) -> list[Instance]:
+        return instances_of(self._target, self._started.pid if self._started else None)
+
+    def _find(self, instances: list[Instance]) -> None:
+        """Begin to watch instances that are new."""
+        for instance in instances:
+            if instance not in self.watched:
+                with contextlib.suppress(ProcessGoneError):
+                    self.watched[instance] = WatchedInstance(instance, self._choice, self._now_us)
+                    self._seen += 1
+
+    def _all_gone(self) -> bool:
+        if any(not watched.gone for watched in self.watched.values()):
+            return False
+        try:
+            return not self._instances()
+        except TargetError:
+            return True
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for watched in self.watched.values():
+            watched.stop()

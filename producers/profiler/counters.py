@@ -1,0 +1,78 @@
+"""What the kernel knows of a process: CPU time, waiting for a core, memory, threads.
+
+CPU of the whole process is read from its CPU clock, which counts nanoseconds and keeps the time of threads that have
+ended; /proc/PID/stat has ticks of 10 ms, and /proc/PID/schedstat is the main thread alone. Per thread, schedstat
+gives the time on a core and the time in the run queue. Sources: clock_getcpuclockid(3), proc(5), the kernel's
+Documentation/scheduler/sched-stats.
+"""
+
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import psutil
+
+_CPUCLOCK_SCHED = 2
+
+
+class ProcessGoneError(Exception):
+    """The process ended; its counters went with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Counters since the start of a process, in microseconds and bytes; `threads_us` is the CPU time by thread id."""
+
+    cpu_us: int
+    run_queue_us: int
+    rss_bytes: int
+    threads_us: Mapping[int, int]
+
+    def busiest_thread_us(self, before: "Counters") -> int:
+        """CPU time of the thread that used the most since `before`."""
+        return max((us - before.threads_us.get(tid, 0) for tid, us in self.threads_us.items()), default=0)
+
+
+def read_counters(pid: int) -> Counters:
+    """Counters of a process now. Raises ProcessGoneError."""
+    try:
+        cpu_us, run_queue_us, threads_us = _cpu_us(pid), 0, {}
+        for tid, (on_core_us, waited_us) in _schedstats(pid).items():
+            threads_us[tid] = on_core_us
+            run_queue_us += waited_us
+        rss_bytes = psutil.Process(pid).memory_info().rss
+    except (OSError, psutil.Error) as error:
+        raise ProcessGoneError(f"process {pid} is gone") from error
+    return Counters(cpu_us, run_queue_us, rss_bytes, MappingProxyType(threads_us))
+
+
+def cpu_us_of(pid: int) -> int:
+    """CPU time of a process since its start; 0 when it is gone."""
+    try:
+        return _cpu_us(pid)
+    except (OSError, psutil.Error):
+        return 0
+
+
+def _cpu_us(pid: int) -> int:
+    with contextlib.suppress(OSError, OverflowError):
+        # The kernel's encoding of another process's CPU clock (clock_getcpuclockid).
+        return time.clock_gettime_ns((~pid << 3) | _CPUCLOCK_SCHED) // 1000
+    times = psutil.Process(pid).cpu_times()
+    return round((times.user + times.system) * 1e6)
+
+
+def _schedstats(pid: int) -> dict[int, tuple[int, int]]:
+    """Time on a core and in the run queue by thread id; empty where the kernel does not say."""
+    found: dict[int, tuple[int, int]] = {}
+    folder = Path(f"/proc/{pid}/task")
+    if not folder.exists():
+        return found
+    for task in folder.iterdir():
+        with contextlib.suppress(OSError, ValueError):  # the thread ended meanwhile
+            on_core_ns, waited_ns, _ = (task / "schedstat").read_text().split()
+            found[int(task.name)] = (int(on_core_ns) // 1000, int(waited_ns) // 1000)
+    return found

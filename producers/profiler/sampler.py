@@ -1,0 +1,85 @@
+"""The interface of samplers, and what they hand over."""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from producers.profiler.errors import SamplerError
+
+Timing = Literal["exact", "window"]
+
+
+@dataclass(slots=True)
+class Samples:
+    """Samples of one process in one window, as columns of equal length, and how long the sampler was watching.
+
+    `damaged` counts what could not be read.
+    """
+
+    sampled_at_us: list[int] = field(default_factory=list)
+    weight_us: list[int] = field(default_factory=list)
+    thread_id: list[int] = field(default_factory=list)
+    stack: list[str] = field(default_factory=list)
+    mode: list[str] = field(default_factory=list)
+    covered_us: int = 0
+    damaged: int = 0
+
+
+class Sampler(Protocol):
+    """Watches one process from `start` to `stop`."""
+
+    backend: str
+    timing: Timing
+    period_us: int
+
+    def start(self) -> None:
+        """Begin. Returns at once. Raises SamplerError when the program is missing."""
+
+    def watching(self) -> bool:
+        """Whether it has attached to the process. Raises ProfilerError when it cannot, with the remedy."""
+        ...
+
+    def boundary(self, window_end_us: int) -> None:
+        """Called as a window ends; a sampler that must change over does it now. Does not block."""
+
+    def take(self, start_us: int, end_us: int) -> Samples:
+        """Samples of [start_us, end_us). Called once a window, in order, a little after its end. May block shortly."""
+        ...
+
+    def stop(self) -> None:
+        """Let go of the process. What was sampled can still be taken."""
+
+    def cpu_us(self) -> int:
+        """CPU time that watching has cost so far, in microseconds."""
+        ...
+
+
+def program(name: str) -> str:
+    """Path of a sampler's program: beside this Python, else on the path. Raises SamplerError with the remedy."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise SamplerError(f"the sampler {name} is not installed; pip install 'loadflame[profiler]'")
+    return found
+
+
+def with_priority(command: Sequence[str]) -> list[str]:
+    """The command at real-time priority where that is permitted.
+
+    A sampler that must wait for a busy core wakes only when the service rests, and photographs the resting.
+    """
+    chrt = shutil.which("chrt")
+    return [chrt, "--fifo", "50", *command] if chrt and _real_time_is_permitted() else list(command)
+
+
+def _real_time_is_permitted() -> bool:
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
+    except (OSError, AttributeError):
+        return False
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    return True
