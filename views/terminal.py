@@ -99,7 +99,12 @@ def _head(report: Report) -> Panel:
         took = f", {(run.ended_at - run.started_at).total_seconds():.0f} s"
     what = Text.assemble((run.service, "bold"), f" at {run.target}  ·  {run.started_at:%Y-%m-%d %H:%M:%S} UTC{took}")
     lines = (verdict, what, *map(_threshold, report.thresholds))
-    return Panel(Group(*lines), title=f"[bold]loadflame[/]  run {run.id}", title_align="left", border_style=colour)
+    return Panel(
+        Group(*lines),
+        title=Text.assemble(("loadflame", "bold"), f"  run {run.id}"),
+        title_align="left",
+        border_style=colour,
+    )
 
 
 def _threshold(threshold: model.Threshold) -> Text:
@@ -259,10 +264,10 @@ def _capacity(report: Report) -> Table:
         table.add_row("–", Text("predicted: needs a `levels` stage with a profile", style="dim"))
         return table
     predicted = _interval(capacity.predicted_tps, capacity.predicted_low, capacity.predicted_high)
-    table.add_row(predicted, f"predicted: CPU time runs out ({capacity.limited_by})")
+    table.add_row(Text(predicted), Text(f"predicted: CPU time runs out ({capacity.limited_by})"))
     for change in capacity.what_if:
         change_to = _interval(change.tps, change.tps_low, change.tps_high)
-        table.add_row(Text(change_to, style="green"), f"what if: {change.function} {change.change}")
+        table.add_row(Text(change_to, style="green"), Text(f"what if: {change.function} {change.change}"))
     return table
 
 
@@ -275,7 +280,7 @@ def _lines(pairs: tuple[tuple[str, str], ...]) -> Iterator[Table]:
     table.add_column(style="bold", no_wrap=True)
     table.add_column()
     for name, line in pairs:
-        table.add_row(name, line)
+        table.add_row(name, Text(line))
     yield table
 
 

@@ -16,7 +16,7 @@ from schemas.rows import REQUESTS, STACKS, RequestFacts, StackFacts
 from schemas.sketch import Sketch
 from schemas.stacks import split_frame, unfold
 from sinks.store import Store, StoredBatch
-from tests.support.batches import WINDOW, WINDOW_US, request_batch, stack_batch, stack_of
+from tests.support.batches import WINDOW, WINDOW_US, request_batch, stack_batch
 
 HZ = 400
 RECALL = 0.9
@@ -125,7 +125,18 @@ class Synthetic:
             if facts:
                 mine.append(stack_batch(stacks, run=self.run, window=window, facts=facts, final=True))
             batches += [StoredBatch(batch, 0, len(batches) + place) for place, batch in enumerate(mine)]
-            joined.append(_joined(self.run, window, stage.label, rows, requests, stacks, facts, failed))
+            joined.append(
+                _joined(
+                    run=self.run,
+                    window=window,
+                    label=stage.label,
+                    requests=rows,
+                    facts=requests,
+                    stacks=stacks,
+                    profile=facts,
+                    failed=failed,
+                )
+            )
             for name, value in zip(
                 count, (completed + failed + dropped, completed + failed, completed, failed, dropped), strict=True
             ):
@@ -241,6 +252,7 @@ class Synthetic:
 
 
 def _joined(
+    *,
     run: str,
     window: int,
     label: str,

@@ -1,0 +1,301 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.folding import growths
+from analysis.growth import Experiment, Fit, fit_growth, fit_process, shape_of
+from analysis.regression import design, holm, odds_slope, rate_slope
+from analysis.stacks import StackCounts
+from tests.support.experiments import HANDLE, LOOP, Costs, experiment, service
+
+LEVELS = np.repeat([40.0, 80.0, 160.0, 320.0], 4)
+MINUTES = np.random.default_rng(2).permutation(16) / 10
+
+
+def quadratic(tps: float) -> float:
+    return 4.0 * tps
+
+
+def constant(_: float) -> float:
+    return 400.0
+
+
+# The two witnesses
+
+
+@given(
+    exponent=st.floats(-0.5, 2.5),
+    recall=st.lists(st.floats(0.3, 1.0), min_size=16, max_size=16),
+    share=st.floats(0.02, 0.9),
+)
+def test_whatever_a_sampler_overlooks_in_a_visit_a_ratio_of_samples_keeps_its_slope(
+    exponent: float, recall: list[float], share: float
+) -> None:
+    seen = np.array(recall)
+    others = 1_000.0 * seen * LEVELS / 40
+    counts = others * share * (LEVELS / 40) ** exponent
+    slope = odds_slope(counts, others, design(np.log(LEVELS), MINUTES))
+    assert slope is not None
+    assert slope.value == pytest.approx(exponent, abs=1e-4)
+
+
+@given(exponent=st.floats(-0.8, 2.0), per_minute=st.floats(-0.5, 0.5))
+def test_a_slow_drift_in_time_is_not_taken_for_growth_when_the_order_was_random(
+    exponent: float, per_minute: float
+) -> None:
+    requests = LEVELS * 3
+    cpu_us = requests * 500 * (LEVELS / 40) ** exponent * np.exp(per_minute * MINUTES)
+    slope = rate_slope(cpu_us, requests, design(np.log(LEVELS), MINUTES))
+    assert slope is not None
+    assert slope.value == pytest.approx(exponent, abs=1e-4)
+
+
+def test_a_ratio_is_unbiased_even_when_the_rest_has_few_samples() -> None:
+    random = np.random.default_rng(4)
+    found = []
+    for _ in range(150):
+        others, counts = random.poisson(LEVELS / 40 * 1.5), random.poisson((LEVELS / 40) ** 2 * 1.5)
+        slope = odds_slope(counts.astype(float), others.astype(float), design(np.log(LEVELS), MINUTES))
+        assert slope is not None
+        found.append(slope.value)
+    assert np.mean(found) == pytest.approx(1.0, abs=0.06)
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    random = np.random.default_rng(5)
+    held = 0
+    for _ in range(200):
+        others, counts = random.poisson(LEVELS), random.poisson(LEVELS * 0.3 * (LEVELS / 40) ** 0.5)
+        slope = odds_slope(counts.astype(float), others.astype(float), design(np.log(LEVELS), MINUTES))
+        assert slope is not None
+        low, high = slope.interval()
+        held += low <= 0.5 <= high
+    assert 0.92 <= held / 200 <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("counts", "others"),
+    [
+        pytest.param(np.zeros(16), np.full(16, 50.0), id="a function that was never seen"),
+        pytest.param(np.full(16, 50.0), np.zeros(16), id="a function that is always on the stack"),
+        pytest.param(np.full(2, 50.0), np.full(2, 50.0), id="fewer visits than coefficients"),
+    ],
+)
+def test_what_cannot_be_told_is_none(counts: np.ndarray, others: np.ndarray) -> None:
+    assert odds_slope(counts, others, design(np.log(LEVELS[: len(counts)]))) is None
+
+
+def test_a_time_column_that_says_the_same_as_the_rate_is_left_out() -> None:
+    assert design(np.log(LEVELS), np.log(LEVELS)).shape == (16, 2)
+
+
+@pytest.mark.parametrize(
+    ("p_values", "fall"),
+    [
+        ([0.001, 0.02, 0.9], [True, False, False]),
+        ([0.001, 0.012, 0.02], [True, True, True]),
+        ([0.03, 0.9], [False, False]),
+        ([], []),
+    ],
+)
+def test_holm_lets_hypotheses_fall_in_order_until_one_stands(p_values: list[float], fall: list[bool]) -> None:
+    assert holm(np.array(p_values), 0.025).tolist() == fall
+
+
+# The shape of a growth
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "shape"),
+    [
+        (0.9, 1.1, "linear"),
+        (0.7, 1.3, "linear"),
+        (0.6, 1.4, "unclear"),
+        (1.05, 1.14, "linear"),
+        (1.05, 1.3, "unclear"),
+        (1.2, 1.4, "unclear"),
+        (0.4, 0.8, "sublinear"),
+        (0.4, 0.9, "unclear"),
+    ],
+)
+def test_without_a_claim_the_interval_gives_the_word(low: float, high: float, shape: str) -> None:
+    fit = Fit((low + high) / 2, low, high, p_superlinear=0.5, samples=500)
+    assert shape_of(fit, superlinear=False) == shape
+
+
+def test_without_a_fit_the_shape_is_unclear() -> None:
+    assert shape_of(None, superlinear=False) == "unclear"
+
+
+# A whole service
+
+
+@pytest.mark.parametrize("drift", [0.0, 0.15, -0.15])
+@pytest.mark.parametrize("fixed", [0.0, 40_000.0])
+def test_no_innocent_function_is_called_superlinear(drift: float, fixed: float) -> None:
+    accused = []
+    for seed in range(8):
+        found = growths(*experiment(service(sweep=constant, fixed_us_per_s=fixed), seed=seed, drift=drift))
+        accused += found.culprits
+    assert accused == []
+
+
+def test_fixed_work_would_fool_the_ratio_alone_and_does_not_fool_both() -> None:
+    relative, counted = [], []
+    for seed in range(8):
+        stacks, measured = experiment(service(sweep=constant, fixed_us_per_s=60_000.0), seed=seed)
+        fit = growths(stacks, measured).by_function["rank"].fit
+        assert fit is not None
+        relative.append(fit.relative)
+        counted.append(fit.growth)
+    assert np.mean(relative) > 1.2
+    assert np.mean(counted) == pytest.approx(1.0, abs=0.07)
+
+
+@pytest.mark.parametrize("drift", [0.0, 0.15])
+def test_the_planted_function_is_found_every_time_and_measured(drift: float) -> None:
+    for seed in range(8):
+        found = growths(*experiment(service(sweep=quadratic), seed=seed, drift=drift))
+        planted = found.by_function["sweep"]
+        assert found.culprits == ("sweep",)
+        assert planted.shape == "superlinear"
+        assert planted.fit is not None
+        assert planted.fit.low > 1.15
+        assert planted.fit.growth == pytest.approx(2.0, abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "samples", "at_least"),
+    [
+        pytest.param(2.0, 400, 10, id="growth 2 with 400 samples"),
+        pytest.param(1.4, 2_000, 8, id="growth 1.4 with 2,000 samples"),
+    ],
+)
+def test_power(exponent: float, samples: int, at_least: int) -> None:
+    found = 0
+    for seed in range(10):
+        hz = 400.0
+        costs = service(sweep=lambda tps: 500 * (tps / 160) ** (exponent - 1))
+        stacks, _ = experiment(costs, seed=seed, hz=hz)
+        seen = stacks.inclusive()[stacks.functions.index("sweep")].sum()
+        judged = growths(*experiment(costs, seed=seed, hz=hz * samples / seen))
+        found += judged.culprits == ("sweep",)
+    assert found >= at_least
+
+
+def test_callers_are_folded_under_the_function_that_explains_them() -> None:
+    found = growths(*experiment(service(sweep=quadratic), seed=1, seconds=6)).by_function
+    assert {name: one.inherits_from for name, one in found.items() if one.inherits_from} == dict.fromkeys(
+        ("main", "run_forever", "_run_once", "_run", "handle", "search", "checkout"), "sweep"
+    )
+    search = found["search"]
+    assert search.shape == "linear"
+    assert search.fit is not None
+    assert search.fit.growth == pytest.approx(1.0, abs=0.15)
+
+
+def test_a_caller_that_does_nothing_else_is_not_accused_beside_its_callee() -> None:
+    costs = service(sweep=constant) | {(*HANDLE, "admin", "wrap", "audit"): quadratic}
+    found = growths(*experiment(costs, seed=2))
+    assert found.culprits == ("audit",)
+    assert found.by_function["admin"].inherits_from == "audit"
+    assert found.by_function["admin"].shape == "unclear"
+
+
+def test_a_helper_that_a_growing_function_calls_ever_more_often_belongs_to_it() -> None:
+    costs = service(sweep=lambda tps: 0.7 * quadratic(tps)) | {
+        (*HANDLE, "search", "sweep", "tally"): lambda tps: 0.3 * quadratic(tps)
+    }
+    found = growths(*experiment(costs, seed=3, seconds=6))
+    assert found.culprits == ("sweep",)
+    assert found.by_function["tally"].part_of == "sweep"
+
+
+def test_two_causes_are_both_found() -> None:
+    costs = service(sweep=quadratic) | {(*HANDLE, "checkout", "lock"): lambda tps: 0.008 * tps**2}
+    found = growths(*experiment(costs, seed=4, seconds=6))
+    assert set(found.culprits) == {"sweep", "lock"}
+    lock = found.by_function["lock"].fit
+    assert lock is not None
+    assert lock.growth == pytest.approx(3.0, abs=0.5)
+
+
+def test_a_ramp_convicts_nobody() -> None:
+    found = growths(*experiment(service(sweep=quadratic), seed=1, randomised=False))
+    assert found.culprits == ("sweep",)  # a candidate, to be named as indicative
+    assert {one.shape for one in found.by_function.values()} == {"unclear"}
+
+
+def test_the_growth_of_the_whole_process_is_that_of_its_cpu_time() -> None:
+    _, measured = experiment(service(sweep=constant, fixed_us_per_s=0), seed=1)
+    flat = fit_process(measured)
+    rising = fit_process(replace(measured, cpu_us=measured.cpu_us * (measured.tps / 40) ** 0.5))
+    assert flat is not None
+    assert rising is not None
+    assert flat.growth == pytest.approx(1.0, abs=0.05)
+    assert rising.growth == pytest.approx(1.5, abs=0.05)
+
+
+# Too little to tell
+
+
+def _of_rates(rates: tuple[float, ...], visits: int) -> Experiment:
+    return experiment(service(sweep=constant), rates=rates, visits=visits)[1]
+
+
+@pytest.mark.parametrize(
+    ("rates", "visits", "lacks"),
+    [
+        ((100,), 8, "1 usable rate, and growth needs 3"),
+        ((50, 200), 4, "2 usable rates, and growth needs 3"),
+        ((50, 100, 200), 1, "3 usable visits, and growth needs 6"),
+        ((50, 60, 70), 4, "the rates span 1."),
+        ((25, 50, 100, 200), 2, None),
+    ],
+)
+def test_an_experiment_says_what_it_lacks(rates: tuple[float, ...], visits: int, lacks: str | None) -> None:
+    found = _of_rates(rates, visits).lacks
+    assert found is None if lacks is None else (found or "").startswith(lacks)
+
+
+@pytest.mark.parametrize(("mine", "rest"), [(3.0, 100.0), (100.0, 3.0)])
+def test_under_sixty_samples_of_either_side_nothing_is_fitted(mine: float, rest: float) -> None:
+    _, measured = experiment(service(sweep=constant))
+    assert fit_growth(np.full(16, mine), np.full(16, rest), np.full(16, mine + rest), measured) is None
+
+
+def test_a_run_without_samples_has_no_growth_and_no_culprits() -> None:
+    _, measured = experiment(service(sweep=constant))
+    found = growths(StackCounts.of([], np.zeros((0, 16))), measured)
+    assert (found.by_function, found.culprits) == ({}, ())
+
+
+# Stacks
+
+
+def test_a_function_that_calls_itself_counts_once_a_sample_and_empty_stacks_are_unattributed() -> None:
+    stacks = StackCounts.of([("main", "walk", "walk"), ("main",), ()], np.array([[3.0, 4], [1, 0], [5, 6]]))
+    assert stacks.inclusive().tolist() == [[4, 4], [3, 4]]
+    assert stacks.functions == ("main", "walk")
+    assert stacks.unattributed.tolist() == [5, 6]
+    assert stacks.total.tolist() == [9, 10]
+    assert stacks.without([1]).sum() == 1
+
+
+def test_functions_that_are_always_together_are_one_hypothesis() -> None:
+    """Else a deep call chain would pay for its depth: twenty names of plumbing must not hide a growing function."""
+    chain = tuple(f"layer_{level}" for level in range(40))
+
+    def buried(costs: Costs) -> Costs:
+        return {(*chain, *stack): cost for stack, cost in costs.items()}
+
+    sweep: Callable[[float], float] = lambda tps: 150 * (tps / 160) ** 0.7  # noqa: E731  a cost beside the others
+    plain = growths(*experiment(service(sweep=sweep), seed=6, seconds=5))
+    deep = growths(*experiment(buried(service(sweep=sweep)), seed=6, seconds=5))
+    assert plain.culprits == deep.culprits == ("sweep",)
+    assert deep.by_function["layer_3"].fit is None
+    assert LOOP[0] in deep.by_function
