@@ -34,7 +34,10 @@ TOO_FEW = "too few windows left"
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of the plan as it ran: a whole stage, or one visit of a level. Times in microseconds, Unix epoch."""
+    """A piece of the plan as it ran: a whole stage, or one visit of a level. Times in microseconds, Unix epoch.
+
+    `settle_us` of its beginning are left out of findings; None: 2 s, at most 40% of it.
+    """
 
     label: str
     stage: str
@@ -44,6 +47,7 @@ class Segment:
     ends_us: int
     rate_from_tps: float
     rate_to_tps: float
+    settle_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,10 +97,10 @@ class Selection:
         return tuple(sorted({block.level_tps for block in self.blocks}))
 
 
-def select(windows: Windows, segments: Sequence[Segment], *, settle_s: float | None = None) -> Selection:
+def select(windows: Windows, segments: Sequence[Segment]) -> Selection:
     """Choose the windows that findings may rest on, and group them.
 
-    Of each segment the start is left out while things settle (by default 2 s, at most 40% of it), and so are windows
+    Of each segment the start is left out while things settle (see `Segment`), and so are windows
     without a profile, generator-limited ones and host-limited ones. A whole visit (or stretch) is left out for over 1%
     errors, a growing backlog or a thread over 85% busy. These three are judged over the visit, never by the window:
     leaving out single busy windows of a level near that bound would keep its cheap ones and so fake a lower cost.
@@ -110,7 +114,7 @@ def select(windows: Windows, segments: Sequence[Segment], *, settle_s: float | N
     blocks: list[Block] = []
     left_out: list[LeftOut] = []
     for segment in levels or segments:
-        for stretch in _stretches(settled(windows, segment, settle_s), segment.form):
+        for stretch in _stretches(settled(windows, segment), segment.form):
             rows, reasons = _fit(windows, stretch, unfit)
             rate_tps = _planned_rate(windows.at(stretch), segment)
             left_out += [LeftOut(segment.label, rate_tps, reason, count) for reason, count in reasons.items()]
@@ -143,11 +147,12 @@ def backlog_grows(windows: Windows) -> bool:
     return rise > max(BACKLOG_REQUESTS, BACKLOG_SHARE * float(windows.scheduled.sum()))
 
 
-def settled(windows: Windows, segment: Segment, settle_s: float | None = None) -> Ints:
+def settled(windows: Windows, segment: Segment) -> Ints:
     """Positions of the windows of a segment after things have settled (see `select`)."""
     length_us = segment.ends_us - segment.starts_us
-    settle_us = min(SETTLE_S * 1e6, SETTLE_SHARE * length_us) if settle_s is None else settle_s * 1e6
-    return windows_inside(windows, int(segment.starts_us + settle_us), segment.ends_us)
+    by_default_us = int(min(SETTLE_S * 1e6, SETTLE_SHARE * length_us))
+    settle_us = by_default_us if segment.settle_us is None else segment.settle_us
+    return windows_inside(windows, segment.starts_us + settle_us, segment.ends_us)
 
 
 def _stretches(rows: Ints, form: Form) -> list[Ints]:

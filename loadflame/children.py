@@ -40,8 +40,13 @@ class Child:
         self._watching = asyncio.create_task(self._watch())
 
     @classmethod
-    async def start(cls, role: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> "Child":
-        """Start `loadflame ROLE ARGUMENTS`. Its own session: Ctrl-C reaches us, and we end the run in order."""
+    async def start(
+        cls, role: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path, *, niceness: int = 0
+    ) -> "Child":
+        """Start `loadflame ROLE ARGUMENTS`. Its own session: Ctrl-C reaches us, and we end the run in order.
+
+        `niceness` is its priority beside the others, where this user may set it.
+        """
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
@@ -56,6 +61,8 @@ class Child:
                 stderr=errors,
                 start_new_session=True,
             )
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, process.pid, niceness)
         return cls(role, process, log)
 
     @property

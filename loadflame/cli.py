@@ -29,7 +29,7 @@ app.command("process", rich_help_panel=_PARTS)(process.process)
 app.command("report", rich_help_panel=_LOOK)(report.report)
 app.command("runs", rich_help_panel=_LOOK)(runs.runs)
 app.command("verify", rich_help_panel=_LOOK)(verify.verify)
-# app.add_typer(dashboards.app, name="dashboards", rich_help_panel=_LOOK)
+
 
 _EXTRA_OF = {
     "aiohttp": "load",

@@ -8,7 +8,6 @@ from importlib.resources import files
 from pathlib import Path
 
 from producers.load.plan import Plan
-
 from schemas.errors import UserError
 
 LEVELS_TPS = (40, 80, 160, 320)
@@ -21,7 +20,9 @@ def demo_plan(url: str, visits: int = 4) -> Plan:
             "target": url,
             "service": "shop",
             "target_count_path": "/counts",
-            "stages": [{"name": "map", "levels": list(LEVELS_TPS), "visits": visits, "each": "5s", "seed": 7}],
+            "stages": [
+                {"name": "map", "levels": list(LEVELS_TPS), "visits": visits, "each": "4s", "settle": "1s", "seed": 7}
+            ],
             "requests": [
                 {"name": "search", "weight": 3, "path": "/search?q=green+mint+tea"},
                 {"name": "product", "weight": 2, "path": "/products/17"},

@@ -28,6 +28,8 @@ from schemas.events import RunEnded, WindowJoined
 from sinks.clickhouse import open_store
 
 START_S, DRAIN_S = 30.0, 60.0
+PUNCTUAL, YIELDING = -10, 10
+"""Niceness of the load, whose schedule must not slip, and of the stream processor, which can wait for its turn."""
 SOURCE = "loadflame/run"
 
 
@@ -66,13 +68,14 @@ async def run_here(
         environment = settings.model_copy(update={"broker": broker}).environment()
         await ensure_topics(broker, settings.topics)
 
-        async def child(role: str, *arguments: str) -> Child:
-            started = await Child.start(role, arguments, environment, logs / f"{role}.log")
+        async def child(role: str, *arguments: str, niceness: int = 0) -> Child:
+            log = logs / f"{role}.log"
+            started = await Child.start(role, arguments, environment, log, niceness=niceness)
             stack.push_async_callback(started.kill)
             return started
 
         on_phase("starting the stream processor and the profiler")
-        worker = await child("process", "--drain", run_id)
+        worker = await child("process", "--drain", run_id, niceness=YIELDING)
         agent = await child("profile", "--run", run_id, *profile)
         await _all(worker.ready(START_S), agent.ready(START_S))
         await check_target(plan, settings.allow_hosts)
@@ -82,7 +85,7 @@ async def run_here(
         await announcer.start()
         announcer.announce(run_started(plan, settings, run_id, started_at_us))
         on_phase("loading")
-        load = await child("load", str(plan_file), "--run", run_id, "--start-at", str(started_at_us))
+        load = await child("load", str(plan_file), "--run", run_id, "--start-at", str(started_at_us), niceness=PUNCTUAL)
         watching = asyncio.create_task(windows_of(broker, settings.topics, run_id, on_window))
         stack.callback(watching.cancel)
         failure = await _until_over(load, worker, agent, stop)

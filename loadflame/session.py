@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import typer
 from rich.console import Console
-from views.terminal import render
 
 from loadflame.checks import checks_table
 from loadflame.commands.common import run_until_stopped
@@ -19,6 +18,7 @@ from producers.load.segments import segments_of
 from schemas.events import RunJudged
 from sinks.clickhouse import open_store
 from views.report import Report, build_report
+from views.terminal import render
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,8 @@ class StageEntered(EventData):
     ends_at_us: Count
     rate_from_tps: Annotated[float, Field(ge=0)]
     rate_to_tps: Annotated[float, Field(ge=0)]
+    settle_us: Count = 0
+    """How much of its beginning is for things to settle, and left out of findings."""
 
     def event_id(self) -> str:
         """One for each label of a run."""

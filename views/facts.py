@@ -128,6 +128,7 @@ def _segments(table: pa.Table, ended_at: datetime | None) -> tuple[Segment, ...]
             row["ends_us"] if end_us is None else min(row["ends_us"], end_us),
             row["rate_from_tps"],
             row["rate_to_tps"],
+            row["settle_us"] if row["form"] == "level" else None,
         )
         for row in table.to_pylist()
     )

@@ -13,7 +13,7 @@ def demo(
     data_dir: DataDir = None,
     store: StoreUrl = None,
     backend: Backend = "auto",
-    visits: Annotated[int, typer.Option(min=3, help="Visits of each of the four levels, 5 s each.")] = 4,
+    visits: Annotated[int, typer.Option(min=3, help="Visits of each of the four levels, 4 s each.")] = 4,
     as_json: AsJson = False,
 ) -> None:
     """Load and profile a small shop that comes with loadflame, and say which function stops it.

@@ -29,11 +29,10 @@ def load(
 
 
 async def _load(path: Path, settings: Settings, run: str | None, start_at_us: int | None, stop: asyncio.Event) -> None:
+    from loadflame.starting import LEAD_US, STOP_S, aligned, new_run_id, run_started
     from producers.load.guard import check_target
     from producers.load.plan import load_plan
     from producers.load.runner import finish, run_load
-
-    from loadflame.starting import LEAD_US, STOP_S, aligned, new_run_id, run_started
     from producers.publisher import KafkaPublisher
     from schemas.events import RunEnded
 
@@ -50,7 +49,13 @@ async def _load(path: Path, settings: Settings, run: str | None, start_at_us: in
         publisher.announce(run_started(plan, settings, run_id, start_us))
         typer.echo(f"run {run_id}", err=True)
     totals = await run_load(
-        plan, publisher=publisher, run_id=run_id, start_at_us=start_us, window_us=settings.window_us, stop=stop, allow_hosts=settings.allow_hosts
+        plan,
+        publisher=publisher,
+        run_id=run_id,
+        start_at_us=start_us,
+        window_us=settings.window_us,
+        stop=stop,
+        allow_hosts=settings.allow_hosts,
     )
     await finish(publisher, run_id, totals, timeout_s=STOP_S)
     if run is None:

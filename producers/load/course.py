@@ -168,6 +168,7 @@ class Course:
                     ends_at_us=self._start_us + round(segment.end_s * 1e6),
                     rate_from_tps=segment.rate_from_tps,
                     rate_to_tps=segment.rate_to_tps,
+                    settle_us=round(segment.settle_s * 1e6),
                 )
             )
 

@@ -22,6 +22,8 @@ from producers.load.prepared import prepared_requests
 from schemas.errors import UserError
 
 _CONNECT_S = 5.0
+# Shorter than the servers' own (gunicorn 2 s, uvicorn 5 s): a request on a connection that is just being closed fails.
+_KEEP_ALIVE_S = 1.8
 
 
 class TargetError(UserError):
@@ -52,7 +54,11 @@ class Guard:
     def connector(self) -> aiohttp.TCPConnector:
         """Connections of aiohttp that pass here, without a limit of their own: the in-flight cap is the limit."""
         return aiohttp.TCPConnector(
-            resolver=_GuardedResolver(self), socket_factory=self._socket, limit=0, happy_eyeballs_delay=None
+            resolver=_GuardedResolver(self),
+            socket_factory=self._socket,
+            limit=0,
+            happy_eyeballs_delay=None,
+            keepalive_timeout=_KEEP_ALIVE_S,
         )
 
     def _socket(self, info: tuple[int, int, int, str, tuple[str | int, ...]]) -> socket.socket:

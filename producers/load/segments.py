@@ -14,7 +14,7 @@ class Segment:
     """One stretch. `label` names it in every row and event: the stage's name, or `map[3]` for a third visit.
 
     `visit` counts a levels stage's visits from 1 in their order of time; it is 0 for the other forms. `offset_s` and
-    `duration_s` are seconds from the run's start, rates are arrivals per second.
+    `duration_s` are seconds from the run's start, rates are arrivals per second; the first `settle_s` are for settling.
     """
 
     label: str
@@ -25,6 +25,7 @@ class Segment:
     duration_s: float
     rate_from_tps: float
     rate_to_tps: float
+    settle_s: float = 0.0
 
     @property
     def end_s(self) -> float:
@@ -58,7 +59,7 @@ def _of_stage(stage: Hold | Ramp | Levels, offset_s: float) -> Iterable[Segment]
             for visit, rate in enumerate(visiting_order(stage), 1):
                 label = f"{stage.name}[{visit}]"
                 start_s = offset_s + (visit - 1) * stage.each_s
-                yield Segment(label, stage.name, "level", visit, start_s, stage.each_s, rate, rate)
+                yield Segment(label, stage.name, "level", visit, start_s, stage.each_s, rate, rate, stage.settle_s)
 
 
 def visiting_order(stage: Levels) -> list[float]:

@@ -47,8 +47,8 @@ def austin_stack(text: bytes) -> AustinStack | None:
             continue
         file, _, rest = field.partition(":")
         function = rest.rpartition(":")[0]
-        if not function:
-            return None  # `:INVALID:` and its kin
+        if not function or not file:
+            return None  # `:INVALID:` and its kin: the stack changed while it was read
         labels.append(frame(function, file))
     if not thread.isdigit():
         return None

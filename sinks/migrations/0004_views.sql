@@ -79,6 +79,7 @@ SELECT
     JSONExtractUInt(data, 'visit') AS visit,
     fromUnixTimestamp64Micro(JSONExtractInt(data, 'starts_at_us'), 'UTC') AS starts_at,
     fromUnixTimestamp64Micro(JSONExtractInt(data, 'ends_at_us'), 'UTC') AS ends_at,
+    JSONExtractUInt(data, 'settle_us') AS settle_us,
     JSONExtractFloat(data, 'rate_from_tps') AS rate_from_tps,
     JSONExtractFloat(data, 'rate_to_tps') AS rate_to_tps
 FROM events_stored FINAL

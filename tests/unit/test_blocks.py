@@ -44,7 +44,11 @@ def test_only_whole_windows_count(starts_us: int, kept: list[int]) -> None:
 def test_short_visits_settle_for_at_most_two_fifths_of_them() -> None:
     found = select(windows_of([50.0] * 3), [replace(level(0, 50, 0), ends_us=int(2.5 * S))])
     assert found.blocks[0].rows.tolist() == [1]
-    assert select(windows_of([50.0] * 3), [level(0, 50, 0, 3)], settle_s=0).blocks[0].rows.tolist() == [0, 1, 2]
+    assert select(windows_of([50.0] * 3), [replace(level(0, 50, 0, 3), settle_us=0)]).blocks[0].rows.tolist() == [
+        0,
+        1,
+        2,
+    ]
 
 
 @pytest.mark.parametrize(
