@@ -233,6 +233,7 @@ class Synthetic:
                 visit=stage.visit,
                 starts_at_us=at_us,
                 ends_at_us=at_us + stage.seconds * WINDOW_US,
+                settle_us=min(2, stage.seconds - 1) * WINDOW_US if stage.form == "level" else 0,
                 rate_from_tps=stage.tps,
                 rate_to_tps=stage.tps if stage.to_tps is None else stage.to_tps,
             )

@@ -1,0 +1,305 @@
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from sinks.clickhouse import ClickHouseStore
+from sinks.connect import open_client
+from sinks.migrate import migrate
+from tests.support.synthetic import FIXED_US_PER_S, Stage, Synthetic, levels, shop_costs
+from views import queries
+from views.report import Report, build_report
+
+VIEWS = {
+    *("requests", "samples", "batches", "windows", "endpoints", "functions", "runs", "stages", "producers"),
+    "dead_letters",
+}
+
+# The JSON contract of `loadflame report RUN --json`: names and nesting stay, fields may be added.
+CONTRACT: dict[str, Any] = {
+    "run": {"id", "service", "started_at", "ended_at", "verdict"},
+    "accounting": {
+        *("scheduled", "sent", "completed", "failed", "dropped", "stored", "late", "dead_letters", "windows"),
+        "windows_without_profile",
+    },
+    "load": {
+        *("stage", "offered_tps", "achieved_tps", "p50_ms", "p95_ms", "p99_ms", "p999_ms", "error_rate"),
+        "bytes_per_s",
+    },
+    "generator": {"engine", "send_lag_p99_ms", "cpu_share", "limited"},
+    "profile": {"coverage", "agent_cpu_share", "service_cpu_cores"},
+    "functions": {
+        *("function", "file", "self_share", "total_share", "self_us_per_request", "total_us_per_request"),
+        *("us_low", "us_high", "samples", "growth", "growth_low", "growth_high", "shape"),
+    },
+    "findings": {"kind", "summary", "function", "evidence"},
+    "capacity": {
+        *("max_tps_within_thresholds", "predicted_tps", "predicted_low", "predicted_high", "limited_by"),
+        "what_if",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    """One store for all of these tests, which is how a user's looks: every run in it has an id of its own."""
+    opened = open_client(f"chdb://{tmp_path_factory.mktemp('reports')}/store")
+    migrate(opened)
+    yield opened
+    opened.close()
+
+
+_numbers = itertools.count()
+
+
+def report_of(client: Client, synthetic: Synthetic) -> Report:
+    synthetic.run = f"run-of-test-{next(_numbers)}"
+    synthetic.write(ClickHouseStore(client))
+    return build_report(client, synthetic.run)
+
+
+def function(report: Report, name: str) -> Any:
+    return next(one for one in report.functions if one.function == name)
+
+
+# The queries
+
+
+@pytest.mark.parametrize("query", queries.ALL, ids=lambda query: query.name)
+def test_every_query_runs_and_reads_views_only(client: Client, query: queries.Query) -> None:
+    queries.fetch(client, query, **query.parameters)
+    sources = set(re.findall(r"FROM\s+([a-z_]+)", query.sql))
+    assert sources
+    assert sources <= VIEWS
+    assert set(re.findall(r"\{(\w+):", query.sql)) == set(query.parameters)
+
+
+def test_every_named_query_is_in_the_list() -> None:
+    named = [value.name for value in vars(queries).values() if isinstance(value, queries.Query)]
+    assert sorted(named) == sorted(query.name for query in queries.ALL)
+    assert len(set(named)) == len(named)
+
+
+# A run whose truth is known
+
+
+@pytest.fixture(scope="module")
+def planted(client: Client) -> Report:
+    return report_of(client, Synthetic())
+
+
+def test_the_json_has_the_names_and_the_nesting_of_the_contract(planted: Report) -> None:
+    told = json.loads(planted.model_dump_json())
+    for part, names in CONTRACT.items():
+        rows = told[part] if isinstance(told[part], list) else [told[part]]
+        assert rows, part
+        for row in rows:
+            assert names <= set(row), part
+    for change in told["capacity"]["what_if"]:
+        assert {"function", "change", "tps", "tps_low", "tps_high"} <= set(change)
+    assert json.loads(Report.model_validate_json(planted.model_dump_json()).model_dump_json()) == told
+
+
+def test_the_planted_function_is_superlinear_and_heads_the_findings(planted: Report) -> None:
+    sweep = function(planted, "sweep")
+    assert sweep.shape == "superlinear"
+    assert sweep.growth_low is not None
+    assert sweep.growth_low > 1.15
+    assert planted.findings[0].kind == "superlinear"
+    assert planted.findings[0].function == "sweep (shop.py)"
+    assert re.fullmatch(
+        r"`sweep` \(shop\.py\) stops shop at about \d+ TPS: it costs \d+ us per request at 40 TPS and [\d,]+ us at 320 "
+        r"TPS \(growth \d\.\d \[\d\.\d, \d\.\d\]\); made linear, expect [\d,]+ \[[\d,]+, [\d,]+\] TPS\.",
+        planted.findings[0].summary,
+    )
+
+
+def test_innocent_functions_are_not_called_superlinear(planted: Report) -> None:
+    assert {one.function for one in planted.functions if one.shape == "superlinear"} == {"sweep"}
+    assert function(planted, "rank").shape == "linear"
+    assert function(planted, "search").inherits_from == "sweep (shop.py)"
+
+
+def test_costs_are_the_truth(planted: Report) -> None:
+    truth = {"rank": 350.0, "sign": 120.0, "write": 150.0}
+    found = {name: function(planted, name) for name in truth}
+    assert {name: one.self_us_per_request for name, one in found.items()} == pytest.approx(truth, rel=0.12)
+    assert all(one.us_low < one.total_us_per_request < one.us_high for one in found.values())
+    assert function(planted, "sweep").us_at_lowest == pytest.approx(160, rel=0.35)
+    assert function(planted, "sweep").us_at_highest == pytest.approx(1_280, rel=0.1)
+    assert function(planted, "main").total_share == pytest.approx(1.0)
+
+
+def test_capacity_is_seen_and_predicted(planted: Report) -> None:
+    each_us = sum(cost(0) for cost in shop_costs().values())  # at no traffic the sweep costs nothing
+    free_us = 1e6 - FIXED_US_PER_S
+    limit = (-each_us + (each_us**2 + 16 * free_us) ** 0.5) / 8
+    capacity = planted.capacity
+    assert capacity.max_tps_within_thresholds == 320
+    assert capacity.predicted_tps == pytest.approx(limit, rel=0.03)
+    assert capacity.limited_by is not None
+    assert "interpreter lock" in capacity.limited_by
+    (change,) = capacity.what_if
+    assert change.function == "sweep (shop.py)"
+    assert change.tps == pytest.approx(free_us / (each_us + 160), rel=0.1)
+
+
+def test_accounting_closes(client: Client) -> None:
+    synthetic = Synthetic(in_flight_at_end=3, dropped_per_s=5, timeouts_per_s=2)
+    told = report_of(client, synthetic).accounting
+    assert told.scheduled == told.completed + told.failed + told.dropped + told.in_flight_at_end
+    assert told.stored == told.completed + told.failed
+    assert told.sent == told.target_counted
+    assert (told.dropped, told.failed, told.in_flight_at_end) == (100, 40, 3)
+    assert (told.windows, told.windows_without_profile, told.late, told.dead_letters, told.lost) == (80, 0, 0, 0, 0)
+
+
+def test_load_has_one_row_a_level_whatever_the_order_of_the_visits(planted: Report) -> None:
+    rows = [(row.stage, row.offered_tps, row.achieved_tps, row.visits, row.seconds, row.held) for row in planted.load]
+    assert rows == [(f"map@{rate}", rate, rate, 4, 20, True) for rate in (40, 80, 160, 320)]
+    assert planted.load[-1].bytes_per_s == 320_000
+    assert planted.load[-1].p50_ms == pytest.approx(9.0, rel=0.05)
+
+
+def test_the_profile_says_how_far_it_can_be_trusted(planted: Report) -> None:
+    assert planted.profile.coverage == pytest.approx(0.995)
+    assert planted.profile.agent_cpu_share == pytest.approx(0.02)
+    assert planted.generator.cpu_share == pytest.approx(0.09)
+    assert planted.generator.send_lag_p99_ms == pytest.approx(0.12)
+    assert [(one.pid, one.backend) for one in planted.profile.instances] == [(100, "austin")]
+    assert (planted.run.verdict, planted.warnings) == ("passed", ())
+
+
+def test_the_clean_twin_gives_no_finding_about_growth(client: Client) -> None:
+    report = report_of(client, Synthetic(costs=shop_costs(planted=False)))
+    assert report.findings[0].kind == "none"
+    assert report.findings[0].summary.startswith("No finding: no function of shop got dearer per request")
+    assert not [one for one in report.functions if one.shape == "superlinear"]
+    assert report.capacity.what_if == ()
+
+
+def test_a_plain_ramp_claims_nothing(client: Client) -> None:
+    ramp = [Stage("ramp", "ramp", "ramp", 40, 20, 300)]
+    report = report_of(client, Synthetic(stages=ramp))
+    assert {one.shape for one in report.functions} == {"unclear"}
+    assert report.findings[0].kind == "indicative"
+    assert report.findings[0].summary.startswith("Indicative only: `sweep` (shop.py) seems to get dearer")
+    assert report.capacity.predicted_tps is None
+    assert [(row.stage, row.form, row.held) for row in report.load] == [("ramp", "ramp", None)]
+
+
+def test_a_hold_gives_costs_and_no_growth(client: Client) -> None:
+    hold = [Stage("hold", "hold", "hold", 20, 100)]
+    report = report_of(client, Synthetic(stages=hold))
+    assert function(report, "rank").self_us_per_request == pytest.approx(350, rel=0.15)
+    assert function(report, "rank").growth is None
+    assert report.findings[0].summary.startswith("No finding about growth: the rate hardly changed")
+    assert report.capacity.max_tps_within_thresholds == 100
+
+
+# Latencies that are only known from below
+
+
+def test_a_percentile_among_drops_is_a_bound_and_breaks_its_threshold(client: Client) -> None:
+    synthetic = Synthetic(dropped_per_s=40, thresholds=["p95 < 500ms", "p50 < 500ms", "dropped < 20%"])
+    report = report_of(client, synthetic)
+    top = report.load[-1]
+    assert top.censored == ("p95_ms", "p99_ms", "p999_ms")
+    assert top.held is False
+    held = {one.text: (one.held, one.censored) for one in report.thresholds}
+    assert held == {"p95 < 500ms": (False, True), "p50 < 500ms": (True, False), "dropped < 20%": (True, False)}
+    assert report.run.verdict == "failed"
+    assert report.capacity.max_tps_within_thresholds == 160
+
+
+def test_timeouts_are_bounds_at_the_time_that_was_waited(client: Client) -> None:
+    synthetic = Synthetic(timeouts_per_s=10, thresholds=["p99(search) < 9s", "errors < 5%"])
+    report = report_of(client, synthetic)
+    top = report.load[-1]
+    assert top.censored == ("p99_ms", "p999_ms")
+    assert top.p99_ms == pytest.approx(5_000, rel=0.01)
+    assert top.error_rate == pytest.approx(10 / 330, rel=1e-3)
+    assert [one.held for one in report.thresholds] == [False, True]
+
+
+THRESHOLDS = {
+    "p99 < 1s": True,
+    "p99 < 1ms": False,
+    "p99(checkout) < 1s": True,
+    "p99(nobody) < 1s": None,
+    "mean < 20ms": True,
+    "max < 5ms": False,
+    "errors < 1%": True,
+    "errors(nobody) < 1%": None,
+    "tps > 300": True,
+    "tps > 400": False,
+    "dropped < 1%": True,
+}
+
+
+def test_thresholds_are_judged_over_the_whole_run(client: Client) -> None:
+    stages = levels(visits=1, seconds=3)
+    report = report_of(client, Synthetic(stages=stages, thresholds=list(THRESHOLDS)))
+    assert {one.text: one.held for one in report.thresholds} == THRESHOLDS
+    assert (report.run.verdict, report.run.why) == ("failed", "3 of 11 thresholds did not hold")
+
+
+def test_a_threshold_on_an_endpoint_that_nobody_asked_for_cannot_be_judged(client: Client) -> None:
+    stages = levels(visits=1, seconds=3)
+    report = report_of(client, Synthetic(stages=stages, thresholds=["p99(nobody) < 1s"]))
+    assert report.run.verdict == "inconclusive"
+
+
+# What a reader is warned of
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "warning"),
+    [
+        pytest.param({"reason": "aborted"}, "aborted", None, id="Ctrl-C"),
+        pytest.param({"reason": None}, "inconclusive", "The run has not ended", id="still on"),
+        pytest.param({"rows_lost": 7}, "inconclusive", "7 outcomes were lost", id="rows lost"),
+        pytest.param({"unprofiled_windows": 4}, "passed", "4 of 80 windows have no profile.", id="gaps"),
+        pytest.param({"unprofiled_windows": 80}, "passed", "There is no profile of this run", id="no profile"),
+        pytest.param(
+            {"dispatch_lag_us": 40_000}, "generator-limited", "could not keep its schedule", id="a slow generator"
+        ),
+        pytest.param(
+            {"backend": "py-spy", "threads": 12, "busiest_share": 0.3},
+            "passed",
+            "py-spy finds only about 55 to 70%",
+            id="py-spy on a thread pool",
+        ),
+        pytest.param({"backend": "py-spy", "threads": 12}, "passed", None, id="py-spy where one thread does the work"),
+        pytest.param({"backend": "austin", "threads": 12, "busiest_share": 0.3}, "passed", None, id="austin on a pool"),
+    ],
+)
+def test_verdicts_and_warnings(client: Client, changes: dict[str, Any], verdict: str, warning: str | None) -> None:
+    report = report_of(client, Synthetic(**changes))
+    assert report.run.verdict == verdict
+    assert [one for one in report.warnings if warning and warning in one] if warning else report.warnings == ()
+
+
+def test_no_profile_is_not_zero_cpu(client: Client) -> None:
+    report = report_of(client, Synthetic(unprofiled_windows=80))
+    assert report.functions == ()
+    assert report.accounting.windows_without_profile == 80
+    assert report.profile.coverage == 0
+    assert report.capacity.max_tps_within_thresholds == 320
+
+
+def test_busy_levels_are_left_out_and_said_so(client: Client) -> None:
+    report = report_of(client, Synthetic(costs=shop_costs(sweep_us=7.0)))
+    assert report.growth.highest_tps == 160
+    assert report.growth.left_out == ("12 windows at 320 TPS (a thread over 85% busy)",)
+    assert function(report, "sweep").shape == "superlinear"
+
+
+def test_a_run_without_any_window_is_inconclusive(client: Client) -> None:
+    report = report_of(client, Synthetic(stages=[Stage("hold", "hold", "hold", 0, 100)]))
+    assert report.run.verdict == "inconclusive"
+    assert report.functions == ()
