@@ -20,7 +20,8 @@ HOT_SHARE = 0.05
 EXTRAPOLATED = 1.5
 RELATION = "CPU and requests are joined by time window"
 _PLUMBING = re.compile(
-    r"^(asyncio/|concurrent/|selectors\.py|threading\.py|socketserver\.py|runpy\.py|<frozen runpy>|uvloop)"
+    # Labels keep the last two parts of a path: `asyncio/events.py`, `python3.11/selectors.py`, `futures/thread.py`.
+    r"^(asyncio/|concurrent/|futures/|uvloop|<frozen )|(^|/)(selectors|threading|socketserver|runpy)\.py$"
 )
 
 

@@ -217,3 +217,21 @@ def test_rates(value: float, text: str) -> None:
 @pytest.mark.parametrize(("number", "text"), [(1, "1 process"), (4, "4 processes"), (1_200, "1,200 processes")])
 def test_counts(number: int, text: str) -> None:
     assert wording.count(number, "process", "processes") == text
+
+
+@pytest.mark.parametrize(
+    ("file", "plumbing"),
+    [
+        ("asyncio/base_events.py", True),
+        ("python3.11/selectors.py", True),
+        ("futures/thread.py", True),
+        ("<frozen runpy>", True),
+        ("uvloop/loop.pyx", True),
+        ("shop.py", False),
+        ("app/selectors_of_items.py", False),
+        ("myasyncio/work.py", False),
+        ("", False),
+    ],
+)
+def test_what_counts_as_plumbing(file: str, plumbing: bool) -> None:
+    assert replace(RANK, file=file).plumbing is plumbing
