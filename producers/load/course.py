@@ -1,7 +1,6 @@
 """The course of one run: from the first arrival to the last window, published as it goes."""
 
 import asyncio
-import gc
 import math
 import time
 from collections.abc import Callable
@@ -25,6 +24,8 @@ from schemas.windows import window_of
 STOP_GRACE_S = 2.0
 """How long Ctrl-C waits for requests in flight, at most."""
 _POLL_S = 0.01
+_READY_US = 100_000
+"""Between making a run ready and its first arrival, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +61,15 @@ class Course:
         self._run_id = run_id
         self._window_us = window_us
         self._on_progress = on_progress
-        self._start_us = -(-start_at_us // window_us) * window_us
+        self._clock: Clock = SteadyClock()
+        # Too late for the start that was asked for: a later one, rather than all that is overdue at once.
+        earliest_us = self._clock.now_us() + _READY_US
+        self._start_us = -(-max(start_at_us, earliest_us) // window_us) * window_us
         self._window = window_of(self._start_us, window_us)
         self._segments = segments_of(plan)
         self._entered = 0
         self._end_us = self._start_us + round(self._segments[-1].end_s * 1e6)
         self._timeout_s = plan.timeout_s
-        self._clock: Clock = SteadyClock()
         fastest_tps = max(max(segment.rate_from_tps, segment.rate_to_tps) for segment in self._segments)
         self._recorder = Recorder(
             [request.name for request in plan.requests],
@@ -90,19 +93,16 @@ class Course:
         """Run the schedule to its end or until `stop`, wait for stragglers, publish everything."""
         await self._engine.open()
         stopping = asyncio.create_task(stop.wait())
-        # A full collection over all that is imported stops the schedule for some 50 ms: only what comes is looked at.
-        gc.collect()
-        gc.freeze()
         try:
-            self._pump.run()
-            await self._until_the_schedule_ends(stopping)
+            if not stop.is_set():
+                self._pump.run()
+                await self._until_the_schedule_ends(stopping)
             grace_s = min(self._timeout_s, STOP_GRACE_S) if stop.is_set() else self._timeout_s
             await self._until_all_ended(stopping, self._clock.now_us() + round(grace_s * 1e6))
         finally:
             stopping.cancel()
             self._pump.stop()
             await self._engine.close()
-            gc.unfreeze()
         in_flight = self._recorder.in_flight
         self._publish_rest()
         recorder = self._recorder

@@ -1,6 +1,7 @@
 """A load from outside: run a plan, then settle what was published."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Collection
 
 import aiohttp
@@ -29,7 +30,8 @@ async def run_load(
         plan: What to send. Check the target before (`producers.load.guard.check_target`).
         publisher: Takes the batches and events; how it fares never slows the schedule.
         run_id: Names the run in the events.
-        start_at_us: When the first segment begins, microseconds since the Unix epoch; the next window boundary counts.
+        start_at_us: When the first segment begins, microseconds since the Unix epoch: at the next window boundary, and
+            if that is over already, at the next one from now.
         window_us: Length of a window in microseconds.
         stop: Ends the schedule when set; what was measured is published all the same.
         on_progress: Called with each window's figures.
@@ -42,7 +44,10 @@ async def run_load(
     guard = Guard(allow_hosts)
     async with aiohttp.ClientSession(connector=guard.connector()) as session:
         counted_before = await _count(session, plan)
-        totals = await Course(
+        # A full collection over all that is imported stops the schedule for some 50 ms: only what comes is looked at.
+        gc.collect()
+        gc.freeze()
+        course = Course(
             plan,
             publisher=publisher,
             run_id=run_id,
@@ -50,7 +55,11 @@ async def run_load(
             window_us=window_us,
             guard=guard,
             on_progress=on_progress,
-        ).play(stop)
+        )
+        try:
+            totals = await course.play(stop)
+        finally:
+            gc.unfreeze()
         counted_after = await _count(session, plan)
     if counted_before is None or counted_after is None:
         return totals

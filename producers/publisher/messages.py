@@ -50,7 +50,7 @@ class Publication:
 
     def without_rows(self) -> "Publication":
         """The same with its rows given up: facts and marks still travel."""
-        empty, count = self.rows.slice(0, 0), self.rows_dropped + self.rows.num_rows
+        empty, count = _compact(self.rows.slice(0, 0)), self.rows_dropped + self.rows.num_rows
         return Publication(self.topic, self.window, empty, self.facts, self.final, self.goodbye, count)
 
 
@@ -112,7 +112,7 @@ def split(rows: pa.RecordBatch, facts: Facts, limits: Limits = LIMITS) -> list[P
     facts_sent = False
     while todo:
         piece = todo.pop()
-        whole = piece.num_rows == rows.num_rows
+        whole = piece.num_rows == rows.num_rows > 0
         data = _encoded(piece if whole else _compact(piece), _rest(facts) if facts_sent else facts, limits)
         if data is None and piece.num_rows > 1:
             half = piece.num_rows // 2
@@ -121,7 +121,7 @@ def split(rows: pa.RecordBatch, facts: Facts, limits: Limits = LIMITS) -> list[P
         parts.append(Part(data, piece.num_rows))
         facts_sent = facts_sent or data is not None
     if parts[-1].data is None:
-        parts.append(Part(encode(rows.slice(0, 0), _rest(facts) if facts_sent else facts, limits), 0))
+        parts.append(Part(encode(_compact(rows.slice(0, 0)), _rest(facts) if facts_sent else facts, limits), 0))
     return parts
 
 
