@@ -47,17 +47,16 @@ async def run_load(
         # A full collection over all that is imported stops the schedule for some 50 ms: only what comes is looked at.
         gc.collect()
         gc.freeze()
-        course = Course(
-            plan,
-            publisher=publisher,
-            run_id=run_id,
-            start_at_us=start_at_us,
-            window_us=window_us,
-            guard=guard,
-            on_progress=on_progress,
-        )
         try:
-            totals = await course.play(stop)
+            totals = await Course(
+                plan,
+                publisher=publisher,
+                run_id=run_id,
+                start_at_us=start_at_us,
+                window_us=window_us,
+                guard=guard,
+                on_progress=on_progress,
+            ).play(stop)
         finally:
             gc.unfreeze()
         counted_after = await _count(session, plan)
