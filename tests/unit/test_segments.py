@@ -30,6 +30,7 @@ def test_visits_are_numbered_in_their_order_of_time_and_carry_the_number_in_the_
     assert [segment.visit for segment in visits] == [1, 2, 3, 4]
     assert [segment.offset_s for segment in visits] == [0.0, 3.0, 6.0, 9.0]
     assert all(s.rate_from_tps == s.rate_to_tps and s.form == "level" and s.stage == "map" for s in visits)
+    assert {segment.settle_s for segment in visits} == {0.75}
 
 
 levels_stages = st.builds(
