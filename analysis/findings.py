@@ -59,12 +59,15 @@ class Figures:
     @property
     def plumbing(self) -> bool:
         """Whether it is the machinery that calls the service, which is never a headline."""
-        return bool(_PLUMBING.match(self.file.replace("\\", "/")))
+        return bool(_PLUMBING.search(self.file.replace("\\", "/")))
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that findings are made from. `culprits` are labels of functions that grow of their own (see folding)."""
+    """All that findings are made from. `culprits` are labels of functions that grow of their own (see folding).
+
+    `overloaded` is the lowest rate (offered, achieved) that the service could not keep up with.
+    """
 
     service: str
     design: Design
@@ -75,6 +78,7 @@ class Case:
     prediction: Prediction | None = None
     limited_by: str = ""
     measured_tps: float | None = None
+    overloaded: tuple[float, float] | None = None
     has_thresholds: bool = True
     left_out: str = ""
     tested: int = 0
@@ -225,8 +229,13 @@ def _capacity(case: Case) -> Finding | None:
     prediction = case.prediction
     held = "its thresholds" if case.has_thresholds else "up"
     seen = f"{case.service} held {held} at {wording.tps(case.measured_tps)} TPS" if case.measured_tps else ""
+    if case.overloaded:
+        offered, achieved = (wording.tps(rate) for rate in case.overloaded)
+        seen = f"{seen}, and" if seen else case.service
+        seen += f" got through {achieved} when offered {offered}"
     if prediction is None:
-        return Finding("capacity", f"{seen}, the highest rate that did.") if seen else None
+        highest = "" if case.overloaded else ", the highest rate that did"
+        return Finding("capacity", f"{seen}{highest}.") if seen else None
     limit = prediction.limit
     ends = (None if end is None else wording.tps(end) for end in (limit.low, limit.high))
     bound = f"CPU time runs out at about {wording.between(wording.tps(limit.tps), *ends)} TPS ({case.limited_by})"

@@ -53,7 +53,7 @@ class RunFacts:
     load: Ints
     endpoints: tuple[EndpointFacts, ...]
     producers: tuple[Mapping[str, Any], ...]
-    batches: Mapping[str, int]
+    batches: Mapping[str, Any]
     instances: tuple[Mapping[str, Any], ...]
     send_lag_p99_ms: float | None
     dead_letters: int
@@ -86,13 +86,14 @@ def read_run(client: Client, run: str) -> RunFacts:
     segments = _segments(queries.fetch(client, queries.STAGES, run=run), row["ended_at"])
     table = queries.fetch(client, queries.WINDOWS, run=run)
     windows = _windows(table)
+    batches = queries.fetch(client, queries.BATCHES, run=run).to_pylist()[0]
     until_us = _unix_us(row["ended_at"] or datetime.now(UTC)) + _SETTLING_S * 1_000_000
     letters = queries.fetch(client, queries.DEAD_LETTERS, from_us=_unix_us(row["started_at"]), to_us=until_us)
     return RunFacts(
         id=row["run"],
         service=row["service"],
         target=row["target"],
-        engine=row["engine"],
+        engine=batches["engine"] or row["engine"],  # the plan may leave the choice to the load
         reason=row["reason"],
         started_at=row["started_at"],
         ended_at=row["ended_at"],
@@ -104,7 +105,7 @@ def read_run(client: Client, run: str) -> RunFacts:
         load=_during_load(windows, segments),
         endpoints=_endpoints(client, run),
         producers=tuple(queries.fetch(client, queries.PRODUCERS, run=run).to_pylist()),
-        batches=queries.fetch(client, queries.BATCHES, run=run).to_pylist()[0],
+        batches=batches,
         instances=tuple(queries.fetch(client, queries.INSTANCES, run=run).to_pylist()),
         send_lag_p99_ms=queries.fetch(client, queries.SEND_LAG, run=run)["p99_ms"][0].as_py(),
         dead_letters=letters["letters"][0].as_py(),

@@ -13,7 +13,8 @@ from views import model
 from views.facts import EndpointFacts, RunFacts
 
 _QUANTILES = {"p50_ms": 0.5, "p95_ms": 0.95, "p99_ms": 0.99, "p999_ms": 0.999}
-_KEPT_UP = 0.95
+KEPT_UP = 0.95
+"""A rate is sustained when at least this part of it gets through."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,7 +155,7 @@ def _held(run: RunFacts, segments: list[Segment], outcome: Outcome, offered_tps:
         return False
     if any(backlog_grows(run.windows.at(settled(run.windows, segment))) for segment in segments):
         return False
-    return outcome.tps >= _KEPT_UP * offered_tps
+    return outcome.tps >= KEPT_UP * offered_tps
 
 
 def _ms(percentile: Percentile | None) -> float | None:

@@ -79,8 +79,8 @@ SEND_LAG = Query(
 )
 BATCHES = Query(
     "batches",
-    "SELECT sum(rows) AS stored, sum(scheduled) AS scheduled, sum(sent) AS sent, sum(dropped) AS dropped "
-    "FROM batches WHERE topic = 'requests' AND run = {run:String}",
+    "SELECT sum(rows) AS stored, sum(scheduled) AS scheduled, sum(sent) AS sent, sum(dropped) AS dropped, "
+    "max(engine) AS engine FROM batches WHERE topic = 'requests' AND run = {run:String}",
     _RUN,
 )
 INSTANCES = Query(

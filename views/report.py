@@ -10,7 +10,7 @@ from analysis.limits import generator_limited, host_limited
 from analysis.verdict import LIMITED_SHARE, Course, judge
 from views import model
 from views.facts import RunFacts, read_run
-from views.load import judged, load_rows, whole_outcome
+from views.load import KEPT_UP, judged, load_rows, whole_outcome
 from views.model import Report
 from views.profile import ProfileFacts
 from views.warnings import left_out, warnings_of
@@ -62,7 +62,7 @@ def build_report(client: Client, run_id: str, *, host_cores: int | None = None) 
         generator=_generator(run, limited=by_generator > LIMITED_SHARE * len(load)),
         profile=_profile(run),
         functions=_functions(profile),
-        findings=tuple(_row(finding) for finding in find(_case(run, profile, seen))),
+        findings=tuple(_row(finding) for finding in find(_case(run, profile, rows, seen))),
         capacity=_capacity(profile, seen),
         thresholds=thresholds,
         growth=_growth(profile),
@@ -164,7 +164,8 @@ def _functions(profile: ProfileFacts) -> tuple[model.Function, ...]:
     return tuple(rows[:MOST_FUNCTIONS])
 
 
-def _case(run: RunFacts, profile: ProfileFacts, seen: float | None) -> Case:
+def _case(run: RunFacts, profile: ProfileFacts, rows: tuple[model.LoadRow, ...], seen: float | None) -> Case:
+    behind = [row for row in rows if row.held is False and row.achieved_tps < KEPT_UP * row.offered_tps]
     return Case(
         service=run.service,
         design=profile.selection.design,
@@ -175,6 +176,7 @@ def _case(run: RunFacts, profile: ProfileFacts, seen: float | None) -> Case:
         prediction=profile.prediction,
         limited_by=profile.ceiling.limited_by if profile.ceiling else "",
         measured_tps=seen,
+        overloaded=min(((row.offered_tps, row.achieved_tps) for row in behind), default=None),
         has_thresholds=bool(run.thresholds),
         left_out="; ".join(left_out(profile.selection)),
         tested=profile.tested,

@@ -164,6 +164,17 @@ def test_the_plumbing_is_never_the_headline() -> None:
         pytest.param(
             {"prediction": None}, "shop held its thresholds at 200 TPS, the highest rate that did.", id="only seen"
         ),
+        pytest.param(
+            {"prediction": None, "overloaded": (480, 430.2)},
+            "shop held its thresholds at 200 TPS, and got through 430 when offered 480.",
+            id="it was offered too much",
+        ),
+        pytest.param(
+            {"prediction": replace(PREDICTION, beyond=0.9), "overloaded": (480, 405.2), "measured_tps": None},
+            "shop got through 405 when offered 480; its CPU time runs out at about 410 [390, 432] TPS (one interpreter "
+            "lock).",
+            id="every rate was too much",
+        ),
     ],
 )
 def test_capacity_sentence(changes: dict[str, object], summary: str) -> None:

@@ -61,7 +61,10 @@ def test_the_finding_comes_before_every_figure() -> None:
 
 @pytest.mark.parametrize("width", [80, 100, 140])
 def test_no_figure_of_the_load_is_cut_off(width: int) -> None:
-    text = page(a_report(), width)
+    slow = {"p50_ms": 1_954.0, "p95_ms": 12_382.0, "p99_ms": 13_872.0, "p999_ms": 14_671.0}
+    bound = ("p50_ms", "p95_ms", "p99_ms", "p999_ms")
+    overloaded = load_row(12_520, **slow, censored=bound, error_rate=0.123, dropped=210_123, held=False)
+    text = page(a_report(load=(load_row(40), overloaded)), width)
     load = text[text.index("Load") : text.index("Hot functions")]
     assert "…" not in load
 
