@@ -17,18 +17,18 @@ from pathlib import Path
 
 import numpy as np
 import uvloop
-from loadflame.broker import LocalBroker
-from loadflame.topics import ensure_topics
 from numpy.typing import NDArray
-from processors.worker import WorkerConfig, run_worker
-from producers.load.plan import Plan
 from rich.console import Console
 from rich.table import Table
 
+from loadflame.broker import LocalBroker
 from loadflame.children import Child
 from loadflame.demo import sample_shop
 from loadflame.settings import Settings, read_settings
 from loadflame.starting import LEAD_US, aligned, new_run_id, run_started
+from loadflame.topics import ensure_topics
+from processors.worker import WorkerConfig, run_worker
+from producers.load.plan import Plan
 from producers.publisher import KafkaPublisher
 from schemas.events import RunEnded
 from sinks.clickhouse import ClickHouseStore, open_store

@@ -166,7 +166,8 @@ class _Agent:
 
     def _publish(self, window: int, start_us: int, end_us: int, *, goodbye: bool) -> None:
         parts = [watched.window(self._service, start_us, end_us) for watched in self.watched.values()]
-        self.watched = {key: watched for key, watched in self.watched.items() if not watched.gone}
+        for key in [key for key, watched in self.watched.items() if watched.gone]:
+            self.watched.pop(key).close()
         own_us = time.process_time_ns() // 1000
         own = StackFacts(agent_cpu_us=own_us - self._own_cpu_us)
         self._own_cpu_us = own_us
@@ -200,4 +201,4 @@ class _Agent:
     def close(self) -> None:
         """Let go of everything."""
         for watched in self.watched.values():
-            watched.stop()
+            watched.close()

@@ -136,6 +136,13 @@ class AustinSampler:
             self._process.wait()
         self._reader.join(2)
 
+    def close(self) -> None:
+        """See Sampler."""
+        self.stop()
+        if self._process is not None and self._process.stdout and self._process.stderr:
+            self._process.stdout.close()
+            self._process.stderr.close()
+
     def cpu_us(self) -> int:
         """See Sampler."""
         return cpu_us_of(self._process.pid) if self._process else 0

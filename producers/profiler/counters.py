@@ -43,7 +43,10 @@ def read_counters(pid: int) -> Counters:
         for tid, (on_core_us, waited_us) in _schedstats(pid).items():
             threads_us[tid] = on_core_us
             run_queue_us += waited_us
-        rss_bytes = psutil.Process(pid).memory_info().rss
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:  # ended, and only waits for its parent to notice
+            raise ProcessGoneError(f"process {pid} has ended")
+        rss_bytes = process.memory_info().rss
     except (OSError, psutil.Error) as error:
         raise ProcessGoneError(f"process {pid} is gone") from error
     return Counters(cpu_us, run_queue_us, rss_bytes, MappingProxyType(threads_us))

@@ -26,6 +26,7 @@ _END_S = 0.5
 class _Recorder:
     process: subprocess.Popen[bytes]
     file: Path
+    said: Path
     started_us: int
     ended_us: int | None = None
 
@@ -55,24 +56,25 @@ class PySpySampler:
         self._count += 1
         file = Path(self._folder.name) / f"{self._count}.raw"
         command = [program("py-spy"), "record", "-p", str(self._pid), "-r", str(self._rate_hz), "-f", "raw", "-F"]
-        process = subprocess.Popen(
-            with_priority([*command, "--nonblocking", "-o", str(file)]),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        return _Recorder(process, file, self._now_us())
+        said = file.with_suffix(".said")
+        with said.open("wb") as words:
+            process = subprocess.Popen(
+                with_priority([*command, "--nonblocking", "-o", str(file)]),
+                stdin=subprocess.DEVNULL,
+                stdout=words,
+                stderr=words,
+                start_new_session=True,
+            )
+        return _Recorder(process, file, said, self._now_us())
 
     def watching(self) -> bool:
         """See Sampler."""
         recorder = self._current
         if recorder is None:
             return False
+        said = recorder.said.read_bytes()[: 1 << 14].decode(errors="replace")
         if recorder.process.poll() is None:
-            return self._now_us() - recorder.started_us > 5 * ATTACH_US
-        assert recorder.process.stderr is not None
-        said = recorder.process.stderr.read(1 << 14).decode(errors="replace")
+            return "Sampling" in said
         if "ermission" in said:
             raise NoPermissionError(remedy(self._pid))
         first = next((line.strip() for line in said.splitlines() if line.strip()), "nothing")
@@ -97,6 +99,7 @@ class PySpySampler:
             taken.covered_us += max(0, min(until_us, end_us) - max(from_us, start_us))
             self._parse(recorder.file, (start_us + end_us) // 2, taken)
             recorder.file.unlink(missing_ok=True)
+            recorder.said.unlink(missing_ok=True)
         self._over.clear()
         return taken
 
@@ -127,8 +130,6 @@ class PySpySampler:
         after = os.times()
         spent_s = after.children_user + after.children_system - before.children_user - before.children_system
         self._cpu_us += round(spent_s * 1e6)
-        if recorder.process.stderr is not None:
-            recorder.process.stderr.close()
 
     def stop(self) -> None:
         """See Sampler."""
@@ -139,6 +140,14 @@ class PySpySampler:
         with contextlib.suppress(ProcessLookupError):
             ending.process.send_signal(signal.SIGINT)
         self._over.append(ending)
+
+    def close(self) -> None:
+        """See Sampler."""
+        self.stop()
+        for recorder in self._over:
+            self._reap(recorder)
+        self._over.clear()
+        self._folder.cleanup()
 
     def cpu_us(self) -> int:
         """See Sampler."""

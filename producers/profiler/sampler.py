@@ -53,6 +53,9 @@ class Sampler(Protocol):
     def stop(self) -> None:
         """Let go of the process. What was sampled can still be taken."""
 
+    def close(self) -> None:
+        """Called last, after `stop`: frees what is left."""
+
     def cpu_us(self) -> int:
         """CPU time that watching has cost so far, in microseconds."""
         ...

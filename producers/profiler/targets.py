@@ -76,7 +76,7 @@ def instances_of(target: Target, started: int | None = None) -> list[Instance]:
     for root in roots:
         for process in (root, *_children(root)):
             with contextlib.suppress(psutil.Error):
-                if is_python(process):
+                if is_python(process) and LAUNCHER not in process.cmdline():
                     found[process.pid] = Instance(process.pid, process.create_time())
     return list(found.values())
 
@@ -91,6 +91,10 @@ def is_python(process: psutil.Process) -> bool:
     with contextlib.suppress(OSError):
         return "libpython" in Path(f"/proc/{process.pid}/maps").read_text()
     return False
+
+
+LAUNCHER = "producers.profiler.launcher"
+"""A command that we start is this for a moment; what is to be watched is what it becomes."""
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

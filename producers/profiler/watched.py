@@ -72,9 +72,9 @@ class WatchedInstance:
         )
         return WindowOfOne(_rows(samples), facts)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Let go of it."""
-        self._sampler.stop()
+        self._sampler.close()
 
 
 def _rows(samples: Samples) -> pa.RecordBatch:

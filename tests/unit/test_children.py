@@ -14,7 +14,8 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     async def start(text: str) -> Child:
         script = tmp_path / "python"
-        script.write_text(f"#!{sys.executable}\nimport sys, signal, time\n{text}\n")
+        head = "import sys, signal, time\nsignal.signal(signal.SIGINT, signal.default_int_handler)"
+        script.write_text(f"#!{sys.executable}\n{head}\n{text}\n")
         script.chmod(0o755)
         monkeypatch.setattr("loadflame.children.sys.executable", str(script))
         return await Child.start("role", [], {}, tmp_path / "log" / "role.log")
@@ -32,7 +33,7 @@ async def test_a_role_is_ready_when_it_says_so_and_ends_when_interrupted(program
 
 async def test_the_sentence_of_a_role_that_fails_is_the_error(program) -> None:
     child = await program("print('loadflame: no such plan; write one', file=sys.stderr); sys.exit(2)")
-    with pytest.raises(ChildError, match="^no such plan; write one$"):
+    with pytest.raises(ChildError, match=r"^no such plan; write one$"):
         await child.ready(10)
     with pytest.raises(ChildError, match="no such plan"):
         await child.wait()

@@ -1,0 +1,59 @@
+"""The same work behind three kinds of server: `async` (one thread), `threads` (a pool, mostly idle), `processes`.
+
+    python -m benchmarks.truth_services.service KIND PORT
+
+`/` works, `/truth` gives {function: ns} and the process's whole CPU time, per process.
+"""
+
+import asyncio
+import itertools
+import json
+import os
+import socket
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from aiohttp import web
+
+from benchmarks.truth_services.work import handle, truth_ns
+
+THREADS, PROCESSES = 16, 2
+
+
+def application(kind: str) -> web.Application:
+    numbers = itertools.count()
+    pool = ThreadPoolExecutor(THREADS) if kind == "threads" else None
+
+    async def work(_: web.Request) -> web.Response:
+        if pool is None:
+            handle(next(numbers))
+        else:
+            await asyncio.get_running_loop().run_in_executor(pool, handle, next(numbers))
+        return web.Response(text="ok")
+
+    async def truth(_: web.Request) -> web.Response:
+        state = {"pid": os.getpid(), "functions": truth_ns, "process": time.process_time_ns()}
+        return web.Response(text=json.dumps(state))
+
+    app = web.Application()
+    app.router.add_get("/", work)
+    app.router.add_get("/truth", truth)
+    return app
+
+
+def main() -> None:
+    kind, port = sys.argv[1], int(sys.argv[2])
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+        listener.listen(256)
+        if kind == "processes":
+            for _ in range(PROCESSES - 1):
+                if os.fork() == 0:
+                    break
+        web.run_app(application(kind), sock=listener, access_log=None, print=None)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""The agent on real processes: every window published, one batch an instance, clean ends."""
+
+import asyncio
+import sys
+from collections import defaultdict
+
+import pytest
+
+from processors.join import join_window
+from producers.profiler.agent import AgentSummary, finish, run_agent
+from producers.profiler.errors import TargetError
+from producers.profiler.targets import Target, target_of
+from producers.publisher import MemoryPublisher
+from schemas.batches import Batch
+from schemas.events import ProducerEnded
+from schemas.topics import Topics
+from tests.support.targets import BURN, TWO_WORKERS, target
+
+WINDOW_US = 500_000
+WINDOWS = 4
+
+
+class Watch:
+    """One agent on one target, for a few windows."""
+
+    def __init__(self) -> None:
+        self.publisher = MemoryPublisher(Topics(), "run")
+        self.stop = asyncio.Event()
+
+    async def run(self, watched: Target, windows: int | None = WINDOWS, backend: str = "auto") -> AgentSummary:
+        """Until so many windows are published; None: until the agent ends by itself."""
+        running = asyncio.create_task(
+            run_agent(
+                watched,
+                publisher=self.publisher,
+                service="tiny",
+                run_id="run",
+                window_us=WINDOW_US,
+                stop=self.stop,
+                on_ready=lambda: None,
+                backend=backend,
+            )
+        )
+        async with asyncio.timeout(30):
+            while windows is not None and not running.done() and len(self.by_window()) < windows:
+                await asyncio.sleep(0.02)
+            if windows is not None:
+                self.stop.set()
+            return await running
+
+    def by_window(self) -> dict[int, list[Batch]]:
+        found: dict[int, list[Batch]] = defaultdict(list)
+        for batch in self.publisher.batches:
+            found[batch.header.key.window].append(batch)
+        return dict(found)
+
+
+async def test_every_window_has_one_final_batch_and_the_last_says_goodbye() -> None:
+    watch = Watch()
+    with target(BURN) as process:
+        await watch.run(target_of(pid=process.pid))
+    windows = watch.by_window()
+    assert sorted(windows) == list(range(min(windows), max(windows) + 1))
+    for window, batches in windows.items():
+        finals = [batch.header for batch in batches if batch.header.final]
+        assert [header.key.seq for header in finals] == [len(batches) - 1]
+        assert finals[0].goodbye == (window == max(windows))
+
+
+async def test_cpu_is_the_kernels_and_goes_to_the_function_that_burns_it() -> None:
+    watch = Watch()
+    with target(BURN) as process:
+        await watch.run(target_of(pid=process.pid))
+    window, batches = sorted(watch.by_window().items())[1]
+    joined = join_window("run", window, WINDOW_US, [], batches, closed_by="producers")
+    burn = next(function for function in joined.functions if function.function == "burn")
+    assert joined.instances == 1
+    assert joined.covered_us > 0.95 * WINDOW_US
+    assert 0.2 * WINDOW_US < joined.cpu_us < 1.1 * WINDOW_US
+    assert burn.self_cpu_us > 0.8 * joined.cpu_us
+    assert joined.agent_cpu_us > 0
+
+
+async def test_workers_are_instances_of_one_profile() -> None:
+    watch = Watch()
+    with target(TWO_WORKERS) as process:
+        summary = await watch.run(target_of(pid=process.pid))
+    assert summary.instances == 3
+    _, batches = sorted(watch.by_window().items())[1]
+    assert len({batch.facts.instance for batch in batches if batch.facts.instance}) == 3
+
+
+async def test_a_command_is_started_watched_and_ended() -> None:
+    watch = Watch()
+    summary = await watch.run(target_of(command=[sys.executable, "-c", BURN]))
+    assert summary.samples > 0
+    assert summary.note == ""
+
+
+async def test_a_command_that_ends_at_once_is_an_error() -> None:
+    with pytest.raises(TargetError, match="ended with code 3"):
+        await Watch().run(target_of(command=[sys.executable, "-c", "raise SystemExit(3)"]))
+
+
+async def test_a_target_that_exits_ends_the_profile_cleanly() -> None:
+    watch = Watch()
+    short = BURN.replace("while True:", "end = time.time() + 2\n    while time.time() < end:")
+    with target(short) as process:
+        summary = await watch.run(target_of(pid=process.pid), windows=None)
+    assert summary.note == "the service ended"
+    windows = watch.by_window()
+    assert windows[max(windows)][-1].header.goodbye
+
+
+async def test_the_end_is_announced_with_what_was_acknowledged() -> None:
+    watch = Watch()
+    with target(BURN) as process:
+        summary = await watch.run(target_of(pid=process.pid), windows=1)
+    batches = len(watch.publisher.batches)
+    await finish(watch.publisher, "run", summary, timeout_s=1)
+    (ended,) = [event for event in watch.publisher.events if isinstance(event, ProducerEnded)]
+    assert ended.role == "profiler"
+    assert ended.batches_acknowledged == batches

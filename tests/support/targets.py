@@ -1,0 +1,66 @@
+"""Tiny target programs for profilers: each says `up` when it runs, and is ended by its id."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+BURN = """
+import time
+def burn():
+    total = 0
+    for number in range(20000):
+        total += number & 7
+    return total
+def main():
+    print('up', flush=True)
+    while True:
+        burn()
+main()
+"""
+
+SLEEP = """
+import time
+def nap():
+    time.sleep(0.01)
+print('up', flush=True)
+while True:
+    nap()
+"""
+
+TWO_WORKERS = """
+import os, time
+def burn():
+    end = time.process_time() + 0.005
+    while time.process_time() < end:
+        sum(range(200))
+pids = []
+for _ in range(2):
+    pid = os.fork()
+    if pid == 0:
+        while os.getppid() != 1:
+            burn()
+            time.sleep(0.005)
+        os._exit(0)
+    pids.append(pid)
+print('up', flush=True)
+try:
+    os.waitpid(pids[0], 0)
+finally:
+    for pid in pids:
+        try: os.kill(pid, 9)
+        except OSError: pass
+"""
+
+
+@contextmanager
+def target(program: str) -> Iterator[subprocess.Popen[str]]:
+    """A Python program in a process of its own, up and running."""
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        try:
+            yield process
+        finally:
+            process.kill()
