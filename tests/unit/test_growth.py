@@ -77,6 +77,14 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     assert 0.92 <= held / 200 <= 1.0
 
 
+def test_counts_that_happen_to_lie_on_a_line_are_still_counts() -> None:
+    """Sixteen visits may look smoother than independent samples can be; the interval must not believe it."""
+    slope = odds_slope(LEVELS * 0.5, LEVELS, design(np.log(LEVELS), MINUTES))
+    assert slope is not None
+    spread = np.log(LEVELS).std() * (LEVELS.sum() * 0.5 / 1.5) ** 0.5  # of the information in that many samples
+    assert slope.standard_error > 0.7 / spread
+
+
 @pytest.mark.parametrize(
     ("counts", "others"),
     [
@@ -154,6 +162,20 @@ def test_fixed_work_would_fool_the_ratio_alone_and_does_not_fool_both() -> None:
         counted.append(fit.growth)
     assert np.mean(relative) > 1.2
     assert np.mean(counted) == pytest.approx(1.0, abs=0.07)
+
+
+def test_what_makes_all_code_dearer_under_load_accuses_nobody_and_is_a_finding_about_the_process() -> None:
+    """A busy neighbour, say: the CPU time of everything rises, and only the ratio tells that it rose alike."""
+    costs = service(sweep=constant, fixed_us_per_s=0)
+    dearer = {stack: lambda tps, cost=cost: cost(tps) * (tps / 40) ** 0.3 for stack, cost in costs.items()}
+    for seed in range(8):
+        stacks, measured = experiment(dearer, seed=seed, seconds=6)
+        found = growths(stacks, measured)
+        assert found.culprits == ()
+        assert found.by_function["rank"].shape == "linear"
+        process = fit_process(measured)
+        assert process is not None
+        assert process.low > 1.15
 
 
 @pytest.mark.parametrize("drift", [0.0, 0.15])
