@@ -131,7 +131,7 @@ class AiohttpEngine:
                 data=request.body,
                 headers=request.headers,
                 allow_redirects=self._redirects > 0,
-                max_redirects=self._redirects,
+                max_redirects=self._redirects + 1,  # aiohttp gives up at that many, before it follows the last
             )
             status = response.status
             async with response:
