@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from processors.verify import Check
 from rich.table import Table
+
+from processors.verify import Check
 
 _MARK = {True: "[green]holds[/]", False: "[bold red]BROKEN[/]", None: "[dim]not checked[/]"}
 

@@ -9,6 +9,7 @@ import sys
 import typer
 
 from loadflame.commands import demo, doctor, load, process, profile, report, run, runs, verify
+from loadflame.logs import configure_logs
 from schemas.errors import UserError
 
 app = typer.Typer(
@@ -45,6 +46,7 @@ _EXTRA_OF = {
 
 def main() -> None:
     """Entry point of the console script."""
+    configure_logs()
     try:
         app()
     except UserError as error:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from dataclasses import dataclass
 
 import typer
@@ -72,7 +73,7 @@ def run_and_report(
 
     outcome = run_until_stopped(session)
     with contextlib.closing(open_store(settings.store_url)) as store:
-        report = build_report(store.client, run_id)
+        report = build_report(store.client, run_id, host_cores=os.cpu_count())
         store.write_events([RunJudged(run_id=run_id, verdict=report.run.verdict)], [outcome.ended_at_us])
     if as_json:
         typer.echo(report.model_dump_json(indent=2))

@@ -3,9 +3,8 @@
 import secrets
 from datetime import UTC, datetime
 
-from producers.load.plan import Plan
-
 from loadflame.settings import Settings
+from producers.load.plan import Plan
 from schemas.events import RunStarted
 
 LEAD_US = 2_500_000

@@ -33,6 +33,16 @@ def open_store(url: str) -> "ClickHouseStore":
     return ClickHouseStore(client)
 
 
+def open_for_reading(url: str) -> Client:
+    """A client for the views. The embedded store is set up first; a server is its workers' affair, and a reader has no
+    right to. Blocks. Raises StoreError (see `open_client`).
+    """
+    client = open_client(url)
+    if url.startswith("chdb:"):
+        migrate(client)
+    return client
+
+
 def _now_us() -> int:
     return time.time_ns() // 1000
 

@@ -24,13 +24,12 @@ def report(
 
     Exit code: 0 passed, 1 a threshold failed, 3 the run may not be judged, 130 it was aborted.
     """
+    from sinks.clickhouse import open_for_reading
     from views.report import build_report
     from views.runs import resolve_run
     from views.terminal import render, save_svg
 
-    from sinks.connect import open_client
-
-    client = open_client(read_settings(store=store, data_dir=data_dir).store_url)
+    client = open_for_reading(read_settings(store=store, data_dir=data_dir).store_url)
     built = build_report(client, resolve_run(client, run))
     if as_json:
         typer.echo(built.model_dump_json(indent=2))

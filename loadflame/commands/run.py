@@ -14,9 +14,8 @@ from loadflame.settings import Settings, SettingsError, read_settings
 from loadflame.verdicts import exit_code
 
 if TYPE_CHECKING:
-    from producers.load.plan import Plan
-
     from loadflame.session import Watch
+    from producers.load.plan import Plan
 
 
 def run(

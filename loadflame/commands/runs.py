@@ -14,12 +14,11 @@ _STYLE = {"passed": "green", "failed": "red", "aborted": "yellow"}
 
 def runs(store: StoreUrl = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List the runs in the store, newest first, with their verdicts."""
+    from sinks.clickhouse import open_for_reading
     from views.runs import list_runs
 
-    from sinks.connect import open_client
-
     settings = read_settings(store=store, data_dir=data_dir)
-    found = list_runs(open_client(settings.store_url))
+    found = list_runs(open_for_reading(settings.store_url))
     if as_json:
         typer.echo(json.dumps([run.model_dump(mode="json") for run in found], indent=2))
         return

@@ -179,6 +179,7 @@ def main() -> None:
         listener.bind((options.host, options.port))
     except OSError as error:
         sys.exit(f"shop: cannot listen on {options.host}:{options.port}: {error.strerror}; choose another --port")
+    listener.listen(256)
     print("http://{}:{}".format(*listener.getsockname()), flush=True)
     web.run_app(application(), sock=listener, access_log=None, print=None)
 

@@ -125,7 +125,7 @@ def test_a_store_that_another_process_uses(tmp_path: Path) -> None:
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
-        refused(loadflame("runs", "--store", url, data_dir=tmp_path), f"{tmp_path}/store", "another process")
+        refused(loadflame("runs", "--store", url, data_dir=tmp_path), f"{tmp_path}/store", f"process {process.pid}")
         process.communicate("")
 
 
