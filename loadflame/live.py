@@ -64,10 +64,12 @@ class PlainLines:
 
     def window(self, window: WindowJoined) -> None:
         """See Display."""
+        if not window.stages:
+            return  # the profiler is up before the load, and after it
         self._first = window.window if self._first is None else min(self._first, window.window)
         stage = ", ".join(window.stages)
         since = window.window - self._first
-        if not window.stages or (stage == self._stage and since < self._lines_at + PLAIN_EVERY_WINDOWS):
+        if stage == self._stage and since < self._lines_at + PLAIN_EVERY_WINDOWS:
             return
         self._stage, self._lines_at = stage, since
         hot = "".join(f", hottest {name} {share:.0%}" for name, share in hottest(window, 1))
@@ -100,6 +102,8 @@ class LivePanel:
 
     def window(self, window: WindowJoined) -> None:
         """See Display."""
+        if not window.stages:
+            return  # the profiler is up before the load, and after it
         self._first = window.window if self._first is None else min(self._first, window.window)
         if not self._windows or window.window > self._windows[-1].window:
             self._windows.append(window)
