@@ -10,6 +10,7 @@ from loadflame.broker import BrokerError
 from schemas.topics import BULK, Topics
 
 CONNECT_S = 8.0
+_POLL_S = 0.05
 
 
 async def ensure_topics(bootstrap: str, topics: Topics) -> None:
@@ -45,12 +46,20 @@ async def _ensure(bootstrap: str, topics: Topics) -> None:
                 error = for_code(code)
                 if code and error is not TopicAlreadyExistsError:  # somebody else was faster: as good
                     raise BrokerError(f"Kafka at {bootstrap} would not create topic {name}: {error.__name__}")
-        for described in await admin.describe_topics([topics.name(kind) for kind in BULK]):
-            count = len(described["partitions"])
-            if count and count != topics.partitions:
+        while not all(counts := await _counts(admin, topics)):
+            await asyncio.sleep(_POLL_S)  # a topic that was just made is not known at once
+        for kind, count in zip(BULK, counts, strict=True):
+            if count != topics.partitions:
                 raise BrokerError(
-                    f"topic {described['topic']} has {count} partitions, not {topics.partitions}; "
+                    f"topic {topics.name(kind)} has {count} partitions, not {topics.partitions}; "
                     f"set LOADFLAME_PARTITIONS={count} or take another LOADFLAME_TOPIC_PREFIX"
                 )
     finally:
         await admin.close()
+
+
+async def _counts(admin: AIOKafkaAdminClient, topics: Topics) -> list[int]:
+    """Partitions of the bulk topics as the broker knows them now, in the order of BULK."""
+    described = await admin.describe_topics([topics.name(kind) for kind in BULK])
+    counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
+    return [counts.get(topics.name(kind), 0) for kind in BULK]

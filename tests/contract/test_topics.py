@@ -1,0 +1,60 @@
+"""Topics are made once, as the table says, and asserted; on the embedded broker and on a real Kafka."""
+
+import secrets
+
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from loadflame.broker import BrokerError, LocalBroker
+from loadflame.topics import ensure_topics
+from schemas.topics import Topics
+from tests.support.brokers import Broker
+
+
+async def partitions_of(broker: Broker, topics: Topics) -> dict[str, int]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    await admin.start()
+    try:
+        described = await admin.describe_topics([topic.name for topic in topics.all()])
+        return {topic["topic"]: len(topic["partitions"]) for topic in described}
+    finally:
+        await admin.close()
+
+
+async def test_every_topic_is_made_with_its_partition_count(broker: Broker) -> None:
+    topics = Topics(f"t{secrets.token_hex(4)}", 3)
+    await ensure_topics(broker.bootstrap, topics)
+    assert await partitions_of(broker, topics) == {topic.name: topic.partitions for topic in topics.all()}
+
+
+async def test_topics_that_are_there_are_left_as_they_are(broker: Broker, topics: Topics) -> None:
+    await ensure_topics(broker.bootstrap, topics)
+
+
+async def test_another_partition_count_is_refused_and_both_remedies_are_named(broker: Broker, topics: Topics) -> None:
+    with pytest.raises(BrokerError, match=r"has 4 partitions, not 6; set LOADFLAME_PARTITIONS=4 or take another"):
+        await ensure_topics(broker.bootstrap, Topics(topics.prefix, 6))
+
+
+async def test_kafka_is_told_not_to_compress_bulk_topics_and_to_stamp_by_its_own_clock(kafka_broker: Broker) -> None:
+    topics = Topics(f"t{secrets.token_hex(4)}", 1)
+    await ensure_topics(kafka_broker.bootstrap, topics)
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka_broker.bootstrap)
+    await admin.start()
+    try:
+        asked = ConfigResource(ConfigResourceType.TOPIC, topics.name("requests"))
+        (answer,) = await admin.describe_configs([asked])
+    finally:
+        await admin.close()
+    ((_, _, _, _, entries),) = answer.resources
+    said = {name: value for name, value, *_ in entries}
+    assert said["compression.type"] == "uncompressed"
+    assert said["message.timestamp.type"] == "LogAppendTime"
+
+
+async def test_nobody_there_is_one_sentence_with_the_remedy() -> None:
+    with LocalBroker() as gone:
+        bootstrap = gone.bootstrap
+    with pytest.raises(BrokerError, match=rf"no Kafka at {bootstrap} \(.*\); start one there, or name another"):
+        await ensure_topics(bootstrap, Topics())
