@@ -46,7 +46,7 @@ async def _ensure(bootstrap: str, topics: Topics) -> None:
                 error = for_code(code)
                 if code and error is not TopicAlreadyExistsError:  # somebody else was faster: as good
                     raise BrokerError(f"Kafka at {bootstrap} would not create topic {name}: {error.__name__}")
-        while not all(counts := await _counts(admin, topics)):
+        while not all(counts := await _counts(admin, topics)):  # noqa: ASYNC110  Kafka has no event to wait for
             await asyncio.sleep(_POLL_S)  # a topic that was just made is not known at once
         for kind, count in zip(BULK, counts, strict=True):
             if count != topics.partitions:
