@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from loadflame.commands import demo, doctor, load, process, profile, report, run, runs, verify
+from loadflame.commands import dashboards, demo, doctor, load, process, profile, report, run, runs, verify
 from loadflame.logs import configure_logs
 from schemas.errors import UserError
 
@@ -30,6 +30,7 @@ app.command("process", rich_help_panel=_PARTS)(process.process)
 app.command("report", rich_help_panel=_LOOK)(report.report)
 app.command("runs", rich_help_panel=_LOOK)(runs.runs)
 app.command("verify", rich_help_panel=_LOOK)(verify.verify)
+app.add_typer(dashboards.app, name="dashboards", rich_help_panel=_LOOK)
 
 
 _EXTRA_OF = {
