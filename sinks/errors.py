@@ -70,7 +70,7 @@ _PASSING_S = {
     1001: 5.0,  # STD_EXCEPTION: the file system, mostly
 }
 _REFUSED = {192, 194, 497, 516}  # UNKNOWN_USER, REQUIRED_PASSWORD, ACCESS_DENIED, AUTHENTICATION_FAILED
-_NOT_MADE = {60, 81}  # UNKNOWN_TABLE, UNKNOWN_DATABASE
+NOT_MADE = {60, 81}  # UNKNOWN_TABLE, UNKNOWN_DATABASE
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def translated(error: ClickHouseError, doing: str) -> StoreError:
         return StoreUnreachableError(f"the store could not {doing}: it does not answer; is the server still up?")
     if code in _REFUSED:
         return StoreRefusedError(f"the store refuses to {doing}: {said}; check the user, its password and its rights")
-    if code in _NOT_MADE:
+    if code in NOT_MADE:
         return MigrationError(f"the store could not {doing}: {said}; it was not set up by this version: migrate it")
     after_s = _PASSING_S.get(code or 0)
     return StoreError(

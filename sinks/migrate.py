@@ -1,18 +1,25 @@
 """Numbered migrations, each applied once: `migrations/NNNN_name.sql`, in the order of their numbers.
 
+A worker brings its store up to date by itself where it may. Where it may not, `python -m sinks.migrate` does it once,
+with the migrator's account in LOADFLAME_STORE.
+
 Every statement may be repeated without harm (IF NOT EXISTS, OR REPLACE), so a migration that was cut short, or that
 two workers begin together, is simply done again.
 """
 
+import os
 import re
+import sys
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
 
 from clickhouse_connect.driver.binding import quote_identifier
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError
 
-from sinks.errors import MigrationError, store_errors
+from sinks.connect import open_client
+from sinks.errors import NOT_MADE, MigrationError, StoreError, store_errors
 
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS migrations_applied
@@ -64,11 +71,12 @@ def migrate(client: Client) -> tuple[str, ...]:
     Blocks. Raises MigrationError when the store was made by another version, StoreError when it does not answer.
     """
     with store_errors("bring the store up to date"):
-        if client.database:
-            client.command(f"CREATE DATABASE IF NOT EXISTS {quote_identifier(client.database)}", use_database=False)
-        client.command(_LEDGER)
-        rows = client.query("SELECT name, toString(sha256) FROM migrations_applied FINAL").result_rows
-        applied = {str(name): str(digest) for name, digest in rows}
+        applied = _applied(client)
+        if applied is None:
+            if client.database:
+                client.command(f"CREATE DATABASE IF NOT EXISTS {quote_identifier(client.database)}", use_database=False)
+            client.command(_LEDGER)
+            applied = {}
         done = []
         for migration in migrations():
             digest = applied.pop(migration.name, None)
@@ -88,6 +96,20 @@ def migrate(client: Client) -> tuple[str, ...]:
     return tuple(done)
 
 
+def _applied(client: Client) -> dict[str, str] | None:
+    """Names and digests of what was applied; None of a store that was never set up.
+
+    Asked before anything is made, so that a store that is up to date needs no right but to read.
+    """
+    try:
+        rows = client.query("SELECT name, toString(sha256) FROM migrations_applied FINAL").result_rows
+    except DatabaseError as error:
+        if error.code in NOT_MADE:
+            return None
+        raise
+    return {str(name): str(digest) for name, digest in rows}
+
+
 def _apply(client: Client, migration: Migration) -> None:
     for statement in statements(migration.sql):
         client.command(statement)
@@ -96,3 +118,12 @@ def _apply(client: Client, migration: Migration) -> None:
         {"name": migration.name, "digest": migration.digest},
         settings={"async_insert": 0},
     )
+
+
+if __name__ == "__main__":
+    try:
+        print(*(migrate(open_client(os.environ["LOADFLAME_STORE"])) or ["up to date"]), sep="\n")  # noqa: T201
+    except KeyError:
+        sys.exit("loadflame: name the store in LOADFLAME_STORE, as http://migrator:password@host:8123/loadflame")
+    except StoreError as error:
+        sys.exit(f"loadflame: {error}")

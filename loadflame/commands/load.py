@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from loadflame.commands.common import AllowHost, Broker, broker_of, run_until_stopped, say_ready
-from loadflame.settings import Settings, read_settings
+from loadflame.settings import Settings, SettingsError, read_settings
 from loadflame.topics import ensure_topics
 
 
@@ -16,6 +16,9 @@ def load(
     plan: Annotated[Path, typer.Argument(help="The plan, a YAML file; see the README for its form.")],
     broker: Broker = None,
     run: Annotated[str | None, typer.Option(help="Take part in this run instead of opening one.")] = None,
+    open_run: Annotated[
+        str | None, typer.Option(help="Open a run of this id, which an agent may know already.")
+    ] = None,
     start_at: Annotated[int | None, typer.Option(help="First arrival, microseconds since the Unix epoch.")] = None,
     allow_host: AllowHost = None,
 ) -> None:
@@ -25,10 +28,14 @@ def load(
     was measured.
     """
     settings = read_settings(broker=broker, allow_hosts=tuple(allow_host) if allow_host else None)
-    run_until_stopped(lambda stop: _load(plan, settings, run, start_at, stop))
+    if run and open_run:
+        raise SettingsError("give --run to take part in a run or --open-run to open one, not both")
+    run_until_stopped(lambda stop: _load(plan, settings, run or open_run, start_at, stop, opens=run is None))
 
 
-async def _load(path: Path, settings: Settings, run: str | None, start_at_us: int | None, stop: asyncio.Event) -> None:
+async def _load(
+    path: Path, settings: Settings, run: str | None, start_at_us: int | None, stop: asyncio.Event, *, opens: bool
+) -> None:
     from loadflame.starting import LEAD_US, STOP_S, aligned, new_run_id, run_started
     from producers.load.guard import check_target
     from producers.load.plan import load_plan
@@ -45,7 +52,7 @@ async def _load(path: Path, settings: Settings, run: str | None, start_at_us: in
     await publisher.start()
     say_ready()
     start_us = start_at_us or aligned(int(time.time() * 1e6) + LEAD_US // 5, settings.window_us)
-    if run is None:
+    if opens:
         publisher.announce(run_started(plan, settings, run_id, start_us))
         typer.echo(f"run {run_id}", err=True)
     totals = await run_load(
@@ -58,7 +65,7 @@ async def _load(path: Path, settings: Settings, run: str | None, start_at_us: in
         allow_hosts=settings.allow_hosts,
     )
     await finish(publisher, run_id, totals, timeout_s=STOP_S)
-    if run is None:
+    if opens:
         reason: Literal["aborted", "finished"] = "aborted" if stop.is_set() else "finished"
         announcer = KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load")
         await announcer.start()
