@@ -1,11 +1,21 @@
-"""What the worker tells the world: joined windows as events, and dead letters as received."""
+"""What the worker sends: joined windows as events, dead letters as received, and ticks."""
+
+import pyarrow as pa
 
 from processors.records import Letter
-from schemas.batches import Headers
+from schemas.batches import BatchHeader, BatchKey, Headers
+from schemas.codec import encode
 from schemas.events import HotFunction, WindowJoined
 from schemas.joined import JoinedWindow
+from schemas.rows import RequestFacts, StackFacts, schema_of
+from schemas.topics import Bulk
 
 HOT_FUNCTIONS = 20
+STAGES = 50
+LETTER_BYTES = 960 << 10
+"""Of a dead letter's value at most this much is sent: with its headers it must fit the topic's largest message."""
+_TEXT = 1024
+_HEADERS, _HEADER_BYTES = 32, 256
 
 
 def window_event(window: JoinedWindow) -> WindowJoined:
@@ -20,7 +30,7 @@ def window_event(window: JoinedWindow) -> WindowJoined:
         window_us=window.window_us,
         batches_covered=window.batches_covered,
         closed_by=window.closed_by,
-        stages=sorted({endpoint.stage for endpoint in window.endpoints}),
+        stages=sorted({endpoint.stage[:_TEXT] for endpoint in window.endpoints})[:STAGES],
         offered_tps=window.scheduled / seconds,
         tps=(window.completed + window.failed) / seconds,
         completed=window.completed,
@@ -35,8 +45,8 @@ def window_event(window: JoinedWindow) -> WindowJoined:
         functions=[
             HotFunction(
                 service=function.service,
-                function=function.function,
-                file=function.file,
+                function=function.function[:_TEXT],
+                file=function.file[:_TEXT],
                 self_cpu_us=function.self_cpu_us,
                 total_cpu_us=function.total_cpu_us,
                 samples=function.total_samples,
@@ -46,18 +56,31 @@ def window_event(window: JoinedWindow) -> WindowJoined:
     )
 
 
+def letter_value(letter: Letter) -> bytes:
+    """The bytes as received, or their beginning when they are too many (the offset says where all of them are)."""
+    return letter.record.value[:LETTER_BYTES]
+
+
 def letter_headers(letter: Letter) -> Headers:
     """Where a dead letter came from and why; its own headers are kept behind `original-`."""
-    place = letter.record.place
-    own = [(f"original-{name}"[:64], value[:256]) for name, value in letter.record.headers[:32]]
+    record = letter.record
+    own = [(f"original-{name}"[:_HEADER_BYTES], value[:_HEADER_BYTES]) for name, value in record.headers[:_HEADERS]]
     return [
-        ("id", f"{place.topic}/{place.partition}/{letter.record.offset}".encode()),
-        ("topic", place.topic.encode()),
-        ("partition", b"%d" % place.partition),
-        ("offset", b"%d" % letter.record.offset),
-        ("error", letter.error.encode()[:1024]),
+        ("id", f"{record.place.topic}/{record.place.partition}/{record.offset}".encode()),
+        ("topic", record.place.topic.encode()),
+        ("partition", b"%d" % record.place.partition),
+        ("offset", b"%d" % record.offset),
+        ("error", letter.error.encode(errors="replace")[:_TEXT]),
+        ("size", b"%d" % len(record.value)),
         *own,
     ]
+
+
+def tick(kind: Bulk, partitions: int) -> tuple[bytes, Headers]:
+    """Value and headers of a tick: a valid batch without rows, so that every subscriber can read it."""
+    facts = RequestFacts() if kind == "requests" else StackFacts()
+    header = BatchHeader(BatchKey(kind, "", 0, "tick", 0), rows=0, partitions=partitions, tick=True)
+    return encode(pa.RecordBatch.from_pylist([], schema=schema_of[kind]), facts), header.to_kafka()
 
 
 def _ms(us: float | None) -> float | None:

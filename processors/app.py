@@ -5,6 +5,7 @@ issue 606) and are thrown away on a revoke (issue 502). The ledger commits throu
 method; the version is pinned and a contract test holds it to its behaviour.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
@@ -18,13 +19,21 @@ from schemas.topics import Kind, Topics
 
 CONSUMED: tuple[Kind, ...] = ("requests", "stacks", "runs")
 SESSION_TIMEOUT_S = 6.0
+_STOP_S = 10.0
+_SEND_BYTES = 2 << 20
+
+
+class _App(faust.App):  # type: ignore[misc]  # Faust is untyped
+    async def on_first_start(self) -> None:
+        """Make no folders: Faust would make them for tables, which are not used, in the working directory."""
 
 
 class StreamApp:
     """A Faust app run inside our own event loop: `start`, then records come, then `stop`.
 
     `on_record` is awaited for each message, and may wait: Faust then stops fetching. `on_revoked` is called before
-    partitions go to another worker.
+    partitions go to another worker, and no record of them comes after it. `assigned` is set while this worker knows
+    its partitions, which may be none.
     """
 
     def __init__(
@@ -36,18 +45,23 @@ class StreamApp:
         on_record: Callable[[Record], Awaitable[None]],
         on_revoked: Callable[[Iterable[Place]], None],
     ) -> None:
+        self.assigned = asyncio.Event()
         self._on_record = on_record
-        self._app = faust.App(
+        self._on_revoked = on_revoked
+        self._failure: asyncio.Future[BaseException | None] = asyncio.get_running_loop().create_future()
+        self._app = _App(
             group,
             broker=f"kafka://{bootstrap}",
             web_enabled=False,
             topic_disable_leader=True,
+            topic_allow_declare=False,
             consumer_auto_offset_reset="earliest",
             broker_session_timeout=SESSION_TIMEOUT_S,
             broker_heartbeat_interval=1.0,
             stream_wait_empty=False,
             stream_buffer_maxsize=64,
             producer_acks=-1,
+            producer_max_request_size=_SEND_BYTES,
             loghandlers=[],
         )
         logging.getLogger("faust").setLevel(logging.WARNING)
@@ -61,15 +75,27 @@ class StreamApp:
                 acks=False,
             )
             self._app.agent(topic, name=f"{group}.{kind}")(self._consume)
+        self._app.on_partitions_revoked.connect(self._revoked, weak=False)
+        self._app.on_partitions_assigned.connect(self._assigned, weak=False)
 
-        async def revoked(_: Any, places: Iterable[TP], **__: Any) -> None:
-            on_revoked([Place(place.topic, place.partition) for place in places])
+    async def _revoked(self, _: Any, places: Iterable[TP], **__: Any) -> None:
+        self.assigned.clear()
+        self._on_revoked([Place(place.topic, place.partition) for place in places])
 
-        self._app.on_partitions_revoked.connect(revoked, weak=False)
+    async def _assigned(self, *_: Any, **__: Any) -> None:
+        self.assigned.set()
 
     async def _consume(self, stream: Any) -> None:
         async for event in stream.events():
-            await self._on_record(_record(event.message))
+            # What Faust had in hand as the partitions were revoked is read again by whoever owns them next.
+            if not self.assigned.is_set():
+                continue
+            try:
+                await self._on_record(_record(event.message))
+            except Exception as error:  # noqa: BLE001  any: Faust would restart the agent behind this very record
+                if not self._failure.done():
+                    self._failure.set_result(error)
+                await asyncio.Event().wait()
 
     async def start(self) -> None:
         """Join the group and begin to consume."""
@@ -77,38 +103,63 @@ class StreamApp:
         await self._app.start()
 
     async def stop(self) -> None:
-        """Leave the group; the agents end."""
-        await self._app.stop()
+        """Leave the group; the agents end. In bounded time, also when Kafka is away."""
+        stopping = asyncio.create_task(self._app.stop())
+        await asyncio.wait({stopping}, timeout=_STOP_S)
+        stopping.cancel()
 
-    async def wait_crashed(self) -> BaseException | None:
-        """Wait until Faust gives up, and say why; for ever as long as it is well."""
-        await self._app.wait_until_stopped()
-        reason: BaseException | None = self._app.crash_reason
+    async def failed(self) -> BaseException | None:
+        """Wait until Faust gives up or `on_record` fails, and say why; for ever as long as all is well."""
+        stopped = asyncio.create_task(self._app.wait_until_stopped())
+        try:
+            await asyncio.wait({stopped, self._failure}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+        reason: BaseException | None = self._failure.result() if self._failure.done() else self._app.crash_reason
         return reason
 
     async def commit(self, offsets: Mapping[Place, int]) -> bool:
-        """Commit offsets (the next to read). Best effort: True also for partitions that were just lost."""
-        done: bool = await self._app.consumer._commit(  # noqa: SLF001  see the head of this file
-            {TP(place.topic, place.partition): offset for place, offset in offsets.items()}
-        )
+        """Commit offsets (the next to read); False when partitions are just changing hands.
+
+        Best effort: what is not assigned any more is left out, and whoever has it reads again.
+        """
+        owned = self._places()
+        mine = {TP(*place): offset for place, offset in offsets.items() if place in owned}
+        if not mine or self._app.rebalancing:
+            return False
+        done: bool = await self._app.consumer._commit(mine)  # noqa: SLF001  see the head of this file
         return done
 
     async def send(self, topic: str, partition: int | None, key: bytes | None, value: bytes, headers: Headers) -> None:
         """Append a message and wait for its acknowledgement."""
         await self._app.producer.send_and_wait(topic, key, value, partition, None, headers)
 
-    def assigned(self) -> bool:
-        """Whether this worker owns partitions."""
-        return bool(self._app.consumer.assignment())
+    async def read_again(self, place: Place, offset: int) -> None:
+        """Go back to an offset."""
+        await self._app.consumer.seek_wait({TP(*place): offset})
+
+    async def ends(self) -> dict[Place, int]:
+        """Where each of this worker's partitions ends now: the offset after the last record."""
+        places = self._places()
+        ends = await self._app.consumer.highwaters(*(TP(*place) for place in places)) if places else {}
+        return {Place(place.topic, place.partition): offset for place, offset in ends.items()}
+
+    async def position(self, place: Place) -> int:
+        """The offset that the client will hand over next."""
+        position: int = await self._app.consumer.position(TP(*place))
+        return position
+
+    def _places(self) -> set[Place]:
+        return {Place(place.topic, place.partition) for place in self._app.consumer.assignment()}
 
 
 def _record(message: Any) -> Record:
     headers = message.headers or []
-    pairs = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
     return Record(
         place=Place(message.topic, message.partition),
         offset=message.offset,
         timestamp_us=round(message.timestamp * 1e6),
-        headers=pairs,
+        headers=[(name, value or b"") for name, value in pairs],
         value=message.value or b"",
     )

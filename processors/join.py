@@ -1,26 +1,30 @@
 """The join: a window's request outcomes beside its stack samples, as one record.
 
 A pure function of the batches, whatever their order: sums are of whole numbers, and per instance before they are
-added, so that recomputing a window from the store gives the same record to the last microsecond.
+added, so that recomputing a window from the store gives the same record to the last microsecond. No step is taken per
+row: rows are handled as columns, and texts through the codes of their dictionaries.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import cast
 
 import numpy as np
-import pyarrow as pa
 
 from schemas.batches import Batch
 from schemas.joined import ClosedBy, JoinedEndpoint, JoinedFunction, JoinedWindow
-from schemas.rows import REQUESTS, STACKS, RequestFacts, StackFacts
-from schemas.sketch import Sketch
+from schemas.rows import RequestFacts, StackFacts
+from schemas.sketch import Sketch, buckets_of
 from schemas.stacks import split_frame, unfold
 
 Function = tuple[str, str]
 """Function and file."""
+
+_BUCKETS = 2048
+"""More than a latency of 32 bits can have buckets (see `schemas.sketch`)."""
 
 
 def join_window(
@@ -28,12 +32,10 @@ def join_window(
 ) -> JoinedWindow:
     """Join the batches of one window; `requests` and `stacks` are all that is known of it, each batch once."""
     facts = [cast("RequestFacts", batch.facts) for batch in requests]
-    table = pa.Table.from_batches([batch.rows for batch in requests], schema=REQUESTS)
-    endpoints = _endpoints(table)
+    endpoints = _endpoints(requests)
     instances = _instances(stacks)
     functions, samples, unattributed_us = _functions(instances.values())
     watched = [_total(batches) for batches in instances.values()]
-    everyone = _total(stacks)
     return JoinedWindow(
         run_id=run_id,
         window=window,
@@ -47,7 +49,7 @@ def join_window(
         completed=sum(endpoint.completed for endpoint in endpoints),
         failed=sum(endpoint.failed for endpoint in endpoints),
         generator_cpu_us=sum(fact.generator_cpu_us for fact in facts),
-        dispatch_lag_p99_us=_p99(table["dispatch_lag_us"].to_numpy()),
+        dispatch_lag_p99_us=_p99(_column(requests, "dispatch_lag_us")),
         instances=len(instances),
         covered_us=sum(fact.covered_us for fact in watched) // max(len(watched), 1),
         samples=samples,
@@ -55,46 +57,75 @@ def join_window(
         unattributed_us=unattributed_us,
         busiest_thread_us=max((fact.busiest_thread_us for fact in watched), default=0),
         run_queue_us=sum(fact.run_queue_us for fact in watched),
-        agent_cpu_us=everyone.agent_cpu_us,
+        agent_cpu_us=sum(_stack_facts(batch).agent_cpu_us for batch in stacks),
         endpoints=endpoints,
         functions=functions,
     )
 
 
-def _endpoints(table: pa.Table) -> tuple[JoinedEndpoint, ...]:
+def _endpoints(requests: Sequence[Batch]) -> tuple[JoinedEndpoint, ...]:
     """Outcomes by stage and endpoint, ordered by their names."""
-    if not table.num_rows:
-        return ()
-    stages, stage_codes = _codes(table, "stage")
-    names, name_codes = _codes(table, "endpoint")
-    groups = stage_codes.astype(np.int64) * len(names) + name_codes
-    failed = ~table["error"].combine_chunks().is_null().to_numpy(zero_copy_only=False)
-    latency_us = table["latency_us"].to_numpy()
-    sent, received = table["bytes_sent"].to_numpy(), table["bytes_received"].to_numpy()
-    found = []
-    for group in np.unique(groups).tolist():
-        rows = groups == group
-        failures = int(failed[rows].sum())
-        found.append(
-            JoinedEndpoint(
-                stage=stages[group // len(names)],
-                endpoint=names[group % len(names)],
-                completed=int(rows.sum()) - failures,
-                failed=failures,
-                bytes_sent=int(sent[rows].sum()),
-                bytes_received=int(received[rows].sum()),
-                latency=Sketch.of(latency_us[rows]),
-            )
+    stages, stage_codes = _codes(requests, "stage")
+    names, name_codes = _codes(requests, "endpoint")
+    groups, members = np.unique(stage_codes * len(names) + name_codes, return_inverse=True)
+    failed = _valid(requests, "error")
+    failures = np.bincount(members[failed], minlength=len(groups))
+    answers = np.bincount(members[~failed], minlength=len(groups))
+    sent, received = (_sums(members, _column(requests, name), len(groups)) for name in ("bytes_sent", "bytes_received"))
+    sketches = _sketches(members, _column(requests, "latency_us"), len(groups))
+    found = [
+        JoinedEndpoint(
+            stage=stages[group // len(names)],
+            endpoint=names[group % len(names)],
+            completed=int(answers[at]),
+            failed=int(failures[at]),
+            bytes_sent=int(sent[at]),
+            bytes_received=int(received[at]),
+            latency=sketches[at],
         )
+        for at, group in enumerate(groups.tolist())
+    ]
     return tuple(sorted(found, key=lambda endpoint: (endpoint.stage, endpoint.endpoint)))
 
 
-def _codes(table: pa.Table, name: str) -> tuple[list[str], np.ndarray]:
-    """A dictionary column as its distinct texts and one code a row; batches bring dictionaries of their own."""
-    column = table[name].unify_dictionaries().combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        column = column.chunk(0)
-    return column.dictionary.to_pylist(), column.indices.to_numpy()
+def _sums(members: np.ndarray, values: np.ndarray, groups: int) -> np.ndarray:
+    """Sums per group in whole numbers: those of floats would depend on the order of the rows."""
+    sums = np.zeros(groups, np.uint64)
+    np.add.at(sums, members, values)
+    return sums
+
+
+def _sketches(members: np.ndarray, latencies_us: np.ndarray, groups: int) -> list[Sketch]:
+    pairs, counts = np.unique(members * _BUCKETS + buckets_of(latencies_us), return_counts=True)
+    bounds = np.searchsorted(pairs, np.arange(groups + 1) * _BUCKETS).tolist()
+    buckets, numbers = (pairs % _BUCKETS).tolist(), counts.tolist()
+    return [Sketch(tuple(buckets[start:end]), tuple(numbers[start:end])) for start, end in pairwise(bounds)]
+
+
+def _column(batches: Iterable[Batch], name: str) -> np.ndarray:
+    """A column of numbers of all batches."""
+    return np.concatenate([np.zeros(0, np.uint32), *(batch.rows[name].to_numpy() for batch in batches)])
+
+
+def _valid(batches: Iterable[Batch], name: str) -> np.ndarray:
+    """Where a column of all batches is not null."""
+    parts = (batch.rows[name].is_valid().to_numpy(zero_copy_only=False) for batch in batches)
+    return np.concatenate([np.zeros(0, np.bool_), *parts])
+
+
+def _codes(batches: Iterable[Batch], name: str) -> tuple[list[str], np.ndarray]:
+    """A column of texts of all batches: the distinct ones, and the code of one for each row.
+
+    Not left to Arrow: it keeps a text apart that stands twice in a dictionary, and its 16-bit indices are too short
+    for the texts of many batches together.
+    """
+    code_of: dict[str, int] = {}
+    parts = [np.zeros(0, np.int64)]
+    for batch in batches:
+        column = batch.rows[name]
+        codes = [code_of.setdefault(text, len(code_of)) for text in column.dictionary.to_pylist()]
+        parts.append(np.array(codes, np.int64)[column.indices.to_numpy()])
+    return list(code_of), np.concatenate(parts)
 
 
 def _p99(values: np.ndarray) -> int:
@@ -114,11 +145,24 @@ def _stack_facts(batch: Batch) -> StackFacts:
     return cast("StackFacts", batch.facts)
 
 
-def _total(batches: Iterable[Batch]) -> StackFacts:
-    """Facts of several batches: the figures add up, and parts that were split off carry none."""
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """Facts of one process in a window: the sums of its batches, for parts that were split off carry none."""
+
+    cpu_us: int
+    busiest_thread_us: int
+    run_queue_us: int
+    covered_us: int
+
+
+def _total(batches: Iterable[Batch]) -> _Watched:
     facts = [_stack_facts(batch) for batch in batches]
-    sums = ("cpu_us", "busiest_thread_us", "run_queue_us", "covered_us", "agent_cpu_us")
-    return StackFacts(**{name: sum(getattr(fact, name) for fact in facts) for name in sums})
+    return _Watched(
+        cpu_us=sum(fact.cpu_us for fact in facts),
+        busiest_thread_us=sum(fact.busiest_thread_us for fact in facts),
+        run_queue_us=sum(fact.run_queue_us for fact in facts),
+        covered_us=sum(fact.covered_us for fact in facts),
+    )
 
 
 @dataclass(slots=True)
@@ -142,13 +186,15 @@ def _functions(instances: Iterable[list[Batch]]) -> tuple[tuple[JoinedFunction, 
         weight_us = sum(us for _, us in stacks.values())
         all_samples += sum(samples for samples, _ in stacks.values())
         _, nowhere_us = stacks.pop("", (0, 0))
+        # Samples that stand for no time say who ran, but not for how long.
         unattributed_us += round(cpu_us * nowhere_us / weight_us) if weight_us else cpu_us
         for function, tally in _by_function(stacks).items():
             sums = found[service, *function]
             sums.self_samples += tally.self_samples
             sums.total_samples += tally.total_samples
-            sums.self_us += round(cpu_us * tally.self_us / weight_us)
-            sums.total_us += round(cpu_us * tally.total_us / weight_us)
+            if weight_us:
+                sums.self_us += round(cpu_us * tally.self_us / weight_us)
+                sums.total_us += round(cpu_us * tally.total_us / weight_us)
     functions = tuple(
         JoinedFunction(*key, tally.self_samples, tally.total_samples, tally.self_us, tally.total_us)
         for key, tally in sorted(found.items(), key=lambda item: item[0])
@@ -156,20 +202,15 @@ def _functions(instances: Iterable[list[Batch]]) -> tuple[tuple[JoinedFunction, 
     return functions, all_samples, unattributed_us
 
 
-def _cpu_stacks(batches: Iterable[Batch]) -> dict[str, tuple[int, int]]:
+def _cpu_stacks(batches: Sequence[Batch]) -> dict[str, tuple[int, int]]:
     """Distinct stacks of the samples that were on a CPU: how many, and the time they stand for."""
-    table = pa.Table.from_batches([batch.rows for batch in batches], schema=STACKS)
-    if not table.num_rows:
-        return {}
-    modes, mode_codes = _codes(table, "mode")
-    texts, codes = _codes(table, "stack")
+    modes, mode_codes = _codes(batches, "mode")
+    texts, codes = _codes(batches, "stack")
     on_cpu = np.isin(mode_codes, [code for code, mode in enumerate(modes) if mode == "cpu"])
-    codes, weights = codes[on_cpu], table["weight_us"].to_numpy()[on_cpu]
+    codes, weights = codes[on_cpu], _column(batches, "weight_us")[on_cpu]
     samples = np.bincount(codes, minlength=len(texts))
-    times_us = np.zeros(len(texts), dtype=np.int64)
-    np.add.at(times_us, codes, weights)
-    seen = np.flatnonzero(samples).tolist()
-    return {texts[code]: (int(samples[code]), int(times_us[code])) for code in seen}
+    times_us = _sums(codes, weights, len(texts))
+    return {texts[code]: (int(samples[code]), int(times_us[code])) for code in np.flatnonzero(samples).tolist()}
 
 
 def _by_function(stacks: dict[str, tuple[int, int]]) -> dict[Function, _Tally]:
@@ -184,7 +225,7 @@ def _by_function(stacks: dict[str, tuple[int, int]]) -> dict[Function, _Tally]:
     return found
 
 
-@lru_cache(maxsize=1 << 15)
+@lru_cache(maxsize=1 << 12)  # the same few thousand stacks come in every window
 def _functions_of(stack: str) -> tuple[Function, frozenset[Function]]:
     """The running function of a stack, and every function on it once, however deep it recursed."""
     functions = [split_frame(label) for label in unfold(stack)]

@@ -1,26 +1,30 @@
-"""Records in, work out: watermark, windows, ledger and dead letters tied together, without I/O and without a clock.
+"""Records in, work out: sequence, watermark, windows and ledger tied together, without I/O and without a clock.
 
 The shell calls `on_record` for each message, `ticks` now and then, `take` for what is to be stored and announced,
-`on_durable` and `on_announced` when that is done, and commits what `committable` says.
+`on_flushed` when that is done, and commits what `committable` says.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from processors.ledger import Ledger
 from processors.records import ClosedWindow, Flush, Letter, Place, Record, WindowKey
+from processors.sequence import Sequences
 from processors.watermark import Watermarks
 from processors.windows import GRACE_US, Windows
 from schemas.batches import BatchHeader
 from schemas.codec import decode
 from schemas.errors import DecodeError
 from schemas.events import EventData, from_message
-from schemas.topics import BULK, Kind, Topics
+from schemas.topics import BULK, Bulk, Topics
 from schemas.windows import partition_of
 from sinks.store import StoredBatch
 
 AHEAD_US = 30_000_000
 """A window that begins this much after its own record's broker time is of a producer whose clock is wrong."""
+RECORD_BYTES = 2_048
+"""What a record costs in memory besides its value and rows."""
 
 
 @dataclass(slots=True)
@@ -33,6 +37,7 @@ class _Waiting:
     letters: list[Letter] = field(default_factory=list)
     events: list[tuple[EventData, int]] = field(default_factory=list)
     holds: list[tuple[Place, int]] = field(default_factory=list)
+    bytes: Counter[Place] = field(default_factory=Counter)
 
 
 class Pipeline:
@@ -40,71 +45,83 @@ class Pipeline:
 
     def __init__(self, topics: Topics, window_us: int, grace_us: int = GRACE_US) -> None:
         self._topics = topics
+        self._bulk: dict[str, Bulk] = {topics.name(kind): kind for kind in BULK}
         self._window_us = window_us
         self._grace_us = grace_us
+        self._sequences = Sequences()
         self._watermarks = Watermarks()
         self._ledger = Ledger()
         self._windows: dict[int, Windows] = {}
         self._epochs: dict[Place, int] = {}
         self._epoch = 0
         self._waiting = _Waiting()
-        self._under_way = 0
-        self.unflushed_bytes = 0
+        self._under_way_bytes = 0
 
-    def on_record(self, record: Record, now_s: float) -> None:
-        """Take in a message; `now_s` is any steady clock."""
+    def on_record(self, record: Record, now_s: float) -> int | None:
+        """Take in a message; `now_s` is any steady clock. Gives the offset to read the place again from, if need be."""
         place = record.place
+        admission = self._sequences.admit(place, record.offset)
+        if admission != "take":
+            return self._sequences.next_of(place) if admission == "again" else None
         self._epochs.setdefault(place, self._epoch)
-        kind = self._topics.kind(place.topic)
+        kind = self._bulk.get(place.topic)
         try:
-            if kind == "runs":
+            if kind is None:
                 self._on_event(record)
             else:
                 self._on_batch(kind, record)
         except DecodeError as error:
-            self._ledger.receive(place, record.offset, holds=1)
             self._waiting.letters.append(Letter(record, str(error)))
-            self._waiting.holds.append((place, record.offset))
+            self._hold(record, reasons=1, more_bytes=len(record.value))
         self._watermarks.advance(place, record.timestamp_us, now_s)
-        if kind in BULK and place.partition in self._windows:
+        if kind is not None and place.partition in self._windows:
             self._waiting.closed += self._windows[place.partition].close(self._watermark(place.partition))
+        return None
 
     def _on_event(self, record: Record) -> None:
         event = from_message(record.headers, record.value)
-        self._ledger.receive(record.place, record.offset, holds=1 if event else 0)
-        if event:
-            self._waiting.events.append((event, record.timestamp_us))
-            self._waiting.holds.append((record.place, record.offset))
+        if event is None:
+            self._ledger.receive(record.place, record.offset)
+            return
+        self._waiting.events.append((event, record.timestamp_us))
+        self._hold(record, reasons=1, more_bytes=len(record.value))
 
-    def _on_batch(self, kind: Kind, record: Record) -> None:
+    def _on_batch(self, kind: Bulk, record: Record) -> None:
         header = BatchHeader.from_kafka(kind, record.headers)
-        place, offset = record.place, record.offset
+        place = record.place
         if header.tick:
-            self._ledger.receive(place, offset)
+            self._ledger.receive(place, record.offset)
             return
         self._check(header, record)
-        stored = StoredBatch(decode(header, record.value), place.partition, offset)
+        stored = StoredBatch(decode(header, record.value), place.partition, record.offset)
         key = WindowKey(header.key.run_id, header.key.window)
         windows = self._windows.setdefault(place.partition, Windows(self._window_us, self._grace_us))
         late = windows.is_late(key, self._watermark(place.partition))
         if late:
             self._waiting.late.add(key)
         elif not windows.add(stored):
-            self._ledger.receive(place, offset)  # the same batch again: the first copy holds its own offset
+            self._ledger.receive(place, record.offset)  # the same batch again: its first copy holds an offset before
             return
-        self._ledger.receive(place, offset, holds=1 if late else 2)  # stored; and, in an open window, announced
-        self._waiting.holds.append((place, offset))
         self._waiting.batches.append(stored)
-        self.unflushed_bytes += stored.batch.rows.nbytes
+        # It must be stored and, in an open window, announced.
+        self._hold(record, reasons=1 if late else 2, more_bytes=stored.batch.rows.nbytes)
 
     def _check(self, header: BatchHeader, record: Record) -> None:
         key = header.key
+        if not key.run_id:
+            raise DecodeError("header run is empty")
         expected = partition_of(key.run_id, key.window, header.partitions) if header.partitions else -1
         if expected != record.place.partition:
             raise DecodeError(f"window {key.window} belongs to partition {expected}, not {record.place.partition}")
         ahead_us = key.window * self._window_us - record.timestamp_us
         if ahead_us > AHEAD_US:
             raise DecodeError(f"window {key.window} begins {ahead_us / 1e6:.0f} s after the broker's time")
+
+    def _hold(self, record: Record, *, reasons: int, more_bytes: int) -> None:
+        """Keep an offset from being committed; the next flush is one of the reasons."""
+        self._ledger.receive(record.place, record.offset, holds=reasons)
+        self._waiting.holds.append((record.place, record.offset))
+        self._waiting.bytes[record.place] += more_bytes + RECORD_BYTES
 
     def ticks(self, now_s: float) -> list[Place]:
         """Places to which a tick is to be appended: they have open windows and were quiet."""
@@ -116,7 +133,7 @@ class Pipeline:
     def take(self) -> Flush:
         """Everything that waits to be stored and announced. At most one flush is under way at a time."""
         waiting, self._waiting = self._waiting, _Waiting()
-        self._under_way = self.unflushed_bytes
+        self._under_way_bytes = waiting.bytes.total()
         return Flush(
             batches=tuple(waiting.batches),
             closed=tuple(waiting.closed),
@@ -129,8 +146,7 @@ class Pipeline:
 
     def on_flushed(self, flush: Flush) -> None:
         """All of a flush is durable and acknowledged: its offsets need not be read again."""
-        self.unflushed_bytes -= self._under_way
-        self._under_way = 0
+        self._under_way_bytes = 0
         announced = [(self._place(stored), stored.offset) for window in flush.closed for stored in window.batches]
         for place, offset in (*flush.holds, *announced):
             if place in flush.epochs and self._epochs.get(place) == flush.epochs[place]:
@@ -145,30 +161,49 @@ class Pipeline:
         self._ledger.committed(offsets)
 
     def on_revoked(self, places: Iterable[Place]) -> None:
-        """Forget everything about partitions that belong to somebody else now; nothing of it was committed."""
+        """Forget everything about partitions that belong to somebody else now; nothing of it was committed.
+
+        Both bulk topics lose the same partitions, for they are assigned together.
+        """
         gone = set(places)
-        partitions = {place.partition for place in gone if place.topic in map(self._topics.name, BULK)}
+        partitions = {place.partition for place in gone if place.topic in self._bulk}
         self._epoch += 1
-        self._ledger.drop(gone)
-        self._watermarks.drop(gone)
+        for part in (self._sequences, self._ledger, self._watermarks):
+            part.drop(gone)
         for place in gone:
             self._epochs.pop(place, None)
         for partition in partitions:
             self._windows.pop(partition, None)
+        waiting = self._waiting
         self._waiting = _Waiting(
-            batches=[stored for stored in self._waiting.batches if stored.partition not in partitions],
-            closed=[window for window in self._waiting.closed if window.batches[0].partition not in partitions],
-            late=self._waiting.late,  # computing a window again is always right
-            letters=[letter for letter in self._waiting.letters if letter.record.place not in gone],
-            events=self._waiting.events,  # and so is storing an event again
-            holds=[hold for hold in self._waiting.holds if hold[0] not in gone],
+            batches=[stored for stored in waiting.batches if stored.partition not in partitions],
+            closed=[window for window in waiting.closed if window.batches[0].partition not in partitions],
+            late=waiting.late,  # computing a window again is always right
+            letters=[letter for letter in waiting.letters if letter.record.place not in gone],
+            events=waiting.events,  # and so is storing an event again
+            holds=[hold for hold in waiting.holds if hold[0] not in gone],
+            bytes=Counter({place: size for place, size in waiting.bytes.items() if place not in gone}),
         )
-        self.unflushed_bytes = self._under_way + sum(stored.batch.rows.nbytes for stored in self._waiting.batches)
+
+    @property
+    def unflushed_bytes(self) -> int:
+        """Memory taken by what is not in the store yet."""
+        return self._under_way_bytes + self._waiting.bytes.total()
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a flush would find anything."""
+        waiting = self._waiting
+        return bool(waiting.batches or waiting.closed or waiting.late or waiting.letters or waiting.events)
 
     @property
     def idle(self) -> bool:
         """Nothing is open, waiting or held."""
-        return self._ledger.idle and not self._waiting.batches and not any(map(len, self._windows.values()))
+        return self._ledger.idle and not self.has_work and not any(map(len, self._windows.values()))
+
+    def next_offset(self, place: Place) -> int | None:
+        """The offset that this place will be read from next; None while nothing was heard of it."""
+        return self._sequences.next_of(place)
 
     def _pair(self, partition: int) -> tuple[Place, Place]:
         return Place(self._topics.name("requests"), partition), Place(self._topics.name("stacks"), partition)

@@ -1,15 +1,16 @@
 """Open windows: which batches each holds, and when it is over.
 
-A window is over when the final batch of every expected producer is in, with all that it announces, or when the
-watermark passes its end by the grace period. Expected are the producers whose final batch came for the run's window
-before it in this partition, and that did not say goodbye. Closing triggers the join, never storage: what comes later
-is stored all the same, and its window computed again.
+A window is over when every expected producer has ended it, and every other one that was heard in it, with all the
+batches that their final ones announce; or when the watermark passes its end by the grace period. Expected are the
+producers whose final batch came for the run's window before it in this partition, and that did not say goodbye.
+Closing triggers the join, never storage: what comes later is stored all the same, and its window computed again.
 """
 
 from collections import defaultdict
 from dataclasses import dataclass, field
 
 from processors.records import ClosedWindow, WindowKey
+from schemas.batches import BatchKey
 from schemas.joined import ClosedBy
 from sinks.store import StoredBatch
 
@@ -21,13 +22,15 @@ Producer = tuple[str, str]
 
 @dataclass(slots=True)
 class _Open:
-    batches: dict[tuple[object, ...], StoredBatch] = field(default_factory=dict)
+    batches: dict[BatchKey, StoredBatch] = field(default_factory=dict)
     counts: dict[Producer, int] = field(default_factory=lambda: defaultdict(int))
     finals: dict[Producer, tuple[int, bool]] = field(default_factory=dict)
 
-    def complete(self) -> set[Producer]:
-        """Producers whose every batch of this window is in."""
-        return {producer for producer, (announced, _) in self.finals.items() if self.counts[producer] == announced}
+    def has_all_of(self, expected: frozenset[Producer]) -> bool:
+        """Whether every batch is in of the producers that are expected and of those that were heard."""
+        return expected <= self.finals.keys() and all(
+            producer in self.finals and self.finals[producer][0] == count for producer, count in self.counts.items()
+        )
 
     def staying(self) -> frozenset[Producer]:
         """Producers that ended this window and go on."""
@@ -72,7 +75,7 @@ class Windows:
         for key in sorted(self._open):
             entry = self._open[key]
             expected = self._expected.get(key.run_id)
-            if expected and expected <= entry.complete():
+            if expected and entry.has_all_of(expected):
                 over.append(self._take(key, "producers"))
             elif watermark_us is not None and watermark_us >= self._due_us(key):
                 over.append(self._take(key, "grace"))
@@ -80,7 +83,10 @@ class Windows:
 
     def _take(self, key: WindowKey, closed_by: ClosedBy) -> ClosedWindow:
         entry = self._open.pop(key)
-        self._expected[key.run_id] = entry.staying()
+        if staying := entry.staying():
+            self._expected[key.run_id] = staying
+        else:
+            self._expected.pop(key.run_id, None)
         self._closed[key] = None
         while len(self._closed) > _REMEMBERED:  # older ones are late by the watermark
             del self._closed[next(iter(self._closed))]

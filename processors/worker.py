@@ -8,31 +8,32 @@ changes nothing that is visible.
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import pyarrow as pa
 import structlog
 
-from processors.announcements import letter_headers, window_event
+from processors.announcements import letter_headers, letter_value, tick, window_event
 from processors.app import StreamApp
 from processors.drain import is_drained
-from processors.join import join_window
+from processors.flushing import write_flush
 from processors.pipeline import Pipeline
-from processors.records import ClosedWindow, Flush, Place, Record, WindowKey
+from processors.records import Flush, Place, Record
+from processors.watchdog import Watchdog, WorkerStuckError
 from processors.windows import GRACE_US
-from schemas.batches import Batch, BatchHeader, BatchKey
-from schemas.codec import encode
 from schemas.events import to_message
-from schemas.joined import ClosedBy, JoinedWindow
-from schemas.rows import RequestFacts, StackFacts, schema_of
+from schemas.joined import JoinedWindow
 from schemas.topics import Topics
 from sinks.errors import StoreError
 from sinks.store import Store
 
 _log = structlog.get_logger()
 SOURCE = "loadflame/process"
+STOP_S = 10.0
+"""How long the last flush may take when the worker is asked to stop; what it cannot store then is read again."""
+_TICK_S = 0.05
+_QUIET_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,6 @@ class WorkerSummary:
     dead_letters: int = 0
 
 
-class WorkerStuckError(Exception):
-    """Records wait and nothing moved for a minute; whoever watches over the worker should start it again."""
-
-
 async def run_worker(
     config: WorkerConfig, store: Store, *, stop: asyncio.Event, on_ready: Callable[[], None]
 ) -> WorkerSummary:
@@ -88,131 +85,177 @@ class _Worker:
             config.topics,
             config.group,
             on_record=self._on_record,
-            on_revoked=self._pipeline.on_revoked,
+            on_revoked=self._on_revoked,
         )
+        self._watchdog = Watchdog(config.bootstrap, config.stuck_after_s, time.monotonic())
         self._room = asyncio.Event()
         self._room.set()
-        self._moved_s = time.monotonic()
+        self._work = asyncio.Event()
+        self._revocations = 0
+        self._drain_to: dict[Place, int] | None = None
         self.summary = WorkerSummary()
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> WorkerSummary:
-        await self._app.start()
-        stopping = asyncio.create_task(stop.wait())
-        crashed = asyncio.create_task(self._app.wait_crashed())
+        tasks: list[asyncio.Task[None]] = []
         try:
-            await self._assigned(stopping, crashed)
-            on_ready()
-            while not stopping.done():
-                await asyncio.wait({stopping, crashed}, timeout=self._config.flush_every_s)
-                if crashed.done():
-                    raise WorkerStuckError(f"the Kafka client gave up: {crashed.result()!r}")
-                await self._step()
-                if await self._is_done():
-                    break
-            await self._step()  # Ctrl-C: what was received is stored before it is committed
+            await self._app.start()
+            tasks = [
+                asyncio.create_task(part)
+                for part in (self._flush_until(stop, on_ready), self._tick(), self._watch(), self._fail(), _late(stop))
+            ]
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            for task in (stopping, crashed):
+            for task in tasks:
                 task.cancel()
             await self._app.stop()
         return self.summary
 
-    async def _assigned(self, *watched: "asyncio.Task[object]") -> None:
-        while not self._app.assigned() and not any(task.done() for task in watched):
-            await asyncio.wait(watched, timeout=0.05, return_when=asyncio.FIRST_COMPLETED)
-
     async def _on_record(self, record: Record) -> None:
+        revocations = self._revocations
         await self._room.wait()
-        self._pipeline.on_record(record, time.monotonic())
+        if revocations != self._revocations:
+            return  # its partition went to somebody else while it waited
+        again_from = self._pipeline.on_record(record, time.monotonic())
+        if again_from is not None:
+            _log.warning("records were skipped; reading them again", place=record.place, offset=again_from)
+            await self._app.read_again(record.place, again_from)
+            return
         self.summary.records += 1
-        self._moved_s = time.monotonic()
+        self._watchdog.moved(time.monotonic())
+        if self._pipeline.has_work:
+            self._work.set()
         if self._pipeline.unflushed_bytes > self._config.buffered_bytes:
             self._room.clear()
 
-    async def _step(self) -> None:
-        """Ticks, one flush, one commit."""
-        for place in self._pipeline.ticks(time.monotonic()):
-            await self._tick(place)
+    def _on_revoked(self, places: Iterable[Place]) -> None:
+        self._revocations += 1
+        self._drain_to = None
+        self._pipeline.on_revoked(places)
+
+    async def _flush_until(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
+        """Flush until stopped or drained: when work comes, but not more often than every `flush_every_s`."""
+        stopping = asyncio.create_task(stop.wait())
+        waking = asyncio.create_task(self._app.assigned.wait())
+        try:
+            await asyncio.wait({stopping, waking}, return_when=asyncio.FIRST_COMPLETED)
+            if waking.done():
+                on_ready()
+            while True:
+                last = stop.is_set()  # what was received by now is stored before it is committed
+                await self._flush()
+                if last or await self._is_done():
+                    return
+                await asyncio.wait({stopping}, timeout=self._config.flush_every_s)
+                waking = asyncio.create_task(self._work.wait())
+                # Offsets of ticks, or a commit that was refused in a rebalance, are no work and still want committing.
+                await asyncio.wait({stopping, waking}, timeout=_QUIET_S, return_when=asyncio.FIRST_COMPLETED)
+                waking.cancel()
+        finally:
+            stopping.cancel()
+            waking.cancel()
+
+    async def _flush(self) -> None:
+        """Store, announce and commit what waits."""
+        self._work.clear()
         flush = self._pipeline.take()
         if flush:
-            await self._carry_out(flush)
-            self._moved_s = time.monotonic()
+            await self._announce(flush, await self._stored(flush))
+            self._watchdog.moved(time.monotonic())
         self._pipeline.on_flushed(flush)
         self._room.set()
         offsets = self._pipeline.committable()
         if offsets and await self._app.commit(offsets):
             self._pipeline.on_committed(offsets)
-        if not self._pipeline.idle and time.monotonic() - self._moved_s > self._config.stuck_after_s:
-            raise WorkerStuckError("records wait, and nothing moved for a minute")
-
-    async def _tick(self, place: Place) -> None:
-        kind = self._config.topics.kind(place.topic)
-        assert kind in ("requests", "stacks")
-        facts = RequestFacts() if kind == "requests" else StackFacts()
-        header = BatchHeader(
-            BatchKey(kind, "", 0, "tick", 0), rows=0, partitions=self._config.topics.partitions, tick=True
-        )
-        value = encode(pa.RecordBatch.from_pylist([], schema=schema_of[kind]), facts)
-        await self._app.send(place.topic, place.partition, None, value, header.to_kafka())
-
-    async def _carry_out(self, flush: Flush) -> None:
-        windows = await self._stored(flush)
-        topics = self._config.topics
-        for window in windows:
-            message = to_message(window_event(window), source=SOURCE, time_us=time.time_ns() // 1000)
-            await self._app.send(topics.name("windows"), None, message.key, message.value, message.headers)
-        for letter in flush.letters:
-            _log.warning("dead letter", place=letter.record.place, offset=letter.record.offset, error=letter.error)
-            place = letter.record.place
-            partition = min(place.partition, topics.partitions - 1)
-            headers = letter_headers(letter)
-            await self._app.send(topics.name("dead-letters"), partition, None, letter.record.value, headers)
-        self.summary.batches += len(flush.batches)
-        self.summary.windows += len(flush.closed)
-        self.summary.late_windows += len(flush.late)
-        self.summary.dead_letters += len(flush.letters)
 
     async def _stored(self, flush: Flush) -> list[JoinedWindow]:
         """Write a flush, again and again while the store is away; gives the windows that are to be announced."""
         loop = asyncio.get_running_loop()
         while True:
             try:
-                return await loop.run_in_executor(self._thread, self._write, flush)
+                return await loop.run_in_executor(self._thread, write_flush, self._store, flush, self._config.window_us)
             except StoreError as error:
                 if not error.retriable:
                     raise
                 wait_s = max(error.retry_after_s, 0.2) * random.uniform(0.5, 1.5)  # noqa: S311  spreads retries
                 _log.warning("the store is away; trying again", error=str(error), wait_s=round(wait_s, 2))
                 await asyncio.sleep(wait_s)
-                self._moved_s = time.monotonic()  # waiting for the store is not being stuck
+                self._watchdog.moved(time.monotonic())  # waiting for the store is not being stuck
 
-    def _write(self, flush: Flush) -> list[JoinedWindow]:
-        """In the store's thread: the truth first, then what is derived from it."""
-        self._store.write_batches(flush.batches)
-        self._store.write_dead_letters([letter.as_row() for letter in flush.letters])
-        self._store.write_events([event for event, _ in flush.events], [time_us for _, time_us in flush.events])
-        joined = [self._joined(window) for window in flush.closed]
-        joined += [window for key in sorted(flush.late) if (window := self._again(key))]
-        self._store.write_windows(joined)
-        return joined
-
-    def _joined(self, window: ClosedWindow) -> JoinedWindow:
-        batches = [stored.batch for stored in window.batches]
-        return self._join(window.key, batches, closed_by=window.closed_by)
-
-    def _again(self, key: WindowKey) -> JoinedWindow | None:
-        """A window that a late batch belongs to, from the store, where that batch is by now."""
-        truth = self._store.read_window(*key)
-        return self._join(key, [*truth.requests, *truth.stacks], closed_by="late")
-
-    def _join(self, key: WindowKey, batches: list[Batch], *, closed_by: ClosedBy) -> JoinedWindow:
-        sides: dict[str, list[Batch]] = {"requests": [], "stacks": []}
-        for batch in batches:
-            sides[batch.header.key.topic].append(batch)
-        return join_window(*key, self._config.window_us, sides["requests"], sides["stacks"], closed_by=closed_by)
+    async def _announce(self, flush: Flush, windows: list[JoinedWindow]) -> None:
+        """Send and have acknowledged what the flush makes known."""
+        topics = self._config.topics
+        for window in windows:
+            message = to_message(window_event(window), source=SOURCE, time_us=time.time_ns() // 1000)
+            await self._app.send(topics.name("windows"), None, message.key, message.value, message.headers)
+        for letter in flush.letters:
+            place = letter.record.place
+            _log.warning("dead letter", place=place, offset=letter.record.offset, error=letter.error)
+            partition = min(place.partition, topics.partitions - 1)
+            headers = letter_headers(letter)
+            await self._app.send(topics.name("dead-letters"), partition, None, letter_value(letter), headers)
+        self.summary.batches += len(flush.batches)
+        self.summary.windows += len(flush.closed)
+        self.summary.late_windows += len(flush.late)
+        self.summary.dead_letters += len(flush.letters)
 
     async def _is_done(self) -> bool:
+        """Whether the run to drain is stored, and all that was in Kafka by then has been worked off."""
         run = self._config.drain_run
-        if run is None or not self._pipeline.idle or self._pipeline.committable():
+        pipeline = self._pipeline
+        if run is None or not pipeline.idle or pipeline.committable() or not self._app.assigned.is_set():
             return False
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, is_drained, self._store, run)
+        if self._drain_to is None:
+            loop = asyncio.get_running_loop()
+            revocations = self._revocations
+            if not await loop.run_in_executor(self._thread, is_drained, self._store, run):
+                return False
+            ends = await self._app.ends()
+            if revocations == self._revocations:
+                self._drain_to = ends
+            return False  # one more round, in which Faust hands over what it has in hand
+        for place, end in self._drain_to.items():
+            if await self._reached(place) < end:
+                return False
+        return pipeline.idle
+
+    async def _tick(self) -> None:
+        """Append ticks where the pipeline wants them."""
+        while True:
+            await asyncio.sleep(_TICK_S)
+            for place in self._pipeline.ticks(time.monotonic()):
+                kind = self._config.topics.kind(place.topic)
+                assert kind in ("requests", "stacks")
+                value, headers = tick(kind, self._config.topics.partitions)
+                await self._app.send(place.topic, place.partition, None, value, headers)
+
+    async def _watch(self) -> None:
+        await self._watchdog.watch(self._is_waiting)
+
+    async def _is_waiting(self) -> bool:
+        """Whether there is something to do: here, or in Kafka."""
+        if not self._pipeline.idle:
+            return True
+        for place, end in (await self._app.ends()).items():
+            if await self._reached(place) < end:
+                return True
+        return False
+
+    async def _reached(self, place: Place) -> int:
+        """The offset that is awaited from a partition."""
+        known = self._pipeline.next_offset(place)
+        return await self._app.position(place) if known is None else known
+
+    async def _fail(self) -> None:
+        reason = await self._app.failed()
+        if isinstance(reason, StoreError | WorkerStuckError):
+            raise reason
+        raise WorkerStuckError(f"the Kafka client gave up ({reason!r}); start the worker again") from reason
+
+
+async def _late(stop: asyncio.Event) -> None:
+    """The latest moment to stop."""
+    await stop.wait()
+    await asyncio.sleep(STOP_S)
+    _log.warning("stopping without the last records; they are read again next time")

@@ -18,6 +18,13 @@ GAMMA = 1.02
 RELATIVE_ERROR = (GAMMA - 1) / (GAMMA + 1)
 
 
+def buckets_of(latencies_us: NDArray[np.integer]) -> NDArray[np.int64]:
+    """The bucket of each latency in microseconds; what is under 1 us counts as 1 us."""
+    logs = np.log(np.maximum(latencies_us, 1)) / log(GAMMA)
+    found: NDArray[np.int64] = np.ceil(logs - 1e-9).astype(np.int64)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Sketch:
     """Counts per bucket: `buckets` ascending, `counts` of the same length, all above zero."""
@@ -28,8 +35,7 @@ class Sketch:
     @classmethod
     def of(cls, latencies_us: NDArray[np.integer]) -> Self:
         """Sketch of latencies in microseconds; what is under 1 us counts as 1 us."""
-        logs = np.log(np.maximum(latencies_us, 1)) / log(GAMMA)
-        buckets, counts = np.unique(np.ceil(logs - 1e-9).astype(np.int64), return_counts=True)
+        buckets, counts = np.unique(buckets_of(latencies_us), return_counts=True)
         return cls(tuple(buckets.tolist()), tuple(counts.tolist()))
 
     @classmethod

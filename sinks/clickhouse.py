@@ -15,7 +15,7 @@ from sinks.errors import store_errors
 from sinks.flushes import STALE_US, FlushIds
 from sinks.interning import Interner
 from sinks.migrate import migrate
-from sinks.store import DeadLetter, StoredBatch, WindowBatches
+from sinks.store import Coverage, DeadLetter, StoredBatch, WindowBatches
 
 _DAY_US = 86_400 * 1_000_000
 _AT_ONCE: dict[str, Any] = {
@@ -119,6 +119,10 @@ class ClickHouseStore:
     def read_joined(self, run_id: str, window: int) -> JoinedWindow | None:
         """See Store."""
         return reading.read_joined(self._client, run_id, window)
+
+    def read_coverage(self, run_id: str, windows: Sequence[int] | None = None) -> dict[int, Coverage]:
+        """See Store."""
+        return reading.read_coverage(self._client, run_id, windows)
 
     def read_events(self, run_id: str) -> list[EventData]:
         """See Store."""

@@ -8,7 +8,7 @@ from schemas.batches import Batch, BatchKey
 from schemas.events import EventData
 from schemas.joined import JoinedWindow
 from sinks.errors import StoreError
-from sinks.store import DeadLetter, StoredBatch, WindowBatches
+from sinks.store import Coverage, DeadLetter, StoredBatch, WindowBatches
 
 
 class MemoryStore:
@@ -64,6 +64,13 @@ class MemoryStore:
         """See Store."""
         joined = self.windows.get((run_id, window))
         return joined and ordered(joined)
+
+    def read_coverage(self, run_id: str, windows: Sequence[int] | None = None) -> dict[int, Coverage]:
+        """See Store."""
+        visible = Counter(key.window for key in self.batches if key.run_id == run_id)
+        joined = {window: one.batches_covered for (run, window), one in self.windows.items() if run == run_id}
+        wanted = visible if windows is None else visible.keys() & set(windows)
+        return {window: Coverage(visible[window], joined.get(window, 0)) for window in wanted}
 
     def read_events(self, run_id: str) -> list[EventData]:
         """See Store."""

@@ -1,6 +1,6 @@
 """Reading the store back as the records that went in."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +16,7 @@ from schemas.rows import schema_of, type_of_facts
 from schemas.sketch import Sketch
 from sinks.derived_tables import SCALARS
 from sinks.errors import RowsGoneError, store_errors
-from sinks.store import WindowBatches
+from sinks.store import Coverage, WindowBatches
 
 _ONE = "run = {run:String} AND window = {window:UInt64}"
 _STORED = {"requests": "requests_stored", "stacks": "samples_stored"}
@@ -146,6 +146,19 @@ def _functions(rows: Iterable[Mapping[str, Any]]) -> Iterable[JoinedFunction]:
             self_cpu_us=row["self_cpu_us"],
             total_cpu_us=row["total_cpu_us"],
         )
+
+
+def read_coverage(client: Client, run_id: str, windows: Sequence[int] | None) -> dict[int, Coverage]:
+    """See `Store.read_coverage`."""
+    wanted = "run = {run:String}" if windows is None else "run = {run:String} AND window IN {windows:Array(UInt64)}"
+    query = (
+        "SELECT window, visible, covered FROM "
+        f"(SELECT window, count() AS visible FROM batches WHERE {wanted} GROUP BY window) AS truth LEFT JOIN "
+        f"(SELECT window, batches_covered AS covered FROM windows WHERE {wanted}) AS derived USING window"
+    )
+    with store_errors("count batches by window"):
+        rows = client.query(query, {"run": run_id, "windows": list(windows or ())}).result_rows
+    return {int(window): Coverage(int(visible), int(covered)) for window, visible, covered in rows}
 
 
 def read_events(client: Client, run_id: str) -> list[EventData]:

@@ -7,7 +7,7 @@ visible, or all of it is, and writing the same again is always right.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from schemas.batches import Batch
 from schemas.events import EventData
@@ -29,6 +29,13 @@ class WindowBatches:
 
     requests: list[Batch]
     stacks: list[Batch]
+
+
+class Coverage(NamedTuple):
+    """How many batches of a window are visible, and how many its joined record covers (0 when there is none)."""
+
+    visible: int
+    covered: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,9 @@ class Store(Protocol):
 
     def read_joined(self, run_id: str, window: int) -> JoinedWindow | None:
         """The visible joined window; its endpoints and functions come ordered by their names."""
+
+    def read_coverage(self, run_id: str, windows: Sequence[int] | None = None) -> dict[int, Coverage]:
+        """Coverage by window, of these windows or all of the run's; those without a visible batch are left out."""
 
     def read_events(self, run_id: str) -> list[EventData]:
         """The events of a run, each once, ordered by time and id."""

@@ -10,7 +10,7 @@ from schemas.batches import Batch
 from schemas.events import RunEnded, RunJudged, RunStarted
 from schemas.rows import REQUESTS, RequestFacts, StackFacts
 from sinks.errors import StoreError
-from sinks.store import DeadLetter, Store, StoredBatch, WindowBatches
+from sinks.store import Coverage, DeadLetter, Store, StoredBatch, WindowBatches
 from tests.support.batches import (
     RUN,
     WINDOW,
@@ -294,6 +294,20 @@ def test_visible_batches_are_counted_by_producer(any_store: StoreUnderTest) -> N
     write(any_store.store, *batches)
     write(any_store.store, *batches)
     assert any_store.store.count_batches(RUN) == {"load-1": 2, "agent-1": 1}
+
+
+def test_coverage_sets_the_visible_batches_of_a_window_beside_those_that_its_joined_record_covers(
+    any_store: StoreUnderTest,
+) -> None:
+    store = any_store.store
+    assert store.read_coverage(RUN) == {}
+    write(store, *[request_batch(window=window, seq=seq) for window in (1, 2, 3) for seq in range(window)])
+    write(store, request_batch(window=3), stack_batch(window=3), request_batch(run="run-2", window=1))
+    store.write_windows([joined_window(window=window, batches_covered=1) for window in (1, 3, 4)])
+    store.write_windows([joined_window(window=3, batches_covered=2), joined_window(window=2, run="run-2")])
+    assert store.read_coverage(RUN) == {1: Coverage(1, 1), 2: Coverage(2, 0), 3: Coverage(4, 2)}
+    assert store.read_coverage(RUN, [2, 4]) == {2: Coverage(2, 0)}
+    assert store.read_coverage(RUN, []) == {}
 
 
 def test_dead_letters_are_counted_from_a_time_on(any_store: StoreUnderTest) -> None:
