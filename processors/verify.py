@@ -11,17 +11,17 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from processors.committed import Topic, below_commits
 from processors.join import join_window
-from schemas.batches import BatchHeader
-from schemas.errors import DecodeError
-from schemas.events import EventData, LoadTotals, ProducerEnded, RunStarted
-from schemas.topics import BULK, Topics
+from schemas.events import LoadTotals, ProducerEnded, RunStarted
 from sinks.clickhouse import ClickHouseStore
+from sinks.errors import RowsGoneError
 
+__all__ = ["Check", "Topic", "verify_run"]
 READ_S = 20.0
+_DIFFERENT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +33,18 @@ class Check:
     sentence: str
 
 
-@dataclass(frozen=True, slots=True)
-class Topic:
-    """Where the run's messages may still be read."""
-
-    broker: str
-    topics: Topics
-    group: str
-
-
 def verify_run(store: ClickHouseStore, run_id: str, where: Topic | None = None) -> list[Check]:
     """Check a run. Blocks; reads every window of it. Must not be called in a running event loop."""
     events = store.read_events(run_id)
+    started = next((event for event in events if isinstance(event, RunStarted)), None)
     producers = [event for event in events if isinstance(event, ProducerEnded)]
-    loads = [event.totals for event in producers if event.totals is not None]
+    loads = [event for event in producers if event.totals is not None]
+    letters = store.count_dead_letters(since_us=started.started_at_us if started else 0)
     return [
-        _counted(loads),
-        _stored_once(store, run_id, producers, events),
-        _recomputed(store, run_id, events),
-        _accounted(store, run_id, loads),
+        _counted([event.totals for event in loads if event.totals]),
+        _stored_once(store, run_id, producers, letters),
+        _recomputed(store, run_id, started.window_us if started else None),
+        _accounted(store, run_id, loads, letters),
         _committed(store, run_id, where),
     ]
 
@@ -64,107 +57,110 @@ def _counted(loads: Sequence[LoadTotals]) -> Check:
     return Check("I0", sent == counted, f"{sent} requests were sent, the target counted {counted}")
 
 
-def _stored_once(
-    store: ClickHouseStore, run_id: str, producers: Sequence[ProducerEnded], events: Sequence[EventData]
-) -> Check:
+def _stored_once(store: ClickHouseStore, run_id: str, producers: Sequence[ProducerEnded], letters: int) -> Check:
+    if not producers:
+        return Check("I1", None, "no producer said what was acknowledged to it")
     visible = store.count_batches(run_id)
-    acknowledged = {event.producer_id: event.batches_acknowledged for event in producers}
+    found, damaged, outlived = _rows(store, run_id)
+    acknowledged = sum(event.batches_acknowledged for event in producers)
     rows = sum(event.rows_acknowledged for event in producers)
-    announced = _number(store, "SELECT sum(rows) FROM batches WHERE run = {run:String}", run_id)
-    found = _number(store, "SELECT count() FROM requests WHERE run = {run:String}", run_id)
-    found += _number(store, "SELECT count() FROM samples WHERE run = {run:String}", run_id)
-    started_us = min((event.started_at_us for event in events if isinstance(event, RunStarted)), default=0)
-    letters = store.count_dead_letters(since_us=started_us)
-    unknown = sorted(set(visible) - set(acknowledged))
-    sentence = (
-        f"{sum(acknowledged.values())} batches ({rows} rows) were acknowledged, {sum(visible.values())} ({found} rows) "
-        f"are visible, {letters} dead letters"
-    )
-    if unknown:
-        return Check("I1", None, f"{sentence}; the tail of producers that did not say their end is unknown: {unknown}")
-    missing = {name: count - visible.get(name, 0) for name, count in acknowledged.items()}
     lost = sum(event.batches_lost for event in producers)
-    # A batch that was given up may have arrived all the same: nobody said so.
-    exact = all(-lost <= count for count in missing.values()) and sum(map(abs, missing.values())) <= letters + lost
-    complete = announced == found and (found == rows or bool(letters or lost))
+    sentence = (
+        f"{acknowledged} batches ({rows} rows) were acknowledged, {sum(visible.values())} ({found} rows) are visible, "
+        f"{letters} dead letters"
+    )
     if lost:
         sentence += f"; {lost} batches were given up and declared lost by their producers"
-    return Check("I1", exact and complete, sentence)
+    if damaged:
+        return Check("I1", False, f"{sentence}; {damaged} batches have more or fewer rows than they brought")
+    if unknown := sorted(visible.keys() - {event.producer_id for event in producers}):
+        return Check("I1", None, f"{sentence}; the tail of producers that did not say their end is unknown: {unknown}")
+    missing = {event: event.batches_acknowledged - visible.get(event.producer_id, 0) for event in producers}
+    # A batch that was given up may have arrived all the same: nobody said so. A dead letter cannot be visible.
+    exact = all(-count <= event.batches_lost for event, count in missing.items())
+    exact = exact and sum(max(0, count) for count in missing.values()) <= letters
+    if exact and outlived:
+        return Check("I1", None, f"{sentence}; the rows of {outlived} batches have outlived their time in the store")
+    return Check("I1", exact and (found == rows or bool(letters or lost)), sentence)
 
 
-def _recomputed(store: ClickHouseStore, run_id: str, events: Sequence[EventData]) -> Check:
-    window_us = next((event.window_us for event in events if isinstance(event, RunStarted)), None)
+def _rows(store: ClickHouseStore, run_id: str) -> tuple[int, int, int]:
+    """Visible rows of a run; batches with other rows than they announced; batches whose rows are gone with time."""
+    sql = (
+        "SELECT sum(there), countIf(there != rows AND NOT gone), countIf(gone) FROM (SELECT rows, there, "
+        "there = 0 AND rows > 0 AND stored_at < now() - INTERVAL 7 DAY AS gone "
+        "FROM (SELECT flush, rows, stored_at FROM batches WHERE run = {run:String}) AS batch LEFT JOIN ("
+        "SELECT flush, count() AS there FROM requests_stored WHERE run = {run:String} GROUP BY flush UNION ALL "
+        "SELECT flush, count() AS there FROM samples_stored WHERE run = {run:String} GROUP BY flush"
+        ") AS brought USING flush)"
+    )
+    found, damaged, gone = store.client.query(sql, {"run": run_id}).result_rows[0]
+    return int(found), int(damaged), int(gone)
+
+
+def _recomputed(store: ClickHouseStore, run_id: str, window_us: int | None) -> Check:
     if window_us is None:
         return Check("I2", None, "the run's start is not in the store, so the length of its windows is unknown")
-    sql = "SELECT DISTINCT window FROM batches WHERE run = {run:String} ORDER BY window"
-    windows = [int(row[0]) for row in store.client.query(sql, {"run": run_id}).result_rows]
-    different = []
+    sql = (
+        "SELECT window FROM batches WHERE run = {run:String} "
+        "UNION DISTINCT SELECT window FROM windows WHERE run = {run:String}"
+    )
+    windows = sorted(int(row[0]) for row in store.client.query(sql, {"run": run_id}).result_rows)
+    different, outlived = [], 0
     for window in windows:
-        truth, joined = store.read_window(run_id, window), store.read_joined(run_id, window)
+        joined = store.read_joined(run_id, window)
+        try:
+            truth = store.read_window(run_id, window)
+        except RowsGoneError:
+            outlived += 1
+            continue
         again = join_window(run_id, window, window_us, truth.requests, truth.stacks, closed_by="late")
         if joined is None or replace(joined, closed_by="late") != again:
             different.append(window)
     sentence = f"{len(windows)} joined windows computed again from the batches, {len(different)} differ"
-    return Check("I2", not different, sentence + (f": {different[:5]}" if different else ""))
+    if different:
+        return Check("I2", False, f"{sentence}: {different[:_DIFFERENT]}")
+    if outlived:
+        return Check("I2", None, f"{sentence}, and {outlived} could not be: their rows have outlived their time")
+    return Check("I2", True, sentence)
 
 
-def _accounted(store: ClickHouseStore, run_id: str, loads: Sequence[LoadTotals]) -> Check:
-    if not loads:
+def _accounted(store: ClickHouseStore, run_id: str, loads: Sequence[ProducerEnded], letters: int) -> Check:
+    totals = [event.totals for event in loads if event.totals is not None]
+    if not totals:
         return Check("I3", None, "no load producer said its totals")
-    total = {
-        name: sum(getattr(load, name) for load in loads) for name in LoadTotals.model_fields if name != "target_counted"
-    }
-    stored = _number(store, "SELECT count() FROM requests WHERE run = {run:String}", run_id)
-    ended = total["completed"] + total["failed"]
-    closes = total["scheduled"] == ended + total["dropped"] + total["in_flight_at_end"] and stored == ended
-    return Check(
-        "I3",
-        closes,
-        f"{total['scheduled']} scheduled = {total['completed']} completed + {total['failed']} failed + "
-        f"{total['dropped']} dropped + {total['in_flight_at_end']} in flight; {stored} stored",
+    scheduled = sum(total.scheduled for total in totals)
+    completed, failed = sum(total.completed for total in totals), sum(total.failed for total in totals)
+    dropped, in_flight = sum(total.dropped for total in totals), sum(total.in_flight_at_end for total in totals)
+    declared = sum(event.rows_lost for event in loads)
+    stored = int(
+        store.client.query("SELECT count() FROM requests WHERE run = {run:String}", {"run": run_id}).result_rows[0][0]
     )
-
-
-def _number(store: ClickHouseStore, sql: str, run_id: str) -> int:
-    return int(store.client.query(sql, {"run": run_id}).result_rows[0][0])
+    missing = completed + failed - stored
+    closes = scheduled == completed + failed + dropped + in_flight
+    sentence = (
+        f"{scheduled} scheduled = {completed} completed + {failed} failed + {dropped} dropped + {in_flight} in flight; "
+        f"{stored} stored"
+    )
+    if missing > 0:
+        sentence += f", {missing} not ({declared} were declared lost, {letters} batches are dead letters)"
+    return Check("I3", closes and missing >= 0 and (missing <= declared or bool(letters)), sentence)
 
 
 def _committed(store: ClickHouseStore, run_id: str, where: Topic | None) -> Check:
     if where is None:
-        return Check("I4", None, "no broker was named, so the topics could not be read")
+        return Check("I4", None, "not checked: no broker was named, so the topics could not be read")
     try:
-        below = asyncio.run(asyncio.wait_for(_below_commits(where, run_id), READ_S))
+        below = asyncio.run(asyncio.wait_for(below_commits(where, run_id), READ_S))
     except (KafkaError, OSError, TimeoutError) as error:
-        return Check("I4", None, f"the topics could not be read: {str(error) or 'no answer in time'}")
+        return Check("I4", None, f"not checked: the topics could not be read ({str(error) or 'no answer in time'})")
     sql = "SELECT topic, window, producer, seq FROM batches WHERE run = {run:String}"
     visible = {tuple(row) for row in store.client.query(sql, {"run": run_id}).result_rows}
-    lost = len(below - visible)
-    return Check("I4", not lost, f"{len(below)} batches lie below the committed offsets, {lost} of them are not stored")
-
-
-async def _below_commits(where: Topic, run_id: str) -> set[tuple[str, int, str, int]]:
-    """Identities of the run's readable batches that the group has committed past."""
-    found: set[tuple[str, int, str, int]] = set()
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=where.broker, group_id=where.group, enable_auto_commit=False, auto_offset_reset="earliest"
+    letters = {
+        tuple(row) for row in store.client.query("SELECT topic, partition, offset FROM dead_letters").result_rows
+    }
+    stored = {seen for seen in below if (seen.key.topic, *seen.key[2:]) in visible}
+    lost = [seen for seen in below if seen not in stored and (*seen.place, seen.offset) not in letters]
+    return Check(
+        "I4", not lost, f"{len(below)} batches lie below the committed offsets, {len(lost)} of them are not stored"
     )
-    await consumer.start()
-    try:
-        places = [TopicPartition(where.topics.name(kind), n) for kind in BULK for n in range(where.topics.partitions)]
-        consumer.assign(places)
-        commits = {place: await consumer.committed(place) or 0 for place in places}
-        await consumer.seek_to_beginning(*places)
-        while waiting := [place for place in places if await consumer.position(place) < commits[place]]:
-            for place, records in (await consumer.getmany(*waiting, timeout_ms=500)).items():
-                kind = where.topics.kind(place.topic)
-                for record in records:
-                    try:
-                        header = BatchHeader.from_kafka(kind, record.headers)
-                    except DecodeError:
-                        continue  # a dead letter
-                    key = header.key
-                    if record.offset < commits[place] and key.run_id == run_id and not header.tick:
-                        found.add((key.topic, key.window, key.producer_id, key.seq))
-    finally:
-        await consumer.stop()
-    return found

@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import ParamSpec, TypeVar
 
 import structlog
 
 from processors.announcements import letter_headers, letter_value, tick, window_event
 from processors.app import StreamApp
-from processors.drain import is_drained
+from processors.drain import Drain
 from processors.flushing import write_flush
 from processors.pipeline import Pipeline
 from processors.records import Flush, Place, Record
@@ -28,6 +30,8 @@ from schemas.topics import Topics
 from sinks.errors import StoreError
 from sinks.store import Store
 
+T = TypeVar("T")
+Asked = ParamSpec("Asked")
 _log = structlog.get_logger()
 SOURCE = "loadflame/process"
 STOP_S = 10.0
@@ -92,7 +96,7 @@ class _Worker:
         self._room.set()
         self._work = asyncio.Event()
         self._revocations = 0
-        self._drain_to: dict[Place, int] | None = None
+        self._drain = Drain(store, config.drain_run, self._ask, self._app.ends) if config.drain_run else None
         self.summary = WorkerSummary()
 
     async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> WorkerSummary:
@@ -131,8 +135,9 @@ class _Worker:
 
     def _on_revoked(self, places: Iterable[Place]) -> None:
         self._revocations += 1
-        self._drain_to = None
         self._pipeline.on_revoked(places)
+        if self._drain:
+            self._drain.on_revoked()
 
     async def _flush_until(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
         """Flush until stopped or drained: when work comes, but not more often than every `flush_every_s`."""
@@ -145,7 +150,7 @@ class _Worker:
             while True:
                 last = stop.is_set()  # what was received by now is stored before it is committed
                 await self._flush()
-                if last or await self._is_done():
+                if last or (self._drain and await self._drain.is_done(self._reached, idle=self._is_idle())):
                     return
                 await asyncio.wait({stopping}, timeout=self._config.flush_every_s)
                 waking = asyncio.create_task(self._work.wait())
@@ -183,6 +188,11 @@ class _Worker:
                 await asyncio.sleep(wait_s)
                 self._watchdog.moved(time.monotonic())  # waiting for the store is not being stuck
 
+    async def _ask(self, question: Callable[Asked, T], *arguments: Asked.args, **named: Asked.kwargs) -> T:
+        """Call a function that blocks in the store's own thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, partial(question, *arguments, **named))
+
     async def _announce(self, flush: Flush, windows: list[JoinedWindow]) -> None:
         """Send and have acknowledged what the flush makes known."""
         topics = self._config.topics
@@ -199,26 +209,6 @@ class _Worker:
         self.summary.windows += len(flush.closed)
         self.summary.late_windows += len(flush.late)
         self.summary.dead_letters += len(flush.letters)
-
-    async def _is_done(self) -> bool:
-        """Whether the run to drain is stored, and all that was in Kafka by then has been worked off."""
-        run = self._config.drain_run
-        pipeline = self._pipeline
-        if run is None or not pipeline.idle or pipeline.committable() or not self._app.assigned.is_set():
-            return False
-        if self._drain_to is None:
-            loop = asyncio.get_running_loop()
-            revocations = self._revocations
-            if not await loop.run_in_executor(self._thread, is_drained, self._store, run):
-                return False
-            ends = await self._app.ends()
-            if revocations == self._revocations:
-                self._drain_to = ends
-            return False  # one more round, in which Faust hands over what it has in hand
-        for place, end in self._drain_to.items():
-            if await self._reached(place) < end:
-                return False
-        return pipeline.idle
 
     async def _tick(self) -> None:
         """Append ticks where the pipeline wants them."""
@@ -241,6 +231,9 @@ class _Worker:
             if await self._reached(place) < end:
                 return True
         return False
+
+    def _is_idle(self) -> bool:
+        return self._app.assigned.is_set() and self._pipeline.idle and not self._pipeline.committable()
 
     async def _reached(self, place: Place) -> int:
         """The offset that is awaited from a partition."""
