@@ -5,7 +5,6 @@ Windows are 200 ms long, so that a run of many windows takes few seconds.
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,8 +17,7 @@ from schemas.joined import JoinedWindow
 from sinks.clickhouse import ClickHouseStore, open_store
 from tests.support.brokers import Broker, new_topics
 from tests.support.clickhouse_http import fake_clickhouse
-from tests.support.polling import until
-from tests.support.traffic import Traffic, joined_events
+from tests.support.traffic import Traffic
 from tests.support.workers import WorkerProcess, WorkerSettings
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
