@@ -39,8 +39,8 @@ async def _load(
     from loadflame.starting import LEAD_US, STOP_S, aligned, new_run_id, run_started
     from producers.load.guard import check_target
     from producers.load.plan import load_plan
-    from producers.load.runner import finish, run_load
-    from producers.publisher import KafkaPublisher
+    from producers.load.runner import run_load
+    from producers.publisher import KafkaPublisher, say_last_words
     from schemas.events import RunEnded
 
     broker = broker_of(settings, "load")
@@ -64,7 +64,7 @@ async def _load(
         stop=stop,
         allow_hosts=settings.allow_hosts,
     )
-    await finish(publisher, run_id, totals, timeout_s=STOP_S)
+    await say_last_words(publisher, run_id, "load", totals=totals, timeout_s=STOP_S)
     if opens:
         reason: Literal["aborted", "finished"] = "aborted" if stop.is_set() else "finished"
         announcer = KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load")

@@ -43,8 +43,8 @@ async def _profile(
     target: Target, settings: Settings, run: str, service: str, backend: str, rate_hz: int | None, stop: asyncio.Event
 ) -> None:
     from loadflame.starting import STOP_S
-    from producers.profiler.agent import finish, run_agent
-    from producers.publisher import KafkaPublisher
+    from producers.profiler.agent import run_agent
+    from producers.publisher import KafkaPublisher, say_last_words
 
     broker = broker_of(settings, "profile")
     await ensure_topics(broker, settings.topics)
@@ -61,4 +61,4 @@ async def _profile(
         stop=stop,
         on_ready=say_ready,
     )
-    await finish(publisher, run, summary, timeout_s=STOP_S)
+    await say_last_words(publisher, run, "profiler", note=summary.note, timeout_s=STOP_S)

@@ -9,8 +9,8 @@ import aiohttp
 from producers.load.course import Course, Progress
 from producers.load.guard import Guard, TargetError, read_count
 from producers.load.plan import Plan
-from producers.publisher import Published, Publisher
-from schemas.events import LoadTotals, ProducerEnded
+from producers.publisher import Publisher
+from schemas.events import LoadTotals
 
 
 async def run_load(
@@ -63,26 +63,6 @@ async def run_load(
     if counted_before is None or counted_after is None:
         return totals
     return totals.model_copy(update={"target_counted": max(counted_after - counted_before, 0)})
-
-
-async def finish(publisher: Publisher, run_id: str, totals: LoadTotals, *, timeout_s: float) -> Published:
-    """Wait for the acknowledgements, say in an event what came of them, and close the publisher."""
-    published = await publisher.flush(timeout_s)
-    publisher.announce(
-        ProducerEnded(
-            run_id=run_id,
-            producer_id=publisher.producer_id,
-            role="load",
-            batches_acknowledged=published.batches_acknowledged,
-            rows_acknowledged=published.rows_acknowledged,
-            batches_lost=published.batches_lost,
-            rows_lost=published.rows_lost,
-            totals=totals,
-            note=published.note,
-        )
-    )
-    await publisher.close(timeout_s)
-    return published
 
 
 async def _count(session: aiohttp.ClientSession, plan: Plan) -> int | None:

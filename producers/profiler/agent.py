@@ -17,7 +17,6 @@ from producers.profiler.launcher import end, launch
 from producers.profiler.targets import Instance, Target, instances_of
 from producers.profiler.watched import WatchedInstance, WindowOfOne
 from producers.publisher import Publisher
-from schemas.events import ProducerEnded
 from schemas.rows import STACKS, StackFacts
 
 _log = structlog.get_logger()
@@ -79,24 +78,6 @@ async def run_agent(
         on_ready()
         _log.info("profiling", run=run_id, service=service, backend=choice.name, instances=len(agent.watched))
         return await agent.watch(stop)
-
-
-async def finish(publisher: Publisher, run_id: str, summary: AgentSummary, *, timeout_s: float) -> None:
-    """Wait for what was published, say what Kafka acknowledged, and close the publisher."""
-    published = await publisher.flush(timeout_s)
-    publisher.announce(
-        ProducerEnded(
-            run_id=run_id,
-            producer_id=publisher.producer_id,
-            role="profiler",
-            batches_acknowledged=published.batches_acknowledged,
-            rows_acknowledged=published.rows_acknowledged,
-            batches_lost=published.batches_lost,
-            rows_lost=published.rows_lost,
-            note=summary.note or published.note,
-        )
-    )
-    await publisher.close(timeout_s)
 
 
 class _Agent:

@@ -2,6 +2,7 @@
 
 from producers.publisher.base import Published, Publisher, PublisherError
 from producers.publisher.kafka import KafkaPublisher
+from producers.publisher.last_words import say_last_words
 from producers.publisher.memory import MemoryPublisher
 
-__all__ = ["KafkaPublisher", "MemoryPublisher", "Published", "Publisher", "PublisherError"]
+__all__ = ["KafkaPublisher", "MemoryPublisher", "Published", "Publisher", "PublisherError", "say_last_words"]

@@ -7,10 +7,10 @@ from collections import defaultdict
 import pytest
 
 from processors.join import join_window
-from producers.profiler.agent import AgentSummary, finish, run_agent
+from producers.profiler.agent import AgentSummary, run_agent
 from producers.profiler.errors import TargetError
 from producers.profiler.targets import Target, target_of
-from producers.publisher import MemoryPublisher
+from producers.publisher import MemoryPublisher, say_last_words
 from schemas.batches import Batch
 from schemas.events import ProducerEnded
 from schemas.topics import Topics
@@ -117,7 +117,7 @@ async def test_the_end_is_announced_with_what_was_acknowledged() -> None:
     with target(BURN) as process:
         summary = await watch.run(target_of(pid=process.pid), windows=1)
     batches = len(watch.publisher.batches)
-    await finish(watch.publisher, "run", summary, timeout_s=1)
+    await say_last_words(watch.publisher, "run", "profiler", note=summary.note, timeout_s=1)
     (ended,) = [event for event in watch.publisher.events if isinstance(event, ProducerEnded)]
     assert ended.role == "profiler"
     assert ended.batches_acknowledged == batches

@@ -11,8 +11,8 @@ import pytest
 from producers.load.guard import TargetError, check_target
 from producers.load.plan import Plan
 from producers.load.probe import probe_rate
-from producers.load.runner import finish, run_load
-from producers.publisher import MemoryPublisher
+from producers.load.runner import run_load
+from producers.publisher import MemoryPublisher, say_last_words
 from schemas.events import ProducerEnded, StageEntered
 from tests.support.target import BIG, running_target
 
@@ -278,14 +278,14 @@ async def test_the_schedule_does_not_care_whether_kafka_is_there(target):
         window_us=WINDOW_US,
         stop=asyncio.Event(),
     )
-    published = await finish(publisher, "run-1", totals, timeout_s=1)
+    published = await say_last_words(publisher, "run-1", "load", totals=totals, timeout_s=1)
     assert totals.completed == 20
     assert (published.rows_acknowledged, published.rows_lost) == (0, 20)
 
 
 async def test_the_end_is_announced_with_what_was_acknowledged_and_the_totals(target):
     outcome = await load(plan_of(target.url))
-    published = await finish(outcome.publisher, "run-1", outcome.totals, timeout_s=1)
+    published = await say_last_words(outcome.publisher, "run-1", "load", totals=outcome.totals, timeout_s=1)
     ended = outcome.publisher.events[-1]
     assert isinstance(ended, ProducerEnded)
     assert (ended.role, ended.producer_id, ended.totals) == ("load", outcome.publisher.producer_id, outcome.totals)
