@@ -25,9 +25,17 @@ def runs(store: StoreUrl = None, data_dir: DataDir = None, as_json: AsJson = Fal
     if not found:
         typer.echo("No runs yet; `loadflame demo` makes one.")
         return
-    table = Table("run", "service", "started", "ended", "verdict", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for name in ("run", "service", "started (UTC)", "lasted", "verdict"):
+        table.add_column(name, no_wrap=name in ("run", "verdict"))
     for run in found:
-        started, ended = (f"{at:%Y-%m-%d %H:%M:%S}" if at else "–" for at in (run.started_at, run.ended_at))
+        lasted = f"{(run.ended_at - run.started_at).total_seconds():.0f} s" if run.ended_at else "–"
         verdict = run.verdict or "–"
-        table.add_row(run.id, run.service, started, ended, f"[{_STYLE.get(verdict, 'dim')}]{verdict}[/]")
+        table.add_row(
+            run.id,
+            run.service,
+            f"{run.started_at:%Y-%m-%d %H:%M}",
+            lasted,
+            f"[{_STYLE.get(verdict, 'dim')}]{verdict}[/]",
+        )
     Console().print(table)
