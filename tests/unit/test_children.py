@@ -24,7 +24,7 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 async def test_a_role_is_ready_when_it_says_so_and_ends_when_interrupted(program) -> None:
-    child = await program("print('ready', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: pass")
+    child = await program("try:\n print('ready', flush=True)\n time.sleep(60)\nexcept KeyboardInterrupt: pass")
     await child.ready(10)
     assert child.running
     await child.finish(10)
