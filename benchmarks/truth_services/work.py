@@ -40,7 +40,7 @@ def build_page() -> object:
 
 @timed
 def sort_rows() -> object:
-    rows = [(number * 7919) % 1009 for number in range(2000)]
+    rows = [(number * 7919) % 1009 for number in range(3000)]
     rows.sort()
     return rows[0]
 
@@ -48,7 +48,7 @@ def sort_rows() -> object:
 @timed
 def sign() -> object:
     digest = b"seed"
-    for _ in range(400):
+    for _ in range(800):
         digest = hashlib.sha256(digest).digest()
     return digest
 
@@ -63,7 +63,7 @@ def grows() -> object:
             _recent.popleft()
         count = len(_recent)
     total = 0
-    for number in range(count * 60):
+    for number in range(count * 40):
         total += number & 7
     return total
 

@@ -14,8 +14,10 @@ from producers.profiler.backends import BackendChoice, choose_backend
 from producers.profiler.counters import ProcessGoneError
 from producers.profiler.errors import ProfilerError, TargetError
 from producers.profiler.launcher import end, launch
+from producers.profiler.pace import Pace
+from producers.profiler.sampler import LEAD_US, Samples
 from producers.profiler.targets import Instance, Target, instances_of
-from producers.profiler.watched import WatchedInstance, WindowOfOne
+from producers.profiler.watched import WatchedInstance, WindowOfOne, rows_of
 from producers.publisher import Publisher
 from schemas.rows import STACKS, StackFacts
 
@@ -59,6 +61,9 @@ async def run_agent(
     say "no profile".
     """
     choice = choose_backend(backend, rate_hz)
+    if choice.warning:
+        _log.warning(choice.warning)
+    rows_of(Samples(0))  # what it imports at its first use takes longer than a window may
     with contextlib.ExitStack() as stack:
         started: subprocess.Popen[bytes] | None = None
         if target.command is not None:
@@ -101,6 +106,7 @@ class _Agent:
         self._window_us = window_us
         self._now_us = now_us
         self._own_cpu_us = time.process_time_ns() // 1000
+        self._pace = Pace(choice.wanted_hz, fixed=choice.fixed)
         self._seen = 0
         self._samples = 0
         self._windows = 0
@@ -110,14 +116,29 @@ class _Agent:
         deadline = time.monotonic() + READY_S
         while not stop.is_set():
             self._find(self._instances())
-            if self.watched and all(watched.ready() for watched in self.watched.values()):
+            ready = [self._is_ready(instance) for instance in list(self.watched)]
+            self._check_command()
+            if self.watched and all(ready):
                 return
-            if self._started is not None and self._started.poll() is not None:
-                code = self._started.returncode
-                raise TargetError(f"the command ended with code {code} before it could be watched; try it by itself")
             if time.monotonic() > deadline:
                 raise ProfilerError(f"no Python process of the service could be watched within {READY_S:.0f} s")
             await asyncio.sleep(_POLL_S)
+
+    def _check_command(self) -> None:
+        """Raise TargetError when the command that was started has ended, where nothing of it was seen yet."""
+        if self._started is not None and self._started.poll() is not None:
+            code = self._started.returncode
+            raise TargetError(f"the command ended with code {code} before it could be watched; try it by itself")
+
+    def _is_ready(self, instance: Instance) -> bool:
+        """Raises ProfilerError when an instance that runs cannot be watched; one that ended meanwhile is let go."""
+        try:
+            return self.watched[instance].ready()
+        except ProfilerError:
+            if instance.runs():
+                raise
+            self.watched.pop(instance).close()
+            return True
 
     async def watch(self, stop: asyncio.Event) -> AgentSummary:
         """One window after the other."""
@@ -125,28 +146,38 @@ class _Agent:
         window = start_us // self._window_us
         while True:
             end_us = (window + 1) * self._window_us
-            over = await self._until(end_us, stop)
+            over = await self._until(end_us - LEAD_US, stop)
+            if not over:
+                for watched in self.watched.values():
+                    watched.prepare()
+                over = await self._until(end_us, stop)
             end_us = min(end_us, self._now_us()) if over else end_us
             for watched in self.watched.values():
                 watched.boundary(end_us)
             await asyncio.sleep(SETTLE_US / 1e6)
             gone = self._all_gone()
+            if gone and not self._windows:
+                self._check_command()
             self._publish(window, start_us, end_us, goodbye=over or gone)
             if over or gone:
                 note = "" if over else "the service ended"
                 return AgentSummary(self._windows, self._seen, self._samples, note)
-            with contextlib.suppress(TargetError):
+            try:
                 self._find(self._instances())
+            except (ProfilerError, OSError) as trouble:
+                _log.warning("new processes are not watched", why=str(trouble))
             start_us, window = end_us, window + 1
 
-    async def _until(self, end_us: int, stop: asyncio.Event) -> bool:
-        """Wait for a window's end; True when the agent is to stop before it."""
+    async def _until(self, time_us: int, stop: asyncio.Event) -> bool:
+        """Wait; True when the agent is to stop before that time."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), max(0, end_us - self._now_us()) / 1e6)
+            await asyncio.wait_for(stop.wait(), max(0, time_us - self._now_us()) / 1e6)
         return stop.is_set()
 
     def _publish(self, window: int, start_us: int, end_us: int, *, goodbye: bool) -> None:
         parts = [watched.window(self._service, start_us, end_us) for watched in self.watched.values()]
+        if end_us - start_us == self._window_us:  # what the first one cost was paid before it began
+            self._keep_pace(sum(part.facts.agent_cpu_us for part in parts) / self._window_us)
         for key in [key for key, watched in self.watched.items() if watched.gone]:
             self.watched.pop(key).close()
         own_us = time.process_time_ns() // 1000
@@ -160,15 +191,23 @@ class _Agent:
             self._samples += part.rows.num_rows
         self._windows += 1
 
+    def _keep_pace(self, cost_share: float) -> None:
+        before_hz = self._pace.rate_hz
+        if self._pace.after(cost_share) != before_hz:
+            _log.info("sampling rate", hz=self._pace.rate_hz, before_hz=before_hz, cost_share=round(cost_share, 3))
+        for watched in self.watched.values():
+            watched.set_rate(self._pace.rate_hz)
+
     def _instances(self) -> list[Instance]:
         return instances_of(self._target, self._started.pid if self._started else None)
 
     def _find(self, instances: list[Instance]) -> None:
         """Begin to watch instances that are new."""
+        rate_hz = self._pace.rate_hz or self._pace.begin(len(instances))
         for instance in instances:
             if instance not in self.watched:
                 with contextlib.suppress(ProcessGoneError):
-                    self.watched[instance] = WatchedInstance(instance, self._choice, self._now_us)
+                    self.watched[instance] = WatchedInstance(instance, self._choice, rate_hz, self._now_us)
                     self._seen += 1
 
     def _all_gone(self) -> bool:

@@ -1,24 +1,16 @@
 """austin: a separate program that reads a Python process's stacks and prints one line a sample.
 
-`-s` leaves out threads that are not on a core. Its output is block-buffered into a pipe, 59 lines at a time, which
-would put half of the samples into the wrong 200 ms: `stdbuf -oL` makes it line by line, and the time of reading is
-the time of the sample.
+A stream of it runs until its rate is to change, or until it dies and another takes its place; see `austin_stream`.
 """
 
-import shutil
-import signal
-import subprocess
-import threading
 from collections.abc import Callable
 
-from producers.profiler.counters import cpu_us_of
+from producers.profiler.austin_stream import AustinStream
 from producers.profiler.errors import NoPermissionError, SamplerError
-from producers.profiler.permission import remedy
-from producers.profiler.sampler import Samples, Timing, program, with_priority
-from producers.profiler.traces import AustinStack, austin_stack, split_weight
+from producers.profiler.permission import refused, remedy
+from producers.profiler.sampler import Samples, Timing
 
-_KEPT_SAMPLES = 1 << 20
-_KNOWN_STACKS = 1 << 14
+_RESTARTS = 5
 
 
 class AustinSampler:
@@ -28,121 +20,91 @@ class AustinSampler:
     timing: Timing = "exact"
 
     def __init__(self, pid: int, rate_hz: int, now_us: Callable[[], int]) -> None:
-        self.period_us = 1_000_000 // rate_hz
         self._pid = pid
+        self._period_us = 1_000_000 // rate_hz
         self._now_us = now_us
-        self._process: subprocess.Popen[bytes] | None = None
-        self._reader: threading.Thread | None = None
-        self._lock = threading.Lock()
-        self._samples: list[tuple[int, int, AustinStack]] = []
-        self._damaged = 0
-        self._attached_us: int | None = None
-        self._ended_us: int | None = None
-        self._said = b""
+        self._stream: AustinStream | None = None
+        self._next: AustinStream | None = None
+        self._over: list[AustinStream] = []
+        self._restarts = 0
+        self._past_cpu_us = 0
 
     def start(self) -> None:
         """See Sampler."""
-        line_buffered = shutil.which("stdbuf")
-        if line_buffered is None:
-            raise SamplerError("austin needs the program stdbuf (coreutils) to print in time; install it or use py-spy")
-        austin = [program("austin"), "-s", "-i", f"{self.period_us}us", "-p", str(self._pid)]
-        self._process = subprocess.Popen(
-            with_priority([line_buffered, "-oL", *austin]),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the agent, which stops it in order
-        )
-        self._reader = threading.Thread(target=self._read, name=f"austin-{self._pid}", daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        known: dict[bytes, AustinStack | None] = {}
-        for line in self._process.stdout:
-            now_us = self._now_us()
-            if self._attached_us is None:
-                self._attached_us = now_us  # it prints its head once it has found the interpreter
-            if line.startswith(b"#") or line == b"\n":
-                continue
-            parts = split_weight(line)
-            if parts is None:
-                self._damaged += 1
-                continue
-            text, weight_us = parts
-            if text not in known:
-                if len(known) >= _KNOWN_STACKS:
-                    known.clear()
-                known[text] = austin_stack(text)
-            stack = known[text]
-            if stack is None:
-                self._damaged += 1
-                continue
-            with self._lock:
-                self._samples.append((now_us, weight_us, stack))
-                if len(self._samples) > _KEPT_SAMPLES:
-                    del self._samples[: _KEPT_SAMPLES // 2]
-        self._said = self._process.stderr.read(1 << 16)
-        self._ended_us = self._now_us()
+        self._stream = AustinStream(self._pid, self._period_us, self._now_us)
 
     def watching(self) -> bool:
         """See Sampler."""
-        if self._attached_us is not None:
+        if self._stream is None:
+            return False
+        if self._stream.attached_us is not None:
             return True
-        if self._ended_us is not None:
-            said = self._said.decode(errors="replace")
-            if "permission" in said.lower() or "privilege" in said.lower():
+        if self._stream.ended_us is not None:
+            # What the kernel refuses to show, austin takes for "not a Python process".
+            if refused(self._pid):
                 raise NoPermissionError(remedy(self._pid))
-            last = next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "nothing")
-            raise SamplerError(f"austin cannot watch process {self._pid}; it says: {last[:200]}")
+            words = " ".join(self._stream.said.split()).lstrip("\N{OCTAGONAL SIGN}\N{ALIEN MONSTER} ") or "nothing"
+            raise SamplerError(f"austin cannot watch process {self._pid}; it says: {words[:200]}")
         return False
 
+    def set_rate(self, rate_hz: int) -> None:
+        """See Sampler. austin's rate is fixed at its start: another one starts, and takes over once it has attached."""
+        period_us = 1_000_000 // rate_hz
+        if self._stream is not None and self._next is None and period_us != self._stream.period_us:
+            self._next = AustinStream(self._pid, period_us, self._now_us)
+
+    def prepare(self) -> None:
+        """See Sampler."""
+        ended = self._stream is not None and self._stream.ended_us is not None
+        if ended and self._next is None and self._restarts < _RESTARTS:
+            assert self._stream is not None
+            self._restarts += 1
+            self._next = AustinStream(self._pid, self._stream.period_us, self._now_us)
+
     def boundary(self, window_end_us: int) -> None:
-        """Nothing to do: samples carry their own time."""
+        """See Sampler. Samples carry their own time, so there is only a successor to be let in."""
+        if self._stream is None or self._next is None:
+            return
+        running = self._stream.ended_us is None
+        if running and self._next.ended_us is not None:  # it could not
+            self._next.until_us = 0
+            self._over.append(self._next)
+            self._next = None
+        elif not running or self._next.attached_us is not None:
+            self._stream.until_us = self._next.from_us = window_end_us
+            self._stream.interrupt()
+            self._over.append(self._stream)
+            self._stream, self._next = self._next, None
 
     def take(self, start_us: int, end_us: int) -> Samples:
         """See Sampler."""
-        with self._lock:
-            mine = [sample for sample in self._samples if sample[0] < end_us]
-            self._samples = [sample for sample in self._samples if sample[0] >= end_us]
-            damaged, self._damaged = self._damaged, 0
-        taken = Samples(damaged=damaged, covered_us=self._covered_us(start_us, end_us))
-        for sampled_at_us, weight_us, stack in mine:
-            taken.sampled_at_us.append(sampled_at_us)
-            taken.weight_us.append(weight_us)
-            taken.thread_id.append(stack.thread_id)
-            taken.stack.append(stack.stack)
-            taken.mode.append(stack.mode)
+        over, self._over = self._over, []
+        streams = [*over, *([self._stream] if self._stream else [])]
+        taken = Samples(streams[0].period_us if streams else self._period_us)
+        for stream in streams:
+            stream.take(start_us, end_us, taken)
+        for stream in over:
+            self._retire(stream)
         return taken
 
-    def _covered_us(self, start_us: int, end_us: int) -> int:
-        if self._attached_us is None:
-            return 0
-        until_us = end_us if self._ended_us is None else min(end_us, self._ended_us)
-        return max(0, until_us - max(start_us, self._attached_us))
+    def _retire(self, stream: AustinStream) -> None:
+        stream.close()
+        self._past_cpu_us += stream.cpu_us()
 
     def stop(self) -> None:
         """See Sampler."""
-        if self._process is None or self._reader is None:
-            return
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
-        try:
-            self._process.wait(2)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join(2)
+        for stream in (self._stream, self._next):
+            if stream is not None:
+                stream.close()
 
     def close(self) -> None:
         """See Sampler."""
         self.stop()
-        if self._process is not None and self._process.stdout and self._process.stderr:
-            self._process.stdout.close()
-            self._process.stderr.close()
+        for stream in self._over:
+            self._retire(stream)
+        self._over.clear()
 
     def cpu_us(self) -> int:
         """See Sampler."""
-        return cpu_us_of(self._process.pid) if self._process else 0
+        running = sum(stream.cpu_us() for stream in (self._stream, self._next, *self._over) if stream is not None)
+        return self._past_cpu_us + running

@@ -1,4 +1,11 @@
-"""Which sampler to take: `auto` goes by what the truth benchmark shows (`make truth`; figures in the README)."""
+"""Which sampler to take: `auto` goes by what the truth benchmark shows, `python -m benchmarks.truth` (`make truth`).
+
+    sampler   single-threaded   thread pool   processes   cost of one process, and of 20 idle threads more
+    austin    nearest to 1      nearest to 1  nearest     0.02 - 0.03 of a core at 211 Hz, then 0.04
+    py-spy    near              wide          near        0.03 of a core at 100 Hz, then beyond 0.05 even at 20 Hz
+
+So austin where it is installed, else py-spy with a warning. The figures of a machine are the benchmark's to print.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,38 +16,46 @@ from producers.profiler.errors import SamplerError
 from producers.profiler.pyspy import PySpySampler
 from producers.profiler.sampler import Sampler, program
 
-Backend = Literal["auto", "austin", "py-spy"]
+BackendName = Literal["austin", "py-spy"]
+_BY_TRUTH: tuple[BackendName, ...] = ("austin", "py-spy")
+# Primes: at a rate that divides the rate of the arrivals, every sample would see the same place of a request.
+_RATES_HZ: dict[BackendName, int] = {"austin": 211, "py-spy": 101}
 
 
 @dataclass(frozen=True, slots=True)
 class BackendChoice:
-    """A sampler that can be had here, and its rate."""
+    """A sampler that can be had here. `wanted_hz` is the rate it should have; `fixed` says that the user named it."""
 
-    name: Literal["austin", "py-spy"]
-    rate_hz: int
+    name: BackendName
+    wanted_hz: int
+    fixed: bool = False
+    warning: str = ""
 
-    def sampler(self, pid: int, now_us: Callable[[], int]) -> Sampler:
+    def sampler(self, pid: int, rate_hz: int, now_us: Callable[[], int]) -> Sampler:
         """A sampler of this kind for one process."""
         kind = AustinSampler if self.name == "austin" else PySpySampler
-        return kind(pid, self.rate_hz, now_us)
-
-
-# The rate at which each keeps its cost under 5% of a core and its truth; see the benchmark.
-_RATES_HZ = {"austin": 200, "py-spy": 150}
+        return kind(pid, rate_hz, now_us)
 
 
 def choose_backend(wanted: str, rate_hz: int | None = None) -> BackendChoice:
-    """Austin where it is installed, else py-spy, unless one is named. Raises SamplerError, with the remedy."""
-    if wanted not in ("auto", "austin", "py-spy"):
+    """The best one installed, unless one is named. Raises SamplerError, with the remedy."""
+    if wanted not in ("auto", *_BY_TRUTH):
         raise SamplerError(f"no sampler is called {wanted!r}; take auto, austin or py-spy")
-    names: tuple[Literal["austin", "py-spy"], ...] = ("austin", "py-spy")
+    if rate_hz is not None and not 1 <= rate_hz <= 1000:
+        raise SamplerError(f"a sampling rate of {rate_hz} Hz is not possible; take 1 to 1000")
+    names = _BY_TRUTH if wanted == "auto" else tuple(name for name in _BY_TRUTH if name == wanted)
     for name in names:
-        if wanted in (name, "auto"):
-            try:
-                program(name)
-            except SamplerError:
-                if wanted == name or name == names[-1]:
-                    raise
-                continue
-            return BackendChoice(name, rate_hz or _RATES_HZ[name])
+        try:
+            program(name)
+        except SamplerError:
+            if name == names[-1]:
+                raise
+            continue
+        warning = ""
+        if name == "py-spy" and wanted == "auto":
+            warning = (
+                "austin is not installed, so py-spy samples, which is far from the truth in thread pools; "
+                "pip install 'loadflame[profiler]' brings austin"
+            )
+        return BackendChoice(name, rate_hz or _RATES_HZ[name], fixed=rate_hz is not None, warning=warning)
     raise AssertionError("every name was looked at")

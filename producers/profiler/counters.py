@@ -24,32 +24,50 @@ class ProcessGoneError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """Counters since the start of a process, in microseconds and bytes; `threads_us` is the CPU time by thread id."""
+    """Counters since the start of a process, in microseconds and bytes.
+
+    `threads_us` is the CPU time and `waits_us` the time in the run queue, by thread id, of the threads that live now.
+    """
 
     cpu_us: int
-    run_queue_us: int
     rss_bytes: int
     threads_us: Mapping[int, int]
+    waits_us: Mapping[int, int]
 
-    def busiest_thread_us(self, before: "Counters") -> int:
-        """CPU time of the thread that used the most since `before`."""
+    def busiest_thread_us_since(self, before: "Counters") -> int:
+        """CPU time of the thread that used the most since `before`; of one that ended meanwhile it is not known."""
         return max((us - before.threads_us.get(tid, 0) for tid, us in self.threads_us.items()), default=0)
+
+    def run_queue_us_since(self, before: "Counters") -> int:
+        """Time that threads waited for a core since `before`; see `busiest_thread_us_since`."""
+        return sum(max(0, us - before.waits_us.get(tid, 0)) for tid, us in self.waits_us.items())
 
 
 def read_counters(pid: int) -> Counters:
     """Counters of a process now. Raises ProcessGoneError."""
     try:
-        cpu_us, run_queue_us, threads_us = _cpu_us(pid), 0, {}
-        for tid, (on_core_us, waited_us) in _schedstats(pid).items():
-            threads_us[tid] = on_core_us
-            run_queue_us += waited_us
+        cpu_us = _cpu_us(pid)
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:  # ended, and only waits for its parent to notice
             raise ProcessGoneError(f"process {pid} has ended")
+        schedstats = _schedstats(pid)
+        threads_us = {tid: on_core_us for tid, (on_core_us, _) in schedstats.items()}
+        if not threads_us:  # no Linux, or a kernel without these figures: ticks, and nothing of waiting
+            threads_us = {one.id: round((one.user_time + one.system_time) * 1e6) for one in process.threads()}
+        waits_us = {tid: waited_us for tid, (_, waited_us) in schedstats.items()}
         rss_bytes = process.memory_info().rss
     except (OSError, psutil.Error) as error:
         raise ProcessGoneError(f"process {pid} is gone") from error
-    return Counters(cpu_us, run_queue_us, rss_bytes, MappingProxyType(threads_us))
+    return Counters(cpu_us, rss_bytes, MappingProxyType(threads_us), MappingProxyType(waits_us))
+
+
+def core_of(pid: int, tid: int) -> int | None:
+    """The core on which a thread runs or ran last; None when that is not to be had. Field `processor` of proc(5)."""
+    try:
+        with Path(f"/proc/{pid}/task/{tid}/stat").open("rb", buffering=0) as stat:
+            return int((stat.read(1024) or b"").rpartition(b")")[2].split()[36])
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def cpu_us_of(pid: int) -> int:

@@ -23,7 +23,8 @@ def launch(command: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start a command in a session of its own; its output goes where ours goes. Raises TargetError."""
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "producers.profiler.launcher", "--", *command],
+            # -P: a folder `producers` where the command is to run is none of ours.
+            [sys.executable, "-P", "-m", "producers.profiler.launcher", "--", *command],
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr,  # our own standard output speaks to whoever started us
             start_new_session=True,

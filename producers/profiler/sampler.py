@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from producers.profiler.errors import SamplerError
+from producers.profiler.traces import SampledStack
 
 Timing = Literal["exact", "window"]
 
@@ -17,24 +18,28 @@ Timing = Literal["exact", "window"]
 class Samples:
     """Samples of one process in one window, as columns of equal length, and how long the sampler was watching.
 
-    `damaged` counts what could not be read.
+    `period_us` is the period they were taken at; `damaged` counts what could not be read.
     """
 
+    period_us: int
     sampled_at_us: list[int] = field(default_factory=list)
     weight_us: list[int] = field(default_factory=list)
-    thread_id: list[int] = field(default_factory=list)
-    stack: list[str] = field(default_factory=list)
-    mode: list[str] = field(default_factory=list)
+    stacks: list[SampledStack] = field(default_factory=list)
     covered_us: int = 0
     damaged: int = 0
 
+    def add(self, at_us: int, weight_us: int, stack: SampledStack, count: int = 1) -> None:
+        """Add `count` samples of one stack, each standing for `weight_us`."""
+        self.sampled_at_us += [at_us] * count
+        self.weight_us += [weight_us] * count
+        self.stacks += [stack] * count
+
 
 class Sampler(Protocol):
-    """Watches one process from `start` to `stop`."""
+    """Watches one process from `start` to `close`. Every method is called from one thread."""
 
     backend: str
     timing: Timing
-    period_us: int
 
     def start(self) -> None:
         """Begin. Returns at once. Raises SamplerError when the program is missing."""
@@ -42,6 +47,12 @@ class Sampler(Protocol):
     def watching(self) -> bool:
         """Whether it has attached to the process. Raises ProfilerError when it cannot, with the remedy."""
         ...
+
+    def set_rate(self, rate_hz: int) -> None:
+        """Sample at another rate, from one of the next windows on. Does not block; raises SamplerError as `start`."""
+
+    def prepare(self) -> None:
+        """Called LEAD_US before a window ends and another begins, so that what takes time to start can. See `start`."""
 
     def boundary(self, window_end_us: int) -> None:
         """Called as a window ends; a sampler that must change over does it now. Does not block."""
@@ -51,14 +62,18 @@ class Sampler(Protocol):
         ...
 
     def stop(self) -> None:
-        """Let go of the process. What was sampled can still be taken."""
+        """Let go of the process. What was sampled can still be taken. May block for at most some seconds."""
 
     def close(self) -> None:
-        """Called last, after `stop`: frees what is left."""
+        """Called last, stopped or not: frees what is left. May be called again."""
 
     def cpu_us(self) -> int:
-        """CPU time that watching has cost so far, in microseconds."""
+        """CPU time that watching has cost so far, in microseconds. Never falls."""
         ...
+
+
+LEAD_US = 30_000
+"""How long before a boundary `prepare` is called."""
 
 
 def program(name: str) -> str:
@@ -71,7 +86,7 @@ def program(name: str) -> str:
 
 
 def with_priority(command: Sequence[str]) -> list[str]:
-    """The command at real-time priority where that is permitted.
+    """The command at real-time priority where that is permitted, else as it is.
 
     A sampler that must wait for a busy core wakes only when the service rests, and photographs the resting.
     """

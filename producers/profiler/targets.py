@@ -1,23 +1,31 @@
 """What is to be watched: a process, every process of a name, or a command; each with its Python children.
 
-Several workers of one service are one profile with an instance each. An instance is a pid and its start time, so a
-pid that is used again is somebody else.
+Several workers of one service are one profile with an instance each. An instance is a pid and its start, so a pid that
+is used again is somebody else.
 """
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
-from producers.profiler.errors import ProfilerError, TargetError
+from producers.profiler.errors import NoPermissionError, ProfilerError, TargetError
+from producers.profiler.permission import remedy
+
+LAUNCHER = "producers.profiler.launcher"
+"""A command that we start is this for a moment; what is to be watched is what it becomes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One process of the service; `started_at` is its start in seconds since the Unix epoch."""
+    """One process of the service. `started_at` tells it from others that have or had its pid, and means nothing else.
+
+    It is in seconds since boot where that is known: counted from the Unix epoch it would change when the clock is set,
+    and every process would be a new one.
+    """
 
     pid: int
     started_at: float
@@ -31,70 +39,106 @@ class Instance:
         """Whether this very process is still there."""
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self.pid)
-            return process.create_time() == self.started_at and process.status() != psutil.STATUS_ZOMBIE
+            return _started_at(process) == self.started_at and process.status() != psutil.STATUS_ZOMBIE
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Exactly one of the three is set."""
+    """Exactly one of the first three is set. `started_at` belongs to `pid`, see Instance."""
 
     pid: int | None = None
     name: str | None = None
     command: tuple[str, ...] | None = None
+    started_at: float | None = None
 
 
 def target_of(*, pid: int | None = None, name: str | None = None, command: list[str] | None = None) -> Target:
-    """A target, checked to be there. Raises TargetError: nothing named, too much, no such process, or not Python."""
+    """A target, checked to be there.
+
+    Raises TargetError: nothing named, too much, no such process, or not Python; NoPermissionError with the remedy.
+    """
     if sum(bool(given) for given in (pid is not None, name, command)) != 1:
         raise ProfilerError("say what to watch: one of --pid, --name and -- COMMAND")
     if command:
         return Target(command=tuple(command))
-    target = Target(pid=pid, name=name)
-    if not instances_of(target):
-        if name:
-            raise TargetError(f"no Python process has {name!r} in its command line; start it, or name its --pid")
-        raise TargetError(f"process {pid} is not a Python process, nor has it a Python child; name the service's --pid")
-    return target
+    if name:
+        roots = list(_named(name))
+    else:
+        assert pid is not None
+        roots = [_process(pid)]
+    instances, hidden = _look_at(roots)
+    if instances:
+        return Target(pid=pid, name=name, started_at=None if pid is None else _started_at(roots[0]))
+    if hidden:
+        raise NoPermissionError(remedy(hidden[0]))
+    if name:
+        raise TargetError(f"no Python process has {name!r} in its command line; start it, or name its --pid")
+    raise TargetError(f"process {pid} is not a Python process, nor has it a Python child; name the service's --pid")
 
 
 def instances_of(target: Target, started: int | None = None) -> list[Instance]:
     """The Python processes of a target now; `started` is the pid of a command that was started.
 
-    Raises TargetError when a pid does not exist.
+    Raises TargetError when a pid does not exist, or is by now somebody else's.
     """
     if target.name is not None:
-        roots = list(_named(target.name))
-    else:
-        pid = target.pid if target.pid is not None else started
-        assert pid is not None
-        try:
-            roots = [psutil.Process(pid)]
-        except psutil.NoSuchProcess:
-            raise TargetError(f"there is no process {pid}; look its number up with `pgrep -f NAME`") from None
-    found: dict[int, Instance] = {}
-    for root in roots:
-        for process in (root, *_children(root)):
-            with contextlib.suppress(psutil.Error):
-                if is_python(process) and LAUNCHER not in process.cmdline():
-                    found[process.pid] = Instance(process.pid, process.create_time())
-    return list(found.values())
+        return _look_at(_named(target.name))[0]
+    pid = started if target.pid is None else target.pid
+    assert pid is not None
+    process = _process(pid)
+    with contextlib.suppress(psutil.Error):
+        if target.started_at not in (None, _started_at(process)):
+            raise TargetError(f"process {process.pid} has ended, and another one has its number")
+    return _look_at([process])[0]
 
 
 def is_python(process: psutil.Process) -> bool:
-    """Whether a process runs CPython: as its program, or as a library in it. A zombie does not."""
+    """Whether a process runs CPython: as its program, or as a library in it. A zombie does not.
+
+    Raises psutil.AccessDenied when it is not to be seen.
+    """
     if process.status() == psutil.STATUS_ZOMBIE:
         return False
-    with contextlib.suppress(psutil.AccessDenied):
-        if "python" in Path(process.exe()).name:
-            return True
-    with contextlib.suppress(OSError):
-        return "libpython" in Path(f"/proc/{process.pid}/maps").read_text()
-    return False
+    if "python" in Path(process.exe()).name:
+        return True
+    try:
+        return b"libpython" in Path(f"/proc/{process.pid}/maps").read_bytes()
+    except PermissionError:
+        raise psutil.AccessDenied(process.pid) from None
+    except OSError:
+        return False
 
 
-LAUNCHER = "producers.profiler.launcher"
-"""A command that we start is this for a moment; what is to be watched is what it becomes."""
+def _look_at(roots: Iterable[psutil.Process]) -> tuple[list[Instance], list[int]]:
+    """The Python processes among `roots` and what descends from them, and the pids of what is hidden from us."""
+    found: dict[int, Instance] = {}
+    hidden: list[int] = []
+    for root in roots:
+        for process in (root, *_children(root)):
+            try:
+                if process.pid not in found and is_python(process) and LAUNCHER not in process.cmdline():
+                    found[process.pid] = Instance(process.pid, _started_at(process))
+            except psutil.AccessDenied:
+                hidden.append(process.pid)
+            except psutil.Error:  # it ended meanwhile
+                continue
+    return list(found.values()), hidden
+
+
+def _process(pid: int) -> psutil.Process:
+    try:
+        return psutil.Process(pid)
+    except (psutil.NoSuchProcess, ValueError, OverflowError):
+        raise TargetError(f"there is no process {pid}; look its number up with `pgrep -f NAME`") from None
+
+
+def _started_at(process: psutil.Process) -> float:
+    """Raises psutil.Error. Field `starttime` of proc(5), in clock ticks since boot."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        ticks = Path(f"/proc/{process.pid}/stat").read_bytes().rpartition(b")")[2].split()[19]
+        return int(ticks) / os.sysconf("SC_CLK_TCK")
+    return float(process.create_time())
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:

@@ -1,32 +1,39 @@
 """What the samplers print, read into stacks. Pure; a line that makes no sense gives None, never an exception.
 
-austin 3.7:  `P4711;T0:4712;/srv/shop.py:Shop.sweep:31;... 2533`   (path:function:line, root first, then microseconds)
-py-spy raw:  `main (shop.py);Shop.sweep (shop.py) 17`              (root first, then the number of samples)
+austin 3.7:   `P4711;T0:4712;/srv/shop.py:<module>:9;/srv/shop.py:Shop.sweep:31 2533`    (microseconds)
+py-spy 0.4.3: `thread (4712): main;<module> (/srv/shop.py:1);Shop.sweep (/srv/shop.py:30) 17`    (samples)
+
+Both root first; the thread is the kernel's number of it. A path may hold colons, so frames are read from their end.
 """
 
+import re
 from dataclasses import dataclass
+from typing import Literal
 
-from schemas.stacks import fold, frame, split_frame, unfold
+from producers.profiler.leaves import Leaf, leaf_of
+from schemas.stacks import fold, frame
 
 MAX_LINE_BYTES = 64 << 10
+_PYSPY_THREAD = re.compile(r"thread \((\d{1,10})\)(?:: .*)?$", re.DOTALL)
 
-# Leaves in which a thread waits. A sampler that looks after the fact may find it there with the processor already in
-# other hands, so such samples are the wall clock's, never charged with CPU.
-_WAITING_FILES = ("threading.py", "selectors.py", "queue.py", "socket.py", "ssl.py", "asyncio/base_events.py")
-_WAITING_FUNCTIONS = frozenset(
-    {"wait", "select", "poll", "epoll", "accept", "recv", "recv_into", "read", "sleep", "acquire", "get", "join"}
-)
-# Between two tasks a pool's thread waits in C, under this frame; it was the leaf of 31% of all samples of a pool.
-_IDLE_POOL_THREAD = ("_worker", "futures/thread.py")
+Mode = Literal["cpu", "wall"]
 
 
 @dataclass(frozen=True, slots=True)
-class AustinStack:
-    """What a line of austin says besides its weight; the same for every sample of one stack on one thread."""
+class SampledStack:
+    """What a line says besides its weight; the same for every sample of one stack on one thread.
+
+    `stack` is folded (`schemas.stacks`), empty when there was no Python to be seen.
+    """
 
     thread_id: int
     stack: str
-    mode: str
+    leaf: Leaf = "work"
+
+    @property
+    def mode(self) -> Mode:
+        """`wall` where the thread waits: a sampler that looks a moment late finds it there with no core."""
+        return "wall" if self.leaf == "wait" else "cpu"
 
 
 def split_weight(line: bytes) -> tuple[bytes, int] | None:
@@ -37,38 +44,42 @@ def split_weight(line: bytes) -> tuple[bytes, int] | None:
     return text, int(number)
 
 
-def austin_stack(text: bytes) -> AustinStack | None:
-    """The part of an austin line before its weight; None for a comment or for a sample that austin calls invalid."""
+def austin_stack(text: bytes) -> SampledStack | None:
+    """The part of an austin line before its weight; None for a comment or for a stack that austin calls invalid.
+
+    austin writes `:INVALID:` where frames changed while it read them; the rest of such a line is no whole stack.
+    """
     fields = text.decode(errors="replace").split(";")
     if len(fields) < 2 or not fields[0].startswith("P") or not fields[1].startswith("T"):
         return None
     thread = fields[1].rpartition(":")[2].lstrip("T")
-    labels = []
-    for field in fields[2:]:
-        if not field:
-            continue
-        file, _, rest = field.partition(":")
-        function = rest.rpartition(":")[0]
-        if not function or not file:
-            return None  # `:INVALID:` and its kin: the stack changed while it was read
-        labels.append(frame(function, file))
-    if not thread.isdigit():
+    if not (thread.isascii() and thread.isdigit() and len(thread) <= 10):
         return None
-    return AustinStack(int(thread), fold(labels), mode_of(labels))
+    frames = []
+    for field in filter(None, fields[2:]):
+        path, _, function = field.rpartition(":")[0].rpartition(":")
+        if not path or not function:
+            return None
+        frames.append((function, path))
+    return _sampled(int(thread), frames)
 
 
-def pyspy_stack(text: bytes) -> tuple[str, str]:
-    """Stack and mode of a py-spy raw line before its count."""
-    labels = unfold(text.decode(errors="replace"))
-    labels = tuple(frame(*split_frame(label)) for label in labels if not label.startswith("thread ("))
-    return fold(labels), mode_of(labels)
+def pyspy_stack(text: bytes) -> SampledStack | None:
+    """A py-spy raw line, written with `-t --full-filenames`, before its count."""
+    thread_id, frames = 0, []
+    for place, field in enumerate(text.decode(errors="replace").split(";")):
+        thread = _PYSPY_THREAD.match(field) if place == 0 else None
+        if thread is not None:
+            thread_id = int(thread[1])
+        elif field:
+            function, blank, place_of_it = field.removesuffix(")").partition(" (")
+            if not blank or not function:
+                return None
+            path, _, line = place_of_it.rpartition(":")
+            frames.append((function, path if line.isdigit() else place_of_it))
+    return _sampled(thread_id, frames)
 
 
-def mode_of(labels: list[str] | tuple[str, ...]) -> str:
-    """`wall` for a stack whose leaf is a known wait, else `cpu`."""
-    if not labels:
-        return "cpu"
-    function, file = split_frame(labels[-1])
-    name = function.rpartition(".")[2]
-    waits = (name in _WAITING_FUNCTIONS and file.endswith(_WAITING_FILES)) or (name, file) == _IDLE_POOL_THREAD
-    return "wall" if waits else "cpu"
+def _sampled(thread_id: int, frames: list[tuple[str, str]]) -> SampledStack:
+    leaf = leaf_of(*frames[-1]) if frames else "work"
+    return SampledStack(thread_id, fold(frame(*one) for one in frames), leaf)

@@ -28,6 +28,16 @@ while True:
     nap()
 """
 
+WAIT = """
+import threading
+from concurrent.futures import ThreadPoolExecutor
+pool, never = ThreadPoolExecutor(4), threading.Event()
+print('up', flush=True)
+while True:
+    pool.submit(int)
+    never.wait(0.002)
+"""
+
 TWO_WORKERS = """
 import os, time
 def burn():
@@ -50,6 +60,19 @@ finally:
     for pid in pids:
         try: os.kill(pid, 9)
         except OSError: pass
+"""
+
+SHORT_WORKERS = """
+import os, time
+print('up', flush=True)
+while os.getppid() != 1:
+    pid = os.fork()
+    if pid == 0:
+        end = time.monotonic() + 0.7
+        while time.monotonic() < end:
+            sum(range(200))
+        os._exit(0)
+    os.waitpid(pid, 0)
 """
 
 

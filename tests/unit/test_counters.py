@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from producers.profiler.counters import ProcessGoneError, cpu_us_of, read_counters
+from producers.profiler.counters import Counters, ProcessGoneError, core_of, cpu_us_of, read_counters
 
 
 def burn(cpu_s: float) -> None:
@@ -34,9 +34,39 @@ def test_the_busiest_thread_is_found_among_several() -> None:
     before = read_counters(os.getpid())
     burn(0.05)
     after = read_counters(os.getpid())
-    assert 45_000 <= after.busiest_thread_us(before) <= after.cpu_us - before.cpu_us + 5_000
+    assert threading.get_native_id() in after.threads_us
+    assert 45_000 <= after.busiest_thread_us_since(before) <= after.cpu_us - before.cpu_us + 5_000
     assert after.rss_bytes > 1 << 20
-    assert os.getpid() in after.threads_us
+
+
+def counters(threads_us: dict[int, int], waits_us: dict[int, int]) -> Counters:
+    return Counters(cpu_us=0, rss_bytes=0, threads_us=threads_us, waits_us=waits_us)
+
+
+def test_a_thread_that_ended_takes_nothing_from_the_waiting_of_the_others() -> None:
+    before = counters({1: 100, 2: 100}, {1: 10, 2: 90_000})
+    after = counters({1: 150, 3: 20}, {1: 30, 3: 5})
+    assert after.run_queue_us_since(before) == 20 + 5
+    assert after.busiest_thread_us_since(before) == 50
+
+
+def test_without_threads_there_is_no_busiest_one() -> None:
+    assert counters({}, {}).busiest_thread_us_since(counters({1: 5}, {})) == 0
+
+
+def test_a_kernel_that_does_not_say_how_long_threads_waited_still_says_what_they_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("producers.profiler.counters._schedstats", lambda _: {})
+    burn(0.05)
+    found = read_counters(os.getpid())
+    assert found.threads_us[threading.get_native_id()] > 0
+    assert not found.waits_us
+
+
+def test_the_core_of_a_thread_is_one_of_those_it_may_run_on() -> None:
+    assert core_of(os.getpid(), threading.get_native_id()) in os.sched_getaffinity(0)
+    assert core_of(os.getpid(), 4_194_000) is None
 
 
 def test_a_process_that_is_gone_says_so() -> None:

@@ -1,13 +1,18 @@
 """What is to be watched, found by number, name or command; what cannot be, refused with the remedy."""
 
+import contextlib
+import dataclasses
 import os
+import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
-from producers.profiler.errors import ProfilerError, TargetError
+from producers.profiler import permission
+from producers.profiler.errors import NoPermissionError, ProfilerError, TargetError
 from producers.profiler.launcher import end, launch
 from producers.profiler.targets import Instance, Target, instances_of, target_of
 from tests.support.targets import SLEEP, TWO_WORKERS, target
@@ -43,6 +48,66 @@ def test_a_name_finds_every_process_that_has_it_but_not_ourselves() -> None:
 def test_a_pid_used_again_is_somebody_else() -> None:
     with target(SLEEP) as process:
         assert not Instance(process.pid, started_at=1.0).runs()
+
+
+def test_a_pid_that_another_process_got_meanwhile_is_no_longer_the_target() -> None:
+    with target(SLEEP) as process:
+        mine = target_of(pid=process.pid)
+        assert instances_of(mine)
+        with pytest.raises(TargetError, match="has ended, and another one has its number"):
+            instances_of(dataclasses.replace(mine, started_at=1.0))
+
+
+def test_setting_the_clock_makes_no_new_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    with target(SLEEP) as process:
+        before = instances_of(target_of(pid=process.pid))
+        monkeypatch.setattr("psutil._pslinux.boot_time", lambda: 1.0)
+        assert instances_of(target_of(pid=process.pid)) == before
+        assert before[0].runs()
+
+
+def _denied(process: psutil.Process) -> str:
+    raise psutil.AccessDenied(process.pid)
+
+
+def test_a_process_that_is_hidden_from_us_is_a_matter_of_permission_not_of_python(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    marker = f"# hidden-{os.getpid()}"
+    with target(SLEEP + marker) as process:
+        monkeypatch.setattr("psutil.Process.exe", _denied)
+        with pytest.raises(NoPermissionError, match=f"no permission to profile process {process.pid}: "):
+            target_of(pid=process.pid)
+        with pytest.raises(NoPermissionError, match=f"no permission to profile process {process.pid}: "):
+            target_of(name=marker)
+
+
+REMEDIES = [
+    pytest.param(1000, "0", r"belongs to user 0; run loadflame as that user, or with sudo", id="another user's"),
+    pytest.param(0, "1", r"-- COMMAND.*sudo sysctl kernel\.yama\.ptrace_scope=0", id="descendants only"),
+    pytest.param(0, "2", r"with sudo, or: sudo sysctl kernel\.yama\.ptrace_scope=0", id="administrators only"),
+    pytest.param(0, "0", r"SYS_PTRACE", id="a container or a kernel that allows it to nobody else"),
+]
+
+
+@pytest.mark.parametrize(("user", "scope", "remedy"), REMEDIES)
+def test_a_refusal_comes_with_the_command_that_mends_it(
+    user: int, scope: str, remedy: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    yama = tmp_path / "ptrace_scope"
+    yama.write_text(f"{scope}\n")
+    monkeypatch.setattr("producers.profiler.permission._YAMA", yama)
+    owner = psutil.Process().uids()._replace(real=0)
+    monkeypatch.setattr("psutil.Process.uids", lambda _: owner)
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    assert re.search(remedy, permission.remedy(os.getpid()))
+
+
+def test_a_command_is_launched_past_a_folder_that_is_named_like_ours(tmp_path: Path) -> None:
+    (tmp_path / "producers").mkdir()
+    (tmp_path / "producers" / "__init__.py").write_text("raise SystemExit(9)")
+    with contextlib.chdir(tmp_path):
+        assert launch(["true"]).wait(10) == 0
 
 
 def test_refusals_name_the_pid_and_what_to_do(not_python: int) -> None:

@@ -1,0 +1,53 @@
+"""The rate that a sampler can afford. A pure state machine over the windows' costs.
+
+Looking costs by the thread and by the process, so a fixed rate is a promise that nobody can keep: at 150 Hz py-spy
+took 0.04 of a core on a process of one thread, and 0.40 on one with twenty idle ones.
+"""
+
+from dataclasses import dataclass
+
+BUDGET_SHARE = 0.03
+"""Share of one core that all samplers of an agent may take together; with the agent's own 1 to 2% it stays under 5%."""
+MIN_HZ = 20
+_CALM = 3
+_FAR = 1.5
+_RISE = 1.5
+_CHANGING = 2
+_ROOM = 0.6
+_MARGIN = 0.9
+
+
+@dataclass(slots=True)
+class Pace:
+    """One rate for every instance of a service, at most `wanted_hz`; `fixed` when the user named it."""
+
+    wanted_hz: int
+    fixed: bool = False
+    rate_hz: int = 0
+    _spent: float = 0.0
+    _windows: int = 0
+
+    def begin(self, instances: int) -> int:
+        """The first rate in hertz: so many instances share what one could have."""
+        self.rate_hz = self.wanted_hz if self.fixed else max(MIN_HZ, self.wanted_hz // max(1, instances))
+        return self.rate_hz
+
+    def after(self, cost_share: float) -> int:
+        """The rate after a window in which the samplers took this share of a core.
+
+        It goes by the mean of three windows, so that one busy second does not change it, unless that was far beyond;
+        it falls at once to what fits, and rises only where there is much room.
+        """
+        self._windows += 1
+        if self._windows <= 0:
+            return self.rate_hz
+        self._spent += cost_share
+        if self.fixed or (self._windows < _CALM and self._spent < _FAR * self._windows * BUDGET_SHARE):
+            return self.rate_hz
+        share, self._spent, self._windows = self._spent / self._windows, 0.0, 0
+        if share > BUDGET_SHARE or (share < _ROOM * BUDGET_SHARE and self.rate_hz < self.wanted_hz):
+            fitting = self.rate_hz * _MARGIN * BUDGET_SHARE / max(share, 1e-6)
+            before_hz = self.rate_hz
+            self.rate_hz = round(min(self.wanted_hz, max(MIN_HZ, min(fitting, _RISE * before_hz))))
+            self._windows = -_CHANGING if self.rate_hz != before_hz else 0
+        return self.rate_hz

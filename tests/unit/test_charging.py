@@ -1,0 +1,49 @@
+"""Weights of samples, less the time that threads stood in the run queue."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producers.profiler.charging import charged_us
+from producers.profiler.traces import SampledStack
+
+WORK, WAIT, WAKE, SEND = (SampledStack(1, leaf, leaf) for leaf in ("work", "wait", "wake", "send"))
+samples = st.lists(st.tuples(st.integers(1, 50_000), st.sampled_from([WORK, WAIT, WAKE, SEND])), max_size=40)
+
+
+def weights(rows: list[tuple[int, SampledStack]], run_queue_us: int) -> list[int]:
+    return charged_us([us for us, _ in rows], [stack for _, stack in rows], run_queue_us)
+
+
+ROWS = [(5000, WORK), (5000, WAIT), (5000, WAKE), (5000, SEND)]
+
+
+@pytest.mark.parametrize(
+    ("run_queue_us", "charged"),
+    [
+        pytest.param(0, [5000, 5000, 5000, 5000], id="nothing queued, so every sample keeps its weight"),
+        pytest.param(5_000, [5000, 5000, 5000, 5000], id="what queued is first what waited"),
+        pytest.param(7_000, [5000, 5000, 3000, 5000], id="then what had just woken another"),
+        pytest.param(12_000, [5000, 5000, 1, 3000], id="all of it, then what had sent"),
+        pytest.param(10**9, [5000, 5000, 1, 1000], id="of which a fifth is kept for the sending itself"),
+    ],
+)
+def test_time_in_the_run_queue_is_taken_where_it_is_spent(run_queue_us: int, charged: list[int]) -> None:
+    assert weights(ROWS, run_queue_us) == charged
+
+
+@given(samples, st.integers(0, 10_000_000))
+def test_work_keeps_its_weight_and_nothing_grows_or_vanishes(
+    rows: list[tuple[int, SampledStack]], run_queue_us: int
+) -> None:
+    found = weights(rows, run_queue_us)
+    assert len(found) == len(rows)
+    for (before_us, stack), after_us in zip(rows, found, strict=True):
+        assert 1 <= after_us <= before_us
+        assert stack.leaf in {"wake", "send"} or after_us == before_us
+
+
+@given(samples, st.integers(0, 1_000_000), st.integers(0, 1_000_000))
+def test_more_queueing_never_charges_more(rows: list[tuple[int, SampledStack]], less: int, more: int) -> None:
+    less, more = sorted((less, more))
+    assert sum(weights(rows, more)) <= sum(weights(rows, less))

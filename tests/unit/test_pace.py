@@ -1,0 +1,66 @@
+"""The rate that a sampler can afford."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producers.profiler.pace import BUDGET_SHARE, MIN_HZ, Pace
+
+
+def windows(pace: Pace, cost_of_a_hertz: float, count: int = 60) -> list[int]:
+    """Rates over windows in which a hertz has this cost."""
+    return [pace.after(pace.rate_hz * cost_of_a_hertz) for _ in range(count)]
+
+
+def test_so_many_instances_share_what_one_could_have() -> None:
+    assert Pace(200).begin(1) == 200
+    assert Pace(200).begin(4) == 50
+    assert Pace(200).begin(100) == MIN_HZ
+
+
+def test_a_rate_within_the_budget_stays() -> None:
+    pace = Pace(200)
+    pace.begin(1)
+    assert set(windows(pace, 0.9 * BUDGET_SHARE / 200)) == {200}
+
+
+def test_a_rate_beyond_the_budget_falls_to_what_fits() -> None:
+    pace = Pace(200)
+    pace.begin(1)
+    rates = windows(pace, 1.2 * BUDGET_SHARE / 200)
+    assert rates[:2] == [200, 200]  # one dear second proves nothing
+    assert 0.7 * 200 / 1.2 < rates[2] < 200 / 1.2
+    assert set(rates[2:]) == {rates[2]}
+
+
+def test_a_rate_far_beyond_the_budget_falls_at_once() -> None:
+    pace = Pace(200)
+    pace.begin(1)
+    rate_hz = pace.after(4 * BUDGET_SHARE)
+    assert 0.7 * 200 / 4 < rate_hz < 200 / 4
+    # A rate takes effect a window later: what the old one still costs says nothing of the new one.
+    assert [pace.after(4 * BUDGET_SHARE), pace.after(4 * BUDGET_SHARE)] == [rate_hz, rate_hz]
+
+
+def test_a_rate_with_much_room_rises_to_what_was_wanted() -> None:
+    pace = Pace(200)
+    pace.begin(4)
+    assert windows(pace, 0.3 * BUDGET_SHARE / 200)[-1] == 200
+    assert windows(pace, 0.3 * BUDGET_SHARE / 200) == [200] * 60
+
+
+def test_a_rate_that_the_user_named_stays() -> None:
+    pace = Pace(500, fixed=True)
+    assert pace.begin(8) == 500
+    assert set(windows(pace, 1.0)) == {500}
+
+
+@given(st.floats(0, 1), st.integers(1, 50), st.integers(MIN_HZ, 1000))
+def test_whatever_looking_costs_the_rate_settles_and_keeps_to_the_budget_or_to_its_floor(
+    cost: float, instances: int, wanted_hz: int
+) -> None:
+    pace = Pace(wanted_hz)
+    pace.begin(instances)
+    settled = windows(pace, cost)[-10:]
+    assert len(set(settled)) == 1
+    assert MIN_HZ <= settled[0] <= wanted_hz
+    assert settled[0] == MIN_HZ or settled[0] * cost <= BUDGET_SHARE * 1.001
