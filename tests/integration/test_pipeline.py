@@ -14,15 +14,16 @@ import pytest
 
 from processors.verify import Check, Topic, verify_run
 from schemas.joined import JoinedWindow
-from sinks.clickhouse import ClickHouseStore, open_store
+from sinks.clickhouse import open_store
 from tests.support.brokers import Broker, new_topics
 from tests.support.clickhouse_http import fake_clickhouse
-from tests.support.traffic import Traffic
+from tests.support.traffic import Traffic, joined_events
 from tests.support.workers import WorkerProcess, WorkerSettings
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 RUN = "run-1"
 WINDOW_US = 200_000
+WAIT_S = 60.0
 
 
 @dataclass(slots=True)
@@ -32,29 +33,21 @@ class Setting:
     workers: WorkerSettings
     count: int
 
-    @property
     def traffic(self) -> Traffic:
         return Traffic(self.workers.broker, self.workers.topics, RUN, WINDOW_US)
 
     def worker(self) -> WorkerProcess:
         return WorkerProcess(self.workers)
 
-    @contextlib.contextmanager
-    def store(self) -> Iterator[ClickHouseStore]:
-        """The store, once the workers of an embedded one have ended."""
-        with contextlib.closing(open_store(self.workers.store)) as store:
-            yield store
-
     def outcome(self) -> tuple[list[Check], list[JoinedWindow]]:
-        """What `verify` says, and the joined windows."""
+        """What `verify` says, and the joined windows: when the workers have ended, for they have the store."""
         where = Topic(self.workers.broker.bootstrap, self.workers.topics, self.workers.group)
-        with self.store() as store:
-            checks = verify_run(store, RUN, where)
+        with contextlib.closing(open_store(self.workers.store)) as store:
             windows = [store.read_joined(RUN, window) for window in sorted(store.read_coverage(RUN))]
-            return checks, [window for window in windows if window is not None]
+            return verify_run(store, RUN, where), [window for window in windows if window is not None]
 
 
-@pytest.fixture(params=[("tansu", 1), ("kafka", 1), ("kafka", 2)], ids=["tansu", "kafka", "kafka, two workers"])
+@pytest.fixture(params=[("tansu", 1), ("kafka", 1), ("kafka", 2)], ids=["tansu", "kafka", "kafka with two workers"])
 def setting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting]:
     kind, count = request.param
     broker: Broker = request.getfixturevalue(f"{kind}_broker")
@@ -66,22 +59,45 @@ def setting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting]
         yield Setting(WorkerSettings(broker, new_topics(broker), store, tmp_path, RUN, WINDOW_US), count)
 
 
-def assert_exact(traffic: Traffic, checks: list[Check], windows: list[JoinedWindow]) -> None:
-    """Everything that was sent is there once: as rows, as windows, and in the accounts."""
-    assert all(check.ok for check in checks), checks
-    counted = {window.window: (window.completed + window.failed, window.samples) for window in windows}
-    assert {window: rows for window, (rows, _) in counted.items()} == {w: rows for w, (rows, _) in traffic.sent.items()}
-    assert all(window.batches_covered == 2 for window in windows)
+async def assert_exact(setting: Setting, traffic: Traffic) -> list[JoinedWindow]:
+    """Everything that was sent is there once: as rows, as windows, as events, and in the accounts."""
+    checks, windows = await asyncio.to_thread(setting.outcome)
+    assert [check for check in checks if not check.ok] == []
+    announced = await joined_events(setting.workers.broker, setting.workers.topics, RUN)
+    requests = {window: rows for window, (rows, _) in traffic.sent.items()}
+    assert {one.window: one.completed + one.failed for one in windows} == requests
+    assert {window: event.completed + event.failed for window, event in announced.items()} == requests
+    assert {one.window: one.batches_covered for one in windows} == dict.fromkeys(traffic.sent, 2)
+    assert {window: event.batches_covered for window, event in announced.items()} == dict.fromkeys(traffic.sent, 2)
+    return windows
 
 
 async def test_a_run_is_stored_once_joined_and_announced_and_its_workers_end_by_themselves(setting: Setting) -> None:
+    traffic = setting.traffic()
     with ExitStack() as stack:
         workers = [stack.enter_context(setting.worker()) for _ in range(setting.count)]
-        traffic = setting.traffic
         await traffic.begin()
-        await traffic.send(*range(16), goodbye=True)
+        await traffic.send(*range(12), goodbye=True)
         await traffic.end()
         for worker in workers:
             await asyncio.to_thread(worker.end)
-    checks, windows = await asyncio.to_thread(setting.outcome)
-    assert_exact(traffic, checks, windows)
+    windows = await assert_exact(setting, traffic)
+    assert sum(one.closed_by == "producers" for one in windows) >= 4, "grace is for the first window of each partition"
+
+
+async def test_a_worker_that_is_killed_in_mid_run_and_started_again_leaves_exact_totals(setting: Setting) -> None:
+    traffic = setting.traffic()
+    with ExitStack() as stack:
+        workers = [stack.enter_context(setting.worker()) for _ in range(setting.count)]
+        await traffic.begin()
+        await traffic.send(*range(6))
+        while not await joined_events(setting.workers.broker, setting.workers.topics, RUN):
+            assert workers[0].running, workers[0].log()
+        await traffic.send(*range(6, 10))
+        workers.pop(0).kill()
+        await traffic.send(*range(10, 14), goodbye=True)
+        await traffic.end()
+        workers.append(stack.enter_context(setting.worker()))
+        for worker in workers:
+            await asyncio.to_thread(worker.end)
+    await assert_exact(setting, traffic)

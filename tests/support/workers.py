@@ -77,6 +77,12 @@ class WorkerProcess:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        assert self._process is not None
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """End it at once, as the kernel or a power cut would."""
         assert self._process is not None
