@@ -23,14 +23,27 @@ _SUMMARY: dict[Kind, str] = {
     "findings": "Which function limits a service, in plain sentences.",
     "dead-letters": "Messages that could not be read, bytes as received; headers say whence and why.",
 }
+_WHOLE = {"pattern": "^[0-9]{1,18}$"}
+_FLAG = {"enum": ["0", "1"]}
+_HEADERS: dict[str, dict[str, Any]] = {
+    "kind": {"enum": ["data", "tick"], "description": "a tick is empty and only moves the partition's broker clock"},
+    "window": _WHOLE | {"description": "index of the window: Unix time divided by its length"},
+    "producer": {"description": "random per process life"},
+    "seq": _WHOLE | {"description": "counts from 0 per topic, run, window and producer"},
+    "rows": _WHOLE,
+    "final": _FLAG | {"description": "1: the producer's last batch of the window, seq + 1 were sent"},
+    "goodbye": _FLAG | {"description": "1: the producer's last window"},
+    "partitions": _WHOLE | {"description": "partition = (crc32(run) + window) mod partitions"},
+}
 
 
 def document() -> dict[str, Any]:
     """The AsyncAPI document as plain data."""
     topics = Topics()
-    messages = {_name(event): _event_message(event) for event in EVENTS}
+    schemas: dict[str, Any] = {}
+    messages = {_name(event): _event_message(event, schemas) for event in EVENTS}
     messages |= {f"{kind}Batch": _batch_message(kind) for kind in BULK}
-    messages["deadLetter"] = {"contentType": "application/octet-stream", "payload": {}}
+    messages["deadLetter"] = _dead_letter()
     channels = {}
     for topic in topics.all():
         kind = topics.kind(topic.name)
@@ -52,7 +65,7 @@ def document() -> dict[str, Any]:
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": {kind: {"action": "send", "channel": {"$ref": f"#/channels/{kind}"}} for kind in channels},
-        "components": {"messages": messages},
+        "components": {"messages": messages, "schemas": schemas},
     }
 
 
@@ -60,7 +73,10 @@ def _name(event: type[EventData]) -> str:
     return event.__name__[0].lower() + event.__name__[1:]
 
 
-def _event_message(event: type[EventData]) -> dict[str, Any]:
+def _event_message(event: type[EventData], schemas: dict[str, Any]) -> dict[str, Any]:
+    # A reference is resolved from the root of the document, so the models within a model stand there, in `schemas`.
+    payload = event.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= payload.pop("$defs", {})
     return {
         "name": event.type,
         "summary": (event.__doc__ or "").split("\n\n")[0],
@@ -77,7 +93,7 @@ def _event_message(event: type[EventData]) -> dict[str, Any]:
                 "ce_subject": {"type": "string", "description": "the run id"},
             },
         },
-        "payload": event.model_json_schema(ref_template="#/$defs/{model}"),
+        "payload": payload,
         "bindings": {"kafka": {"key": {"type": "string", "description": "the run id"}}},
     }
 
@@ -93,12 +109,33 @@ def _batch_message(kind: Bulk) -> dict[str, Any]:
         "headers": {
             "type": "object",
             "required": names,
-            "properties": {name: {"type": "string"} for name in names},
+            "properties": {name: {"type": "string"} | _HEADERS.get(name, {}) for name in names},
         },
         "payload": {"description": "An Arrow IPC stream of one record batch, buffers compressed with zstd."},
         "x-arrow-columns": columns,
         "x-arrow-metadata": {"loadflame.facts": facts.model_json_schema()},
         "x-limits": {"bytes": LIMITS.message_bytes, "rows": LIMITS.rows},
+    }
+
+
+def _dead_letter() -> dict[str, Any]:
+    says = {
+        "id": "topic/partition/offset: the same letter, sent again, has the same",
+        "topic": "where it was found",
+        "partition": "where it was found",
+        "offset": "where it was found",
+        "error": "why it could not be read, one sentence",
+        "size": "how many bytes the value had; of a very long one only the beginning is here",
+    }
+    return {
+        "contentType": "application/octet-stream",
+        "headers": {
+            "type": "object",
+            "description": "The message's own headers follow, each name behind `original-`.",
+            "required": list(says),
+            "properties": {name: {"type": "string", "description": text} for name, text in says.items()},
+        },
+        "payload": {"description": "The bytes as received."},
     }
 
 

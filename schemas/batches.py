@@ -12,6 +12,7 @@ from schemas.topics import BULK, Bulk
 
 CONTENT_TYPE = "application/vnd.apache.arrow.stream"
 Headers = list[tuple[str, bytes]]
+_READ = frozenset({"kind", "run", "window", "producer", "seq", "rows", "final", "goodbye", "partitions"})
 
 
 class BatchKey(NamedTuple):
@@ -59,10 +60,17 @@ class BatchHeader:
         ]
 
     @classmethod
-    def from_kafka(cls, topic: str, headers: Iterable[tuple[str, bytes]]) -> Self:
-        """Read the headers of a message of the bulk topic `topic` (`requests` or `stacks`); raises DecodeError."""
+    def from_kafka(cls, topic: str, headers: Iterable[tuple[str, bytes | None]]) -> Self:
+        """Read the headers of a message of the bulk topic `topic` (`requests` or `stacks`); raises DecodeError.
+
+        Headers of others (a tracer's, say) are passed over.
+        """
         text = {}
         for name, value in headers:
+            if name not in _READ:
+                continue
+            if value is None:
+                raise DecodeError(f"header {name} has no value")
             if len(value) > 256:
                 raise DecodeError(f"header {name!r:.40} has {len(value)} bytes, more than 256")
             text[name] = value.decode(errors="replace")

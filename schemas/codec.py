@@ -16,6 +16,8 @@ from schemas.errors import DecodeError, EncodeError
 from schemas.inflation import declared_bytes
 from schemas.rows import RequestFacts, StackFacts, schema_of, type_of_facts
 
+TIMES_END_US = 1 << 53
+"""Times are below this many microseconds since the Unix epoch (in 2255), as every other figure that travels."""
 _FACTS = b"loadflame.facts"
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
 
@@ -95,6 +97,8 @@ def _check_sizes(rows: pa.RecordBatch, announced: int, limits: Limits) -> None:
     if rows.num_rows != announced:
         raise DecodeError(f"{rows.num_rows} rows where its header announces {announced}")
     for name, column in zip(rows.schema.names, rows.columns, strict=True):
+        if pa.types.is_timestamp(column.type):
+            _check_times(name, column)
         if column.null_count and not rows.schema.field(name).nullable:
             raise DecodeError(f"column {name} holds nulls")
         if not pa.types.is_dictionary(column.type):
@@ -107,6 +111,13 @@ def _check_sizes(rows: pa.RecordBatch, announced: int, limits: Limits) -> None:
         longest = pc.max(pc.binary_length(texts)).as_py() or 0
         if longest > limits.text_bytes:
             raise DecodeError(f"column {name} has a text of {longest} bytes, more than {limits.text_bytes}")
+
+
+def _check_times(name: str, times: pa.Array) -> None:
+    """A time that the store cannot add to would fail every query that meets its row."""
+    bounds = pc.min_max(times.cast(pa.int64())).as_py()
+    if bounds["min"] is not None and not 0 <= bounds["min"] <= bounds["max"] < TIMES_END_US:
+        raise DecodeError(f"column {name} holds times before 1970 or after 2255")
 
 
 def facts_as_json(facts: RequestFacts | StackFacts) -> str:

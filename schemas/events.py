@@ -4,6 +4,7 @@ Delivered at least once: subscribers drop event ids they have seen. Sources: Clo
 "Kafka Protocol Binding".
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,9 @@ from schemas.topics import Kind
 
 MAX_EVENT_BYTES = 256 << 10
 Text = Annotated[str, Field(max_length=1024)]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, lt=1 << 53)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+_REQUIRED = ("ce_id", "ce_source", "ce_type", "ce_specversion")
 
 
 class EventData(BaseModel):
@@ -65,8 +68,8 @@ class StageEntered(EventData):
     visit: Count
     starts_at_us: Count
     ends_at_us: Count
-    rate_from_tps: Annotated[float, Field(ge=0)]
-    rate_to_tps: Annotated[float, Field(ge=0)]
+    rate_from_tps: Annotated[Number, Field(ge=0)]
+    rate_to_tps: Annotated[Number, Field(ge=0)]
     settle_us: Count = 0
     """How much of its beginning is for things to settle, and left out of findings."""
 
@@ -143,17 +146,17 @@ class WindowJoined(EventData):
     batches_covered: Count
     closed_by: ClosedBy
     stages: list[Text]
-    offered_tps: float
-    tps: float
+    offered_tps: Number
+    tps: Number
     completed: Count
     failed: Count
     dropped: Count
     in_flight: Count
-    p50_ms: float | None
-    p95_ms: float | None
-    p99_ms: float | None
+    p50_ms: Number | None
+    p95_ms: Number | None
+    p99_ms: Number | None
     cpu_us: Count | None
-    profile_coverage: float | None
+    profile_coverage: Number | None
     functions: list[HotFunction]
 
     def event_id(self) -> str:
@@ -216,22 +219,36 @@ def to_message(data: EventData, *, source: str, time_us: int) -> EventMessage:
             "subject": data.run_id,
             "datacontenttype": "application/json",
         },
-        data=data.model_dump(mode="json"),
+        data=json.loads(data.model_dump_json()),  # JSON has no NaN: null
     )
     message = to_binary(event, JSONFormat(), key_mapper=lambda _: data.run_id)
     return EventMessage(list(message.headers.items()), data.run_id.encode(), message.value)
 
 
-def from_message(headers: Iterable[tuple[str, bytes]], value: bytes) -> EventData | None:
+def from_message(headers: Iterable[tuple[str, bytes | None]], value: bytes | None) -> EventData | None:
     """Read an event; None for a type that this version does not know. Raises DecodeError when it is damaged."""
+    if value is None:
+        raise DecodeError("an event without data")
     if len(value) > MAX_EVENT_BYTES:
         raise DecodeError(f"an event of {len(value)} bytes, more than {MAX_EVENT_BYTES}")
+    attributes = {name: text for name, text in headers if text is not None}
+    for name in _REQUIRED:
+        if name not in attributes:
+            raise DecodeError(f"header {name} is missing")
     try:
-        event = from_binary(KafkaMessage(dict(headers), None, value), JSONFormat(), CloudEvent)
+        event = from_binary(KafkaMessage(attributes, None, value), JSONFormat(), CloudEvent)
         model = EVENT_OF_TYPE.get(event.get_type())
-        return model.model_validate(event.get_data()) if model else None
+        if model and not _is_json(event.get_datacontenttype()):
+            raise DecodeError(f"an event whose data is {event.get_datacontenttype()!r:.80}, not JSON")
+        # From the bytes: Python's own JSON reader lets through text that nobody can write down again.
+        return model.model_validate_json(value) if model else None
     except ValidationError as error:
         first = error.errors()[0]
-        raise DecodeError(f"event field {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise DecodeError(f"event field {'.'.join(map(str, first['loc']))[:200]}: {first['msg']}") from error
     except (CloudEventValidationError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise DecodeError(f"no CloudEvent that can be read: {str(error)[:200]}") from error
+
+
+def _is_json(content_type: str | None) -> bool:
+    media_type = (content_type or "application/json").partition(";")[0].strip().lower()
+    return media_type == "application/json" or media_type.endswith("+json")

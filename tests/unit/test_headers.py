@@ -30,8 +30,12 @@ def test_a_header_comes_back_as_it_was(header: BatchHeader) -> None:
     assert BatchHeader.from_kafka(header.key.topic, header.to_kafka()) == header
 
 
-@given(st.lists(st.tuples(st.sampled_from(["run", "window", "kind", "x"]), st.binary(max_size=300)), max_size=8))
-def test_headers_of_anything_are_a_decode_error(pairs: list[tuple[str, bytes]]) -> None:
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["run", "window", "kind", "x"]), st.none() | st.binary(max_size=300)), max_size=8
+    )
+)
+def test_headers_of_anything_are_a_decode_error(pairs: list[tuple[str, bytes | None]]) -> None:
     with pytest.raises(DecodeError):
         BatchHeader.from_kafka("requests", pairs)
 
@@ -52,8 +56,25 @@ def test_a_number_is_a_whole_number_of_bounded_length(value: bytes) -> None:
         BatchHeader.from_kafka("requests", changed)
 
 
-def test_a_topic_that_carries_no_batches_and_a_header_too_long_are_refused() -> None:
+def test_headers_of_others_are_passed_over() -> None:
+    more = [("traceparent", b"00-1"), ("baggage", b"x" * 5000), ("empty", None)]
+    assert BatchHeader.from_kafka("requests", [*more, *GOOD]) == BatchHeader.from_kafka("requests", GOOD)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("run", b"x" * 257, "257 bytes"),
+        ("run", None, "run has no value"),
+        ("kind", b"other", "neither data nor tick"),
+    ],
+)
+def test_a_header_that_says_nothing_or_too_much_is_refused(name: str, value: bytes | None, said: str) -> None:
+    changed = [(other, value if other == name else text) for other, text in GOOD]
+    with pytest.raises(DecodeError, match=said):
+        BatchHeader.from_kafka("requests", changed)
+
+
+def test_a_topic_that_carries_no_batches_is_refused() -> None:
     with pytest.raises(DecodeError, match="no bulk topic"):
         BatchHeader.from_kafka("windows", GOOD)
-    with pytest.raises(DecodeError, match="257 bytes"):
-        BatchHeader.from_kafka("requests", [*GOOD, ("more", b"x" * 257)])

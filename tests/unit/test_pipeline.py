@@ -201,14 +201,14 @@ def test_a_dead_letter_moves_the_watermark_by_its_brokers_time_only() -> None:
 
 def test_a_dead_letter_says_whence_and_why_and_keeps_bytes_and_headers() -> None:
     simulation = after()
-    simulation.log.append(simulation.log.place("stacks", 1), [("kind", b"data"), ("x", b"y" * 999)], b"bytes")
+    simulation.log.append(simulation.log.place("stacks", 1), [("kind", b"data"), ("run", b"y" * 999)], b"bytes")
     simulation.read_all()
     simulation.begin_flush()
     (letter,) = simulation.flush.letters
     said = dict(letter_headers(letter))
     assert (said["topic"], said["partition"], said["offset"]) == (b"t.stacks", b"1", b"0")
     assert said["id"] == b"t.stacks/1/0"
-    assert said["error"] == b"header 'x' has 999 bytes, more than 256"
+    assert said["error"] == b"header 'run' has 999 bytes, more than 256"
     assert said["original-kind"] == b"data"
     assert letter_value(letter) == b"bytes"
 
