@@ -34,8 +34,8 @@ async def below_commits(where: Topic, run_id: str) -> list[Seen]:
     consumer = AIOKafkaConsumer(
         bootstrap_servers=where.broker, group_id=where.group, enable_auto_commit=False, auto_offset_reset="earliest"
     )
-    await consumer.start()
     try:
+        await consumer.start()
         places = [TopicPartition(where.topics.name(kind), n) for kind in BULK for n in range(where.topics.partitions)]
         consumer.assign(places)
         commits = {place: await consumer.committed(place) or 0 for place in places}

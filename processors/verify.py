@@ -106,13 +106,13 @@ def _recomputed(store: ClickHouseStore, run_id: str, window_us: int | None) -> C
         "UNION DISTINCT SELECT window FROM windows WHERE run = {run:String}"
     )
     windows = sorted(int(row[0]) for row in store.client.query(sql, {"run": run_id}).result_rows)
-    different, outlived = [], 0
+    different, unreadable = [], 0
     for window in windows:
         joined = store.read_joined(run_id, window)
         try:
             truth = store.read_window(run_id, window)
         except RowsGoneError:
-            outlived += 1
+            unreadable += 1
             continue
         again = join_window(run_id, window, window_us, truth.requests, truth.stacks, closed_by="late")
         if joined is None or replace(joined, closed_by="late") != again:
@@ -120,8 +120,8 @@ def _recomputed(store: ClickHouseStore, run_id: str, window_us: int | None) -> C
     sentence = f"{len(windows)} joined windows computed again from the batches, {len(different)} differ"
     if different:
         return Check("I2", False, f"{sentence}: {different[:_DIFFERENT]}")
-    if outlived:
-        return Check("I2", None, f"{sentence}, and {outlived} could not be: their rows have outlived their time")
+    if unreadable:
+        return Check("I2", None, f"{sentence}, and {unreadable} could not be: not all of their rows are there (see I1)")
     return Check("I2", True, sentence)
 
 
