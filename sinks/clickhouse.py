@@ -120,6 +120,14 @@ class ClickHouseStore:
         """See Store."""
         return reading.read_joined(self._client, run_id, window)
 
+    def read_windows(self, run_id: str, first: int, last: int) -> dict[int, WindowBatches]:
+        """See `sinks.reading.read_windows`: many windows for little more than the price of one."""
+        return reading.read_windows(self._client, run_id, first, last)
+
+    def read_joined_windows(self, run_id: str, first: int, last: int) -> dict[int, JoinedWindow]:
+        """See `sinks.reading.read_joined_windows`."""
+        return reading.read_joined_windows(self._client, run_id, first, last)
+
     def read_coverage(self, run_id: str, windows: Sequence[int] | None = None) -> dict[int, Coverage]:
         """See Store."""
         return reading.read_coverage(self._client, run_id, windows)

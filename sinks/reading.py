@@ -1,5 +1,6 @@
 """Reading the store back as the records that went in."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -18,40 +19,50 @@ from sinks.derived_tables import SCALARS
 from sinks.errors import RowsGoneError, store_errors
 from sinks.store import Coverage, WindowBatches
 
-_ONE = "run = {run:String} AND window = {window:UInt64}"
+_SOME = "run = {run:String} AND window BETWEEN {first:UInt64} AND {last:UInt64}"
 _STORED = {"requests": "requests_stored", "stacks": "samples_stored"}
 _Parameters = dict[str, Any]
 
 
 def read_window(client: Client, run_id: str, window: int) -> WindowBatches:
     """See `Store.read_window`."""
-    one: _Parameters = {"run": run_id, "window": window}
-    with store_errors("read a window"):
+    return read_windows(client, run_id, window, window).get(window) or WindowBatches([], [])
+
+
+def read_windows(client: Client, run_id: str, first: int, last: int) -> dict[int, WindowBatches]:
+    """The visible truth of the windows from `first` to `last`; those without a batch are left out.
+
+    Raises RowsGoneError when a batch of any of them cannot be read back.
+    """
+    some: _Parameters = {"run": run_id, "first": first, "last": last}
+    with store_errors("read windows"):
         try:
-            return _read_window(client, one)
+            return _read_windows(client, some)
         except RowsGoneError:
             # A batch may have been stored once more, and its older rows swept, between two of the queries.
-            return _read_window(client, one)
+            return _read_windows(client, some)
 
 
-def _read_window(client: Client, one: _Parameters) -> WindowBatches:
-    found: dict[str, list[Batch]] = {}
+def _read_windows(client: Client, some: _Parameters) -> dict[int, WindowBatches]:
+    found: dict[int, WindowBatches] = {}
     for topic in _STORED:
-        query = f"SELECT * FROM batches WHERE topic = {{topic:String}} AND {_ONE} ORDER BY producer, seq"
-        named = list(client.query(query, {"topic": topic, **one}).named_results())
-        rows = _rows_by_flush(client, topic, one) if any(row["rows"] for row in named) else {}
-        found[topic] = [_batch(row, rows) for row in named]
-    return WindowBatches(**found)
+        query = f"SELECT * FROM batches WHERE topic = {{topic:String}} AND {_SOME} ORDER BY window, producer, seq"
+        named = list(client.query(query, {"topic": topic, **some}).named_results())
+        rows = _rows_by_flush(client, topic, some) if any(row["rows"] for row in named) else {}
+        for row in named:
+            batches = found.setdefault(row["window"], WindowBatches([], []))
+            (batches.requests if topic == "requests" else batches.stacks).append(_batch(row, rows))
+    return found
 
 
-def _rows_by_flush(client: Client, topic: str, one: _Parameters) -> dict[int, pa.RecordBatch]:
-    """All rows of a window, visible or not, by the flush that brought them."""
+def _rows_by_flush(client: Client, topic: str, some: _Parameters) -> dict[int, pa.RecordBatch]:
+    """All rows of some windows, visible or not, by the flush that brought them."""
     schema = schema_of[topic]
     names = ["stack_id" if name == "stack" else name for name in schema.names]
-    query = f"SELECT flush, {', '.join(names)} FROM {_STORED[topic]} WHERE {_ONE} ORDER BY flush"
-    rows = client.query_arrow(query, one, use_strings=True).combine_chunks()
+    query = f"SELECT flush, {', '.join(names)} FROM {_STORED[topic]} WHERE {_SOME} ORDER BY flush"
+    rows = client.query_arrow(query, some, use_strings=True).combine_chunks()
     if "stack_id" in names:
-        rows = _with_stacks(client, rows, one)
+        rows = _with_stacks(client, rows, some)
     flushes, starts = np.unique(rows["flush"].to_numpy(), return_index=True)
     bounds = pairwise([*starts.tolist(), rows.num_rows])
     return {
@@ -60,16 +71,16 @@ def _rows_by_flush(client: Client, topic: str, one: _Parameters) -> dict[int, pa
     }
 
 
-def _with_stacks(client: Client, rows: pa.Table, one: _Parameters) -> pa.Table:
+def _with_stacks(client: Client, rows: pa.Table, some: _Parameters) -> pa.Table:
     texts = client.query_arrow(
         "SELECT stack_id, any(stack) AS stack FROM stacks_stored WHERE run = {run:String} AND stack_id IN "
-        f"(SELECT stack_id FROM samples_stored WHERE {_ONE}) GROUP BY stack_id",
-        one,
+        f"(SELECT stack_id FROM samples_stored WHERE {_SOME}) GROUP BY stack_id",
+        some,
         use_strings=True,
     ).combine_chunks()
     places = pc.index_in(rows["stack_id"], texts["stack_id"])
     if places.null_count:
-        raise _gone(one["run"], one["window"], "texts of its stacks")
+        raise _gone(some["run"], some["first"], "texts of its stacks")
     return rows.append_column("stack", texts["stack"].take(places))
 
 
@@ -103,23 +114,36 @@ def _gone(run_id: str, window: int, what: str) -> RowsGoneError:
 
 def read_joined(client: Client, run_id: str, window: int) -> JoinedWindow | None:
     """See `Store.read_joined`."""
-    one: _Parameters = {"run": run_id, "window": window}
-    with store_errors("read a joined window"):
-        # The rows are asked for by the flush of the record, so that both are of one state.
-        found = client.query(f"SELECT * FROM windows_stored FINAL WHERE {_ONE}", one)
-        row = next(iter(found.named_results()), None)
-        if row is None:
-            return None
-        named = f"{_ONE} AND flush = {{flush:UInt64}}"
-        one["flush"] = row["flush"]
-        endpoints = client.query(f"SELECT * FROM endpoints_stored WHERE {named} ORDER BY stage, endpoint", one)
-        functions = client.query(f"SELECT * FROM functions_stored WHERE {named} ORDER BY service, function, file", one)
-    return JoinedWindow(
-        run_id=run_id,
-        **{name: row[name] for name in SCALARS},
-        endpoints=tuple(_endpoints(endpoints.named_results())),
-        functions=tuple(_functions(functions.named_results())),
-    )
+    return read_joined_windows(client, run_id, window, window).get(window)
+
+
+def read_joined_windows(client: Client, run_id: str, first: int, last: int) -> dict[int, JoinedWindow]:
+    """The visible joined windows from `first` to `last`."""
+    some: _Parameters = {"run": run_id, "first": first, "last": last}
+    with store_errors("read joined windows"):
+        records = list(client.query(f"SELECT * FROM windows_stored FINAL WHERE {_SOME}", some).named_results())
+        # The rows are asked for by the flushes of the records, so that both are of one state.
+        some["flushes"] = [row["flush"] for row in records]
+        named = f"{_SOME} AND flush IN {{flushes:Array(UInt64)}}"
+        endpoints = client.query(f"SELECT * FROM endpoints_stored WHERE {named} ORDER BY stage, endpoint", some)
+        functions = client.query(f"SELECT * FROM functions_stored WHERE {named} ORDER BY service, function, file", some)
+    endpoints_of, functions_of = _by_flush(endpoints.named_results()), _by_flush(functions.named_results())
+    return {
+        row["window"]: JoinedWindow(
+            run_id=run_id,
+            **{name: row[name] for name in SCALARS},
+            endpoints=tuple(_endpoints(endpoints_of[row["flush"]])),
+            functions=tuple(_functions(functions_of[row["flush"]])),
+        )
+        for row in records
+    }
+
+
+def _by_flush(rows: Iterable[Mapping[str, Any]]) -> Mapping[int, list[Mapping[str, Any]]]:
+    found: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+    for row in rows:
+        found[row["flush"]].append(row)
+    return found
 
 
 def _endpoints(rows: Iterable[Mapping[str, Any]]) -> Iterable[JoinedEndpoint]:

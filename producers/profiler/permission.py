@@ -7,6 +7,13 @@ from pathlib import Path
 import psutil
 
 _YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
+_REMEDIES = {
+    "1": "let loadflame start it (-- COMMAND; processes that it forks stay closed), "
+    "or run: sudo sysctl kernel.yama.ptrace_scope=0",
+    "2": "run: sudo sysctl kernel.yama.ptrace_scope=1, or run loadflame with sudo",
+    "3": "kernel.yama.ptrace_scope=3 holds until a restart; set it to 1 in /etc/sysctl.d, and restart",
+}
+"""By the kernel's ptrace_scope; 0 leaves looking to the process's owner."""
 
 
 def refused(pid: int) -> bool:
@@ -36,17 +43,8 @@ def remedy(pid: int) -> str:
         return sentence + "it is gone, or hidden from this user"
     if os.geteuid() not in (0, owner):
         return sentence + f"it belongs to user {owner}; run loadflame as that user, or with sudo"
-    scope = _scope()
-    if scope == "1":
-        return sentence + (
-            "let loadflame start it (-- COMMAND; processes that it forks stay closed), "
-            "or run: sudo sysctl kernel.yama.ptrace_scope=0"
-        )
-    if scope != "0":
-        return (
-            sentence
-            + "run loadflame with sudo, or: sudo sysctl kernel.yama.ptrace_scope=0 (from 3 after a restart only)"
-        )
+    if (scope := _scope()) in _REMEDIES:
+        return sentence + _REMEDIES[scope]
     if Path("/.dockerenv").exists() or "container" in os.environ:
         return sentence + "give the container the capability SYS_PTRACE (docker run --cap-add SYS_PTRACE)"
     return sentence + "run loadflame with sudo, or grant it CAP_SYS_PTRACE"

@@ -46,11 +46,11 @@ class Listener:
 
 
 @asynccontextmanager
-async def listening(broker: Broker, topics: Topics, group: str = "g") -> AsyncIterator[Listener]:
+async def listening(broker: Broker, topics: Topics) -> AsyncIterator[Listener]:
     listener = Listener()
     listener.gate.set()
     listener.app = StreamApp(
-        broker.bootstrap, topics, group, on_record=listener.on_record, on_revoked=listener.on_revoked
+        broker.bootstrap, topics, topics.prefix, on_record=listener.on_record, on_revoked=listener.on_revoked
     )
     await listener.app.start()
     try:
@@ -90,8 +90,8 @@ def test_the_version_is_the_one_that_this_suite_was_written_for() -> None:
     assert importlib.metadata.version("faust-streaming") == "0.15.3"
 
 
-async def committed(broker: Broker, place: Place) -> int | None:
-    consumer = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap, group_id="g", enable_auto_commit=False)
+async def committed(broker: Broker, group: str, place: Place) -> int | None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap, group_id=group, enable_auto_commit=False)
     await consumer.start()
     try:
         offset: int | None = await consumer.committed(TopicPartition(*place))
@@ -113,7 +113,7 @@ async def test_what_we_commit_is_committed_and_nothing_else_however_much_was_rea
     async with listening(broker, topics) as listener:
         await until(lambda: len(listener.records) == 13, WAIT_S, "all records")
         assert await listener.app.commit({here: 4})
-    assert (await committed(broker, here), await committed(broker, there)) == (4, None)
+    assert [await committed(broker, topics.prefix, place) for place in (here, there)] == [4, None]
 
 
 async def test_a_restart_resumes_exactly_at_the_committed_offset(
@@ -183,7 +183,7 @@ async def test_an_error_in_our_code_ends_consumption_instead_of_skipping_the_rec
         heard.append(record.value)
         raise ValueError(record.value.decode())
 
-    app = StreamApp(kafka_broker.bootstrap, topics, "g", on_record=fails, on_revoked=lambda _: None)
+    app = StreamApp(kafka_broker.bootstrap, topics, topics.prefix, on_record=fails, on_revoked=lambda _: None)
     await app.start()
     try:
         await append(kafka_broker, here, b"first", b"second")

@@ -217,7 +217,7 @@ async def send_and_commit(broker: Broker, topics: Topics, batches: list[Batch], 
                 offsets[place] = record.offset + 1
     finally:
         await producer.stop()
-    consumer = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap, group_id="g", enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap, group_id=topics.prefix, enable_auto_commit=False)
     await consumer.start()
     try:
         consumer.assign(list(offsets))
@@ -230,7 +230,7 @@ async def send_and_commit(broker: Broker, topics: Topics, batches: list[Batch], 
 def where(broker: Broker, topics: Topics) -> Topic:
     """Topics with the run's batches, all of them committed."""
     asyncio.run(send_and_commit(broker, topics, BATCHES, committed=4))
-    return Topic(broker.bootstrap, topics, "g")
+    return Topic(broker.bootstrap, topics, topics.prefix)
 
 
 def test_what_lies_below_the_commits_is_stored(clickhouse_store: ClickHouseStore, where: Topic) -> None:

@@ -43,7 +43,7 @@ class Running:
 
 @asynccontextmanager
 async def working(broker: Broker, topics: Topics, store: MemoryStore, **named: object) -> AsyncIterator[Running]:
-    config = replace(WorkerConfig(broker.bootstrap, topics, "workers", WINDOW_US), **named)
+    config = replace(WorkerConfig(broker.bootstrap, topics, topics.prefix, WINDOW_US), **named)
     ready, stop = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(run_worker(config, store, stop=stop, on_ready=ready.set))
     started = asyncio.create_task(ready.wait())
@@ -73,7 +73,7 @@ async def producing(broker: Broker) -> AsyncIterator[Callable[..., "asyncio.Futu
 
 async def commits(broker: Broker, topics: Topics) -> dict[TopicPartition, int]:
     """What the group has committed."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap, group_id="workers", enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap, group_id=topics.prefix, enable_auto_commit=False)
     await consumer.start()
     try:
         places = [TopicPartition(topics.name(kind), number) for kind in BULK for number in range(topics.partitions)]

@@ -27,8 +27,12 @@ class WorkerSettings:
     folder: Path
     drain: str
     window_us: int
-    group: str = "workers"
     logs: list[Path] = field(default_factory=list)
+
+    @property
+    def group(self) -> str:
+        """Of one test only: a member that an earlier test killed would hold up the next one's first assignment."""
+        return self.topics.prefix
 
 
 class WorkerProcess:

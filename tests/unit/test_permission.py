@@ -14,7 +14,7 @@ from producers.profiler import permission
     [
         ("1", os.geteuid(), "-- COMMAND.*ptrace_scope=0"),
         ("2", os.geteuid(), "ptrace_scope=1, or run loadflame with sudo"),
-        ("3", os.geteuid(), "ptrace_scope=1, or run loadflame with sudo"),
+        ("3", os.geteuid(), "until a restart; set it to 1 in /etc/sysctl.d"),
         ("0", os.geteuid(), "CAP_SYS_PTRACE|SYS_PTRACE"),
         ("1", os.geteuid() + 12345, "belongs to user .* or with sudo"),
     ],

@@ -271,3 +271,21 @@ def test_what_a_row_costs_on_disk(
         print(f" [{cost['requests_stored']:.1f} B a request, {cost['samples_stored']:.1f} B a sample] ", end="")  # noqa: T201 - a figure to follow
     assert cost["requests_stored"] < 8
     assert cost["samples_stored"] < 6
+
+
+def test_windows_that_are_read_together_are_as_if_read_one_by_one(clickhouse_store: ClickHouseStore) -> None:
+    store = clickhouse_store
+    sent = {
+        window: (many_requests(50, window=window, seed=window), many_samples(30, window=window, seed=window))
+        for window in (WINDOW, WINDOW + 1, WINDOW + 3)
+    }
+    for window, (requests, samples) in sent.items():
+        store.write_batches(stored(request_batch(requests, window=window), stack_batch(samples, window=window)))
+        store.write_windows([joined_window(window=window, batches_covered=count) for count in (2, 1)])
+    together = store.read_windows(RUN, WINDOW, WINDOW + 3)
+    assert list(together) == list(sent)
+    for window, batches in sent.items():
+        for was, (now,) in zip(batches, (together[window].requests, together[window].stacks), strict=True):
+            assert sorted(now.rows.to_pylist(), key=str) == sorted(was.to_pylist(), key=str)
+    joined = store.read_joined_windows(RUN, WINDOW, WINDOW + 3)
+    assert joined == {window: joined_window(window=window, batches_covered=2) for window in sent}

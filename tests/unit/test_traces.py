@@ -138,7 +138,7 @@ def test_no_line_raises(line: bytes) -> None:
             assert stack is None or unfold(stack.stack) is not None
 
 
-@given(st.lists(st.text(st.characters(exclude_characters=";: \n"), min_size=1), min_size=1, max_size=5))
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters=";: \n"), min_size=1), min_size=1, max_size=5))
 def test_every_frame_of_an_austin_line_is_found_again(functions: list[str]) -> None:
     frames = ";".join(f"/srv/app/shop.py:{function}:{line}" for line, function in enumerate(functions))
     stack = austin_stack(f"P1;T0:2;{frames}".encode())
