@@ -14,7 +14,6 @@ from producers.profiler.backends import BackendChoice, choose_backend
 from producers.profiler.counters import ProcessGoneError
 from producers.profiler.errors import ProfilerError, TargetError
 from producers.profiler.launcher import end, launch
-from producers.profiler.pace import Pace
 from producers.profiler.sampler import LEAD_US, Samples
 from producers.profiler.targets import Instance, Target, instances_of
 from producers.profiler.watched import WatchedInstance, WindowOfOne, rows_of
@@ -106,7 +105,7 @@ class _Agent:
         self._window_us = window_us
         self._now_us = now_us
         self._own_cpu_us = time.process_time_ns() // 1000
-        self._pace = Pace(choice.wanted_hz, fixed=choice.fixed)
+        self._pace = choice.pace()
         self._seen = 0
         self._samples = 0
         self._windows = 0
@@ -203,7 +202,7 @@ class _Agent:
 
     def _find(self, instances: list[Instance]) -> None:
         """Begin to watch instances that are new."""
-        rate_hz = self._pace.rate_hz or self._pace.begin(len(instances))
+        rate_hz = self._pace.rate_hz or self._pace.begin([instance.threads() for instance in instances])
         for instance in instances:
             if instance not in self.watched:
                 with contextlib.suppress(ProcessGoneError):

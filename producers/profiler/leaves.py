@@ -39,6 +39,8 @@ _WAKES: Mapping[str, set[str]] = {
     "threading": {"notify", "set", "release", "start"},
 }
 _SENDS: Mapping[str, set[str]] = {
+    # uvloop waits, sends and wakes in C, below the function that runs the loop.
+    "asyncio/runners": {"run"},
     "asyncio/selector_events": {"write", "_write_send", "_write_sendmsg", "_write_ready"},
     "socketserver": {"write"},
     "*gunicorn/util": {"write", "write_chunk"},

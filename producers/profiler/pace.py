@@ -4,6 +4,7 @@ Looking costs by the thread and by the process, so a fixed rate is a promise tha
 took 0.04 of a core on a process of one thread, and 0.40 on one with twenty idle ones.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 BUDGET_SHARE = 0.03
@@ -19,17 +20,25 @@ _MARGIN = 0.9
 
 @dataclass(slots=True)
 class Pace:
-    """One rate for every instance of a service, at most `wanted_hz`; `fixed` when the user named it."""
+    """One rate for every instance of a service, at most `wanted_hz`; `fixed` when the user named it.
+
+    `thread_cost` is what looking at one more thread costs, in processes of one thread.
+    """
 
     wanted_hz: int
     fixed: bool = False
+    thread_cost: float = 0.0
     rate_hz: int = 0
     _spent: float = 0.0
     _windows: int = 0
 
-    def begin(self, instances: int) -> int:
-        """The first rate in hertz: so many instances share what one could have."""
-        self.rate_hz = self.wanted_hz if self.fixed else max(MIN_HZ, self.wanted_hz // max(1, instances))
+    def begin(self, threads: Sequence[int]) -> int:
+        """The first rate in hertz: instances with so many threads each share what one of one thread could have.
+
+        `wanted_hz` fits one thread with room to spare, so the dearest first guess is not far beyond the budget.
+        """
+        looks = sum(1 + self.thread_cost * (count - 1) for count in threads)
+        self.rate_hz = self.wanted_hz if self.fixed else max(MIN_HZ, int(self.wanted_hz / max(1.0, looks)))
         return self.rate_hz
 
     def after(self, cost_share: float) -> int:

@@ -42,6 +42,12 @@ class Instance:
             return _started_at(process) == self.started_at and process.status() != psutil.STATUS_ZOMBIE
         return False
 
+    def threads(self) -> int:
+        """How many threads it has now; 1 when it is gone."""
+        with contextlib.suppress(psutil.Error):
+            return psutil.Process(self.pid).num_threads()
+        return 1
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
