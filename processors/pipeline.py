@@ -197,6 +197,11 @@ class Pipeline:
         return bool(waiting.batches or waiting.closed or waiting.late or waiting.letters or waiting.events)
 
     @property
+    def has_closed(self) -> bool:
+        """Whether a closed window waits to be joined."""
+        return bool(self._waiting.closed)
+
+    @property
     def idle(self) -> bool:
         """Nothing is open, waiting or held."""
         return self._ledger.idle and not self.has_work and not any(map(len, self._windows.values()))

@@ -95,6 +95,7 @@ class _Worker:
         self._room = asyncio.Event()
         self._room.set()
         self._work = asyncio.Event()
+        self._closed = asyncio.Event()
         self._revocations = 0
         self._drain = Drain(store, config.drain_run, self._ask, self._app.ends) if config.drain_run else None
         self.summary = WorkerSummary()
@@ -130,6 +131,8 @@ class _Worker:
         self._watchdog.moved(time.monotonic())
         if self._pipeline.has_work:
             self._work.set()
+        if self._pipeline.has_closed:
+            self._closed.set()
         if self._pipeline.unflushed_bytes > self._config.buffered_bytes:
             self._room.clear()
 
@@ -140,7 +143,7 @@ class _Worker:
             self._drain.on_revoked()
 
     async def _flush_until(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
-        """Flush until stopped or drained: when work comes, but not more often than every `flush_every_s`."""
+        """Flush until stopped or drained: at once when a window has closed, else at most every `flush_every_s`."""
         stopping = asyncio.create_task(stop.wait())
         waking = asyncio.create_task(self._app.assigned.wait())
         try:
@@ -152,7 +155,10 @@ class _Worker:
                 await self._flush()
                 if last or (self._drain and await self._drain.is_done(self._reached, idle=self._is_idle())):
                     return
-                await asyncio.wait({stopping}, timeout=self._config.flush_every_s)
+                closing = asyncio.create_task(self._closed.wait())
+                pause_s = self._config.flush_every_s
+                await asyncio.wait({stopping, closing}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+                closing.cancel()
                 waking = asyncio.create_task(self._work.wait())
                 # Offsets of ticks, or a commit that was refused in a rebalance, are no work and still want committing.
                 await asyncio.wait({stopping, waking}, timeout=_QUIET_S, return_when=asyncio.FIRST_COMPLETED)
@@ -164,6 +170,7 @@ class _Worker:
     async def _flush(self) -> None:
         """Store, announce and commit what waits."""
         self._work.clear()
+        self._closed.clear()
         flush = self._pipeline.take()
         if flush:
             await self._announce(flush, await self._stored(flush))
