@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import os
-import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from producers.profiler import permission
 from producers.profiler.errors import NoPermissionError, ProfilerError, TargetError
 from producers.profiler.launcher import end, launch
 from producers.profiler.targets import Instance, Target, instances_of, target_of
@@ -80,27 +78,6 @@ def test_a_process_that_is_hidden_from_us_is_a_matter_of_permission_not_of_pytho
             target_of(pid=process.pid)
         with pytest.raises(NoPermissionError, match=f"no permission to profile process {process.pid}: "):
             target_of(name=marker)
-
-
-REMEDIES = [
-    pytest.param(1000, "0", r"belongs to user 0; run loadflame as that user, or with sudo", id="another user's"),
-    pytest.param(0, "1", r"-- COMMAND.*sudo sysctl kernel\.yama\.ptrace_scope=0", id="descendants only"),
-    pytest.param(0, "2", r"with sudo, or: sudo sysctl kernel\.yama\.ptrace_scope=0", id="administrators only"),
-    pytest.param(0, "0", r"SYS_PTRACE", id="a container or a kernel that allows it to nobody else"),
-]
-
-
-@pytest.mark.parametrize(("user", "scope", "remedy"), REMEDIES)
-def test_a_refusal_comes_with_the_command_that_mends_it(
-    user: int, scope: str, remedy: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    yama = tmp_path / "ptrace_scope"
-    yama.write_text(f"{scope}\n")
-    monkeypatch.setattr("producers.profiler.permission._YAMA", yama)
-    owner = psutil.Process().uids()._replace(real=0)
-    monkeypatch.setattr("psutil.Process.uids", lambda _: owner)
-    monkeypatch.setattr("os.geteuid", lambda: user)
-    assert re.search(remedy, permission.remedy(os.getpid()))
 
 
 def test_a_command_is_launched_past_a_folder_that_is_named_like_ours(tmp_path: Path) -> None:
