@@ -25,6 +25,7 @@ SETTLE_US = 80_000
 """After a window's end: the last samples are on their way through a pipe."""
 READY_S = 15.0
 _POLL_S = 0.02
+_ENDING_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ class _Agent:
         self._now_us = now_us
         self._own_cpu_us = time.process_time_ns() // 1000
         self._pace = choice.pace()
+        self._refused_at: dict[Instance, float] = {}
         self._seen = 0
         self._samples = 0
         self._windows = 0
@@ -130,14 +132,19 @@ class _Agent:
             raise TargetError(f"the command ended with code {code} before it could be watched; try it by itself")
 
     def _is_ready(self, instance: Instance) -> bool:
-        """Raises ProfilerError when an instance that runs cannot be watched; one that ended meanwhile is let go."""
+        """Raises ProfilerError when an instance that runs cannot be watched; one that ended meanwhile is let go.
+
+        A process that is just ending is none that a sampler knows and still runs, so it gets a moment to be gone.
+        """
         try:
             return self.watched[instance].ready()
         except ProfilerError:
-            if instance.runs():
+            if not instance.runs():
+                self.watched.pop(instance).close()
+                return True
+            if time.monotonic() > self._refused_at.setdefault(instance, time.monotonic()) + _ENDING_S:
                 raise
-            self.watched.pop(instance).close()
-            return True
+            return False
 
     async def watch(self, stop: asyncio.Event) -> AgentSummary:
         """One window after the other."""
