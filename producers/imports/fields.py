@@ -11,6 +11,7 @@ from producers.imports.outcome import LONGEST_US, LineError
 
 MOST_BYTES = 1 << 52
 ENDPOINT_LENGTH, ERROR_LENGTH = 200, 60
+_SAID_LENGTH = 400
 SUCCESS = 200
 """Stands as the status of what succeeded in a protocol that has none: 0 would say that no answer came."""
 CHECK_FAILED = "check failed"
@@ -127,6 +128,7 @@ def endpoint_of(name: object, method: object = "") -> str:
 
 def error_name(said: str) -> str:
     """The short name of what a tool says went wrong; addresses in it, which may hold secrets, are left out."""
+    said = said[:_SAID_LENGTH]
     for pattern, name in _ERRORS:
         if pattern.search(said):
             return name

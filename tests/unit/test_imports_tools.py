@@ -151,6 +151,13 @@ def test_what_vegeta_says_of_a_failure_gets_a_short_name_without_addresses(code:
     assert only(vegeta.outcomes, json.dumps(VEGETA | {"code": code, "error": said})).error == error
 
 
+def test_an_error_of_a_megabyte_is_named_at_once():
+    said = only(vegeta.outcomes, json.dumps(VEGETA | {"code": 0, "error": "x" * (1 << 20)})).error
+    assert said == "x" * 60
+    point = only(k6.outcomes, k6_point(status="0", error="x" * (1 << 20), expected_response="false"))
+    assert point.error == "x" * 60
+
+
 def test_an_error_that_runs_over_two_lines_is_one_record():
     record = vegeta_csv(code=0, error='"first\nsecond, ""third"""')
     outcomes, tally = read(vegeta.outcomes, *record.split("\n"), vegeta_csv())
