@@ -1,11 +1,20 @@
 """`loadflame import` end to end: files of other tools, the real broker, worker and store, a report that adds up."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 
-from tests.support.commands import checks_of, loadflame
+from loadflame.broker import LocalBroker
+from loadflame.children import READY
+from loadflame.demo import sample_shop
+from producers.imports.locust_listener import RequestWriter
+from tests.support.commands import checks_of, environment_of, loadflame
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
@@ -72,3 +81,61 @@ def test_a_file_in_which_nothing_is_understood_leaves_no_run_and_names_the_remed
     assert done.returncode == 2
     assert "name the tool that wrote it with --from" in done.stderr
     assert json.loads(loadflame("runs", "--json", data_dir=tmp_path / "data").stdout) == []
+
+
+def load_as_locust_would(url: str, prefix: Path, seconds: float) -> int:
+    """Send one request after the other, and tell the listener of each as Locust does; gives their number."""
+    writer, count, until = RequestWriter(str(prefix)), 0, time.monotonic() + seconds
+    while time.monotonic() < until:
+        start_time, began = time.time(), time.perf_counter()
+        with urllib.request.urlopen(f"{url}/search?q=green+mint+tea") as answer:
+            body = answer.read()
+            answer.status_code = answer.status
+            writer(
+                request_type="GET",
+                name="/search",
+                response_time=(time.perf_counter() - began) * 1000,
+                response_length=len(body),
+                response=answer,
+                exception=None,
+                context={},
+                start_time=start_time,
+                url=url,
+            )
+        count += 1
+    for file in writer._files.values():
+        file.close()
+    return count
+
+
+def test_an_agent_that_watched_meanwhile_is_joined_with_the_imported_run(tmp_path: Path):
+    with LocalBroker() as broker, sample_shop() as (url, pid):
+        environment = environment_of(tmp_path / "data", LOADFLAME_BROKER=broker.bootstrap)
+        command = [
+            sys.executable,
+            "-m",
+            "loadflame",
+            "profile",
+            "--run",
+            "peak",
+            "--pid",
+            str(pid),
+            "--service",
+            "shop",
+        ]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as agent:
+            assert agent.stdout is not None
+            assert agent.stdout.readline().strip() == READY
+            count = load_as_locust_would(url, tmp_path / "requests", 6)
+            agent.send_signal(signal.SIGINT)
+        assert agent.returncode == 0
+        (path,) = tmp_path.glob("requests-*.ndjson")
+        arguments = ("import", str(path), "--service", "shop", "--run", "peak", "--json")
+        done = loadflame(*arguments, data_dir=tmp_path / "data", LOADFLAME_BROKER=broker.bootstrap)
+    assert done.returncode in (0, 3), done.stderr  # 3: a busy machine may make the run host-limited
+    report = json.loads(done.stdout)
+    assert report["accounting"]["stored"] == count
+    assert report["accounting"]["windows_without_profile"] == 0
+    assert report["profile"]["coverage"] > 0.8
+    assert any("sweep_sessions" in function["function"] for function in report["functions"])
+    assert all(ok is not False for ok in checks_of(tmp_path / "data").values())
