@@ -6,30 +6,25 @@ Nothing here decides anything about load, profiles or storage: each role is the 
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from loadflame.broker import LocalBroker
 from loadflame.children import Child, ChildError
+from loadflame.parts import START_S, parts_here
 from loadflame.settings import Settings
 from loadflame.starting import LEAD_US, STOP_S, aligned, run_started
 from loadflame.subscription import windows_of
-from loadflame.topics import ensure_topics
-from processors.verify import Check, Topic, verify_run
+from processors.verify import Check
 from producers.load.guard import check_target
 from producers.load.plan import Plan
 from producers.publisher import KafkaPublisher
 from schemas.events import RunEnded, WindowJoined
-from sinks.clickhouse import open_store
 
-START_S, DRAIN_S = 30.0, 60.0
-PUNCTUAL, YIELDING = -10, 10
-"""Niceness of the load, whose schedule must not slip, and of the stream processor, which can wait for its turn."""
+PUNCTUAL = -10
+"""Niceness of the load, whose schedule must not slip."""
 SOURCE = "loadflame/run"
 
 
@@ -60,23 +55,14 @@ async def run_here(
     """
     logs = settings.data_dir / "runs" / run_id
     plan_file = _write_plan(plan, logs)
-    async with AsyncExitStack() as stack:
-        if "--" not in profile:  # a command is started by the agent, so its service cannot answer yet
-            await check_target(plan, settings.allow_hosts)
-        on_phase("starting the broker")
-        broker = settings.broker or stack.enter_context(LocalBroker()).bootstrap
-        environment = settings.model_copy(update={"broker": broker}).environment()
-        await ensure_topics(broker, settings.topics)
-
-        async def child(role: str, *arguments: str, niceness: int = 0) -> Child:
-            log = logs / f"{role}.log"
-            started = await Child.start(role, arguments, environment, log, niceness=niceness)
-            stack.push_async_callback(started.kill)
-            return started
-
+    if "--" not in profile:  # a command is started by the agent, so its service cannot answer yet
+        await check_target(plan, settings.allow_hosts)
+    on_phase("starting the broker")
+    async with parts_here(settings, logs) as parts:
+        broker = parts.broker
         on_phase("starting the stream processor and the profiler")
-        worker = await child("process", "--drain", run_id, niceness=YIELDING)
-        agent = await child("profile", "--run", run_id, *profile)
+        worker = await parts.worker(run_id)
+        agent = await parts.child("profile", "--run", run_id, *profile)
         await _all(worker.ready(START_S), agent.ready(START_S))
         await check_target(plan, settings.allow_hosts)
 
@@ -85,9 +71,10 @@ async def run_here(
         await announcer.start()
         announcer.announce(run_started(plan, settings, run_id, started_at_us))
         on_phase("loading")
-        load = await child("load", str(plan_file), "--run", run_id, "--start-at", str(started_at_us), niceness=PUNCTUAL)
+        arguments = (str(plan_file), "--run", run_id, "--start-at", str(started_at_us))
+        load = await parts.child("load", *arguments, niceness=PUNCTUAL)
         watching = asyncio.create_task(windows_of(broker, settings.topics, run_id, on_window))
-        stack.callback(watching.cancel)
+        parts.on_end(watching.cancel)
         failure = await _until_over(load, worker, agent, stop)
 
         on_phase("finishing")
@@ -100,10 +87,7 @@ async def run_here(
         await announcer.close(STOP_S)
         if failure:
             raise failure
-        async with asyncio.timeout(DRAIN_S):
-            await worker.wait()
-        with contextlib.closing(open_store(settings.store_url)) as store:
-            checks = await asyncio.to_thread(verify_run, store, run_id, Topic(broker, settings.topics, settings.group))
+        checks = await parts.drained(worker, run_id)
         return RunOutcome(run_id, ended_at_us, stop.is_set(), checks)
 
 

@@ -72,9 +72,16 @@ def run_and_report(
             )
 
     outcome = run_until_stopped(session)
+    return judge_and_print(outcome, settings, console, as_json=as_json, host_cores=os.cpu_count())
+
+
+def judge_and_print(
+    outcome: RunOutcome, settings: Settings, console: Console, *, as_json: bool, host_cores: int | None
+) -> Report:
+    """Report on a run that is stored, keep its verdict, and print both; `host_cores` as in `build_report`."""
     with contextlib.closing(open_store(settings.store_url)) as store:
-        report = build_report(store.client, run_id, host_cores=os.cpu_count())
-        store.write_events([RunJudged(run_id=run_id, verdict=report.run.verdict)], [outcome.ended_at_us])
+        report = build_report(store.client, outcome.run_id, host_cores=host_cores)
+        store.write_events([RunJudged(run_id=outcome.run_id, verdict=report.run.verdict)], [outcome.ended_at_us])
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     else:

@@ -4,7 +4,7 @@ A crash between any two steps is mended by the same flush again, from the same o
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
@@ -18,12 +18,20 @@ from sinks.store import Store
 _log = structlog.get_logger()
 
 
-def write_flush(store: Store, flush: Flush, window_us: int) -> list[JoinedWindow]:
-    """Store everything of a flush; gives the joined windows, which are to be announced. Raises StoreError."""
+def write_flush(
+    store: Store, flush: Flush, window_us: int, on_window: Callable[[], None] = lambda: None
+) -> list[JoinedWindow]:
+    """Store everything of a flush; gives the joined windows, which are to be announced. Raises StoreError.
+
+    `on_window` is called for each window: thousands of late ones, as an import brings, take minutes.
+    """
     store.write_batches(flush.batches)
     store.write_dead_letters([letter.as_row() for letter in flush.letters])
     store.write_events([event for event, _ in flush.events], [time_us for _, time_us in flush.events])
-    joined = list(_joined(store, flush, window_us))
+    joined = []
+    for window in _joined(store, flush, window_us):
+        joined.append(window)
+        on_window()
     store.write_windows(joined)
     return joined
 

@@ -184,9 +184,10 @@ class _Worker:
     async def _stored(self, flush: Flush) -> list[JoinedWindow]:
         """Write a flush, again and again while the store is away; gives the windows that are to be announced."""
         loop = asyncio.get_running_loop()
+        write = partial(write_flush, self._store, flush, self._config.window_us, self._joined)
         while True:
             try:
-                return await loop.run_in_executor(self._thread, write_flush, self._store, flush, self._config.window_us)
+                return await loop.run_in_executor(self._thread, write)
             except StoreError as error:
                 if not error.retriable:
                     raise
@@ -194,6 +195,10 @@ class _Worker:
                 _log.warning("the store is away; trying again", error=str(error), wait_s=round(wait_s, 2))
                 await asyncio.sleep(wait_s)
                 self._watchdog.moved(time.monotonic())  # waiting for the store is not being stuck
+
+    def _joined(self) -> None:
+        """A window is computed: a long flush is not a stuck one."""
+        self._watchdog.moved(time.monotonic())
 
     async def _ask(self, question: Callable[Asked, T], *arguments: Asked.args, **named: Asked.kwargs) -> T:
         """Call a function that blocks in the store's own thread."""

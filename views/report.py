@@ -99,7 +99,7 @@ def _generator(run: RunFacts, *, limited: bool) -> model.Generator:
     load = run.windows.at(run.load)
     return model.Generator(
         engine=run.engine,
-        send_lag_p99_ms=run.send_lag_p99_ms,
+        send_lag_p99_ms=None if "imported" in run.plan else run.send_lag_p99_ms,  # there was no schedule
         cpu_share=float(load.generator_cpu_us.sum() / max(load.window_us.sum(), 1)),
         limited=limited,
     )

@@ -40,6 +40,7 @@ def warnings_of(
     return (
         *_about_data(run, accounting),
         *_about_load(accounting, by_generator, by_host),
+        *_about_import(run),
         *_about_profile(run, profile),
     )
 
@@ -70,6 +71,20 @@ def _about_load(accounting: model.Accounting, by_generator: int, by_host: int) -
             much = number > LIMITED_SHARE * accounting.windows
             text = f"In {number} of {accounting.windows} windows {who}; findings leave them out"
             found.append(f"{text}, and the run may not be judged: {remedy}." if much else f"{text}.")
+    return found
+
+
+def _about_import(run: RunFacts) -> list[str]:
+    imported = run.plan.get("imported")
+    if not isinstance(imported, dict):
+        return []
+    tool, lines, unknown = imported.get("tool"), imported.get("lines"), imported.get("unknown_lines")
+    text = (
+        f"Imported from {tool}: latency is its own and counts from when it sent, not from a schedule, so what waited "
+    )
+    found = [f"{text}in {tool} is not in it (coordinated omission)."]
+    if unknown:
+        found.append(f"{unknown:,} of {lines:,} lines of the imported file were not understood.")
     return found
 
 

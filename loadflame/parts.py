@@ -1,0 +1,62 @@
+"""What a command needs that does all on this machine: broker, topics, processes of their own, a drained worker."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from loadflame.broker import LocalBroker
+from loadflame.children import Child
+from loadflame.settings import Settings
+from loadflame.topics import ensure_topics
+from processors.verify import Check, Topic, verify_run
+from sinks.clickhouse import open_store
+
+START_S, DRAIN_S = 30.0, 60.0
+YIELDING = 10
+"""Niceness of the stream processor, which can wait for its turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of one run. `logs` is where its processes write theirs; all of them end with the context."""
+
+    broker: str
+    settings: Settings
+    logs: Path
+    _stack: AsyncExitStack
+
+    async def child(self, role: str, *arguments: str, niceness: int = 0) -> Child:
+        """Start a role of the command line in a process of its own. Raises ChildError when it cannot start."""
+        environment = self.settings.model_copy(update={"broker": self.broker}).environment()
+        started = await Child.start(role, arguments, environment, self.logs / f"{role}.log", niceness=niceness)
+        self._stack.push_async_callback(started.kill)
+        return started
+
+    def on_end(self, callback: Callable[[], object]) -> None:
+        """Call this before the processes are ended."""
+        self._stack.callback(callback)
+
+    async def worker(self, run_id: str) -> Child:
+        """Start the stream processor, which ends by itself once that run is over and stored."""
+        return await self.child("process", "--drain", run_id, niceness=YIELDING)
+
+    async def drained(self, worker: Child, run_id: str, timeout_s: float | None = DRAIN_S) -> list[Check]:
+        """Wait until everything is stored, then check the run. Raises ChildError, or TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            await worker.wait()
+        settings = self.settings
+        with contextlib.closing(open_store(settings.store_url)) as store:
+            where = Topic(self.broker, settings.topics, settings.group)
+            return await asyncio.to_thread(verify_run, store, run_id, where)
+
+
+@contextlib.asynccontextmanager
+async def parts_here(settings: Settings, logs: Path) -> AsyncIterator[Parts]:
+    """The broker of the settings, or an embedded one, with its topics. Raises UserError when it cannot be had."""
+    async with AsyncExitStack() as stack:
+        broker = settings.broker or stack.enter_context(LocalBroker()).bootstrap
+        await ensure_topics(broker, settings.topics)
+        yield Parts(broker, settings, logs, stack)

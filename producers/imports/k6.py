@@ -1,0 +1,63 @@
+"""k6: `k6 run --out json=FILE`, and the messages of its Kafka output, one a line, as JSON or as InfluxDB lines.
+
+k6 writes some nine points for each request. All that is wanted stands on one of them, `http_req_duration`: its value is
+sending + waiting + receiving in milliseconds (no connecting), its time is the request's end. Bytes are counted by k6
+for a whole iteration only, so they are 0 here. Sources: k6 documentation, "JSON output" and "HTTP metrics"; its Kafka
+extension xk6-output-kafka 0.x writes the same JSON, or with `format=influxdb` the InfluxDB line protocol.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from producers.imports import fields, influx_line
+from producers.imports.outcome import Line, LineError, Outcome, Tally
+from producers.imports.reading import each_line
+
+DURATION = "http_req_duration"
+# k6's own numbers of errors (its documentation, "Error codes"), where they say more than the text.
+_ERROR_OF_CODE = {"1050": "timeout", "1110": "not allowed", "1111": "not allowed", "1211": "timeout", "1212": "refused"}
+
+
+def outcomes(lines: Iterable[Line], tally: Tally) -> Iterator[Outcome]:
+    """The requests of the file, counted in `tally`; a bad line never stops it."""
+    return each_line(lines, tally, _outcome)
+
+
+def _outcome(line: str) -> Outcome | None:
+    return _of_json(line) if line.startswith("{") else _of_influx(line)
+
+
+def _of_json(line: str) -> Outcome | None:
+    record = fields.json_object(line)
+    kind, metric = record.get("type"), record.get("metric")
+    if kind == "Metric":
+        return None
+    if kind != "Point" or not isinstance(metric, str):
+        raise LineError("is JSON, but no point or metric of k6")
+    data = fields.mapping(record, "data")
+    ended_at_us = fields.rfc3339_us(data.get("time"), "time")
+    if metric != DURATION:
+        return None
+    return _request(ended_at_us, data.get("value"), fields.mapping(data, "tags"))
+
+
+def _of_influx(line: str) -> Outcome | None:
+    point = influx_line.parse(line)
+    if point.measurement != DURATION:
+        return None
+    return _request(point.time_ns // 1000, point.values.get("value"), {**point.tags, **point.values})
+
+
+def _request(ended_at_us: int, value: object, tags: Mapping[str, Any]) -> Outcome:
+    latency_us = fields.latency_us(value, "value", us_per_unit=1e3)
+    status = fields.whole(tags.get("status", "0"), "status", most=999)
+    expected = tags.get("expected_response")
+    failed = not 200 <= status < 400 if expected is None else expected not in ("true", True)
+    said = _ERROR_OF_CODE.get(str(tags.get("error_code"))) or fields.error_name(str(tags.get("error", "")))
+    return Outcome(
+        sent_at_us=ended_at_us - latency_us,
+        latency_us=latency_us,
+        status=status,
+        error=fields.error_of(status, said, failed=failed),
+        endpoint=fields.endpoint_of(tags.get("name") or tags.get("url"), tags.get("method")),
+    )

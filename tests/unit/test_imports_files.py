@@ -1,0 +1,90 @@
+"""Files that k6, vegeta and Locust wrote (see tests/fixtures/imports/README.md), read to the last line."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from producers.imports import Outcome, Tally, find_format, open_lines
+
+FOLDER = Path(__file__).parents[1] / "fixtures" / "imports"
+NOW_US = 1_800_000_000_000_000
+OK, MISSING, REFUSED = (200, None), (404, "http 404"), (0, "refused")
+
+
+def read(name: str) -> tuple[str, list[Outcome], Tally]:
+    path, tally = FOLDER / name, Tally(until_us=NOW_US)
+    form = find_format(path)
+    with open_lines(path) as lines:
+        return form.tool, list(form.outcomes(lines, tally)), tally
+
+
+@pytest.mark.parametrize(
+    ("name", "tool", "wanted"),
+    [
+        (
+            "k6.json.gz",
+            "k6",
+            {("GET /index.html", *OK): 21, ("missing", *MISSING): 21, ("GET /refused", *REFUSED): 21},
+        ),
+        (
+            "vegeta.json",
+            "vegeta",
+            {("GET /index.html", *OK): 17, ("GET /missing", *MISSING): 17, ("GET /refused", *REFUSED): 16},
+        ),
+        (
+            "vegeta.csv",
+            "vegeta",
+            {("GET /index.html", *OK): 20, ("GET /missing", *MISSING): 20, ("GET /refused", *REFUSED): 20},
+        ),
+        (
+            "locust.ndjson",
+            "locust",
+            {
+                ("GET /index.html", *OK): 14,
+                ("GET /missing", *MISSING): 14,
+                ("checked", 200, "check failed"): 14,
+                ("GET /refused", *REFUSED): 14,
+                ("GET /refused%20too", *REFUSED): 14,
+            },
+        ),
+    ],
+)
+def test_every_request_of_a_real_file_is_found_with_its_endpoint_status_and_error(
+    name: str, tool: str, wanted: dict[tuple[str, int, str | None], int]
+):
+    found, outcomes, tally = read(name)
+    assert found == tool
+    assert tally.unknown == 0, tally.examples
+    assert Counter((one.endpoint, one.status, one.error) for one in outcomes) == wanted
+
+
+@pytest.mark.parametrize("name", ["k6.json.gz", "vegeta.json", "vegeta.csv", "locust.ndjson"])
+def test_times_and_latencies_of_a_real_file_are_of_the_right_size(name: str):
+    _, outcomes, _ = read(name)
+    span_s = (max(one.ended_at_us for one in outcomes) - min(one.sent_at_us for one in outcomes)) / 1e6
+    assert 2 < span_s < 4
+    answered = [one.latency_us for one in outcomes if one.status]
+    assert 100 < min(answered) <= max(answered) < 1_000_000
+
+
+def test_json_and_csv_of_the_same_attack_say_the_same():
+    _, of_json, _ = read("vegeta.json")
+    _, of_csv, _ = read("vegeta.csv")
+    assert of_json == of_csv[: len(of_json)]
+
+
+@pytest.mark.parametrize("name", ["vegeta.json", "vegeta.csv", "locust.ndjson"])
+def test_a_real_file_cut_anywhere_loses_at_most_its_last_line(name: str, tmp_path: Path):
+    whole = (FOLDER / name).read_bytes()
+    _, every, _ = read(name)
+    for cut in range(len(whole) - 1200, len(whole) - 1, 97):
+        path = tmp_path / name
+        path.write_bytes(whole[:cut])
+        tally = Tally(until_us=NOW_US)
+        with open_lines(path) as lines:
+            outcomes = list(find_format(path).outcomes(lines, tally))
+        # A cut inside vegeta's last column, which is not looked at, leaves all that is.
+        assert len(outcomes) in (whole[:cut].count(b"\n"), whole[:cut].count(b"\n") + 1)
+        assert outcomes == every[: len(outcomes)]
+        assert tally.requests + tally.unknown == tally.lines
