@@ -7,7 +7,7 @@ Nothing here decides anything about load, profiles or storage: each role is the 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -38,6 +38,31 @@ class RunOutcome:
     checks: list[Check]
 
 
+class Loads:
+    """The processes that share a load. One that fails is told in `note`, and the others go on."""
+
+    def __init__(self, children: Sequence[Child]) -> None:
+        self._children = children
+        self.note = ""
+
+    async def wait(self) -> None:
+        """Wait until all have ended. Raises ChildError when none ended well."""
+        await self._all(child.wait() for child in self._children)
+
+    async def finish(self, timeout_s: float) -> None:
+        """Interrupt all, as Ctrl-C would, and wait. Raises as `wait` does."""
+        await self._all(child.finish(timeout_s) for child in self._children)
+
+    async def _all(self, waits: Iterable[Awaitable[None]]) -> None:
+        ends = await asyncio.gather(*waits, return_exceptions=True)
+        errors = [end for end in ends if isinstance(end, BaseException)]
+        for error in errors:
+            if not isinstance(error, ChildError) or len(errors) == len(self._children):
+                raise error
+        if errors:
+            self.note = f"{len(errors)} of {len(ends)} load processes ended before their time: {errors[0]}"
+
+
 async def run_here(
     plan: Plan,
     settings: Settings,
@@ -47,11 +72,13 @@ async def run_here(
     stop: asyncio.Event,
     on_phase: Callable[[str], None],
     on_window: Callable[[WindowJoined], None],
+    workers: int = 1,
 ) -> RunOutcome:
     """Run a plan with everything on this machine, until it ends or `stop` is set (what was measured is kept).
 
     `profile` holds the arguments that tell `loadflame profile` what to watch. `on_phase` hears in a few words what is
-    going on, `on_window` gets each joined window. Raises UserError when a part cannot start or fails.
+    going on, `on_window` gets each joined window. `workers` processes
+    share the load. Raises UserError when a part cannot start or fails.
     """
     logs = settings.data_dir / "runs" / run_id
     plan_file = _write_plan(plan, logs)
@@ -72,7 +99,12 @@ async def run_here(
         announcer.announce(run_started(plan, settings, run_id, started_at_us))
         on_phase("loading")
         arguments = (str(plan_file), "--run", run_id, "--start-at", str(started_at_us))
-        load = await parts.child("load", *arguments, niceness=PUNCTUAL)
+        load = Loads(
+            [
+                await parts.child("load", *arguments, "--shard", f"{number}/{workers}", niceness=PUNCTUAL)
+                for number in range(1, workers + 1)
+            ]
+        )
         watching = asyncio.create_task(windows_of(broker, settings.topics, run_id, on_window))
         parts.on_end(watching.cancel)
         failure = await _until_over(load, worker, agent, stop)
@@ -83,7 +115,10 @@ async def run_here(
         if failure or stop.is_set():
             reason = "error" if failure else "aborted"
         ended_at_us = int(time.time() * 1e6)
-        announcer.announce(RunEnded(run_id=run_id, ended_at_us=ended_at_us, reason=reason, producers=2))
+        ended = RunEnded(
+            run_id=run_id, ended_at_us=ended_at_us, reason=reason, producers=workers + 1, note=load.note[:1024]
+        )
+        announcer.announce(ended)
         await announcer.close(STOP_S)
         if failure:
             raise failure
@@ -91,7 +126,7 @@ async def run_here(
         return RunOutcome(run_id, ended_at_us, stop.is_set(), checks)
 
 
-async def _until_over(load: Child, worker: Child, agent: Child, stop: asyncio.Event) -> ChildError | None:
+async def _until_over(load: Loads, worker: Child, agent: Child, stop: asyncio.Event) -> ChildError | None:
     """Wait for the load's end. A part that fails is returned, not raised: what was measured is still brought home."""
     over = asyncio.create_task(load.wait())
     stopping = asyncio.create_task(stop.wait())

@@ -49,7 +49,14 @@ class Watch:
 
 
 def run_and_report(
-    plan: Plan, settings: Settings, watch: Watch | None, backend: str, console: Console, *, as_json: bool
+    plan: Plan,
+    settings: Settings,
+    watch: Watch | None,
+    backend: str,
+    console: Console,
+    *,
+    as_json: bool,
+    workers: int = 1,
 ) -> Report:
     """Run a plan with a display on `console`, print the report, and return it."""
     if watch is None:
@@ -69,6 +76,7 @@ def run_and_report(
                 stop=stop,
                 on_phase=display.phase,
                 on_window=display.window,
+                workers=workers,
             )
 
     outcome = run_until_stopped(session)

@@ -24,13 +24,14 @@ _MICROSECOND_COLUMNS = ("p50_us", "p99_us")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EndpointFacts:
-    """One endpoint in one segment of the plan; `bytes` were sent and received."""
+    """One endpoint in one segment of the plan."""
 
     label: str
     endpoint: str
     completed: int
     failed: int
-    bytes: int
+    sent_bytes: int
+    received_bytes: int
     latencies: Latencies
 
 
@@ -129,7 +130,7 @@ def _segments(table: pa.Table, ended_at: datetime | None) -> tuple[Segment, ...]
             row["ends_us"] if end_us is None else min(row["ends_us"], end_us),
             row["rate_from_tps"],
             row["rate_to_tps"],
-            row["settle_us"] if row["form"] == "level" else None,
+            row["settle_us"] if row["form"] == "level" else row["settle_us"] or None,
         )
         for row in table.to_pylist()
     )
@@ -169,8 +170,17 @@ def _endpoints(client: Client, run: str) -> tuple[EndpointFacts, ...]:
             ((_bucket_us(bucket), count) for bucket, count in answered),
             ((_bucket_us(bucket), count) for bucket, count in waited.items()),
         )
-        counts = int(row["completed"]), int(row["failed"]), int(row["bytes"])
-        found.append(EndpointFacts(row["stage"], row["endpoint"], *counts, latencies))
+        found.append(
+            EndpointFacts(
+                label=row["stage"],
+                endpoint=row["endpoint"],
+                completed=int(row["completed"]),
+                failed=int(row["failed"]),
+                sent_bytes=int(row["sent_bytes"]),
+                received_bytes=int(row["received_bytes"]),
+                latencies=latencies,
+            )
+        )
     return tuple(found)
 
 

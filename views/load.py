@@ -125,6 +125,9 @@ def _row(run: RunFacts, stage: str, rate: float | None, segments: list[Segment])
     latencies = outcome.latencies()
     percentiles = {name: latencies.quantile(q) for name, q in _QUANTILES.items()}
     form = segments[0].form
+    sent_bytes, received_bytes = (
+        sum(getattr(one, name) for one in outcome.endpoints) for name in ("sent_bytes", "received_bytes")
+    )
     offered_tps = outcome.scheduled * per_s
     held = None if form == "ramp" or not seconds else _held(run, segments, outcome, offered_tps)
     return model.LoadRow(
@@ -133,7 +136,9 @@ def _row(run: RunFacts, stage: str, rate: float | None, segments: list[Segment])
         achieved_tps=outcome.tps,
         **{name: _ms(percentile) for name, percentile in percentiles.items()},
         error_rate=outcome.error_rate() or 0.0,
-        bytes_per_s=sum(one.bytes for one in outcome.endpoints) * per_s,
+        bytes_per_s=(sent_bytes + received_bytes) * per_s,
+        sent_bytes_per_s=sent_bytes * per_s,
+        received_bytes_per_s=received_bytes * per_s,
         censored=tuple(name for name, percentile in percentiles.items() if percentile and percentile.censored),
         form=form,
         visits=len(segments),

@@ -80,6 +80,8 @@ class LoadRow(_Part):
     p999_ms: MaybeFigure
     error_rate: Figure
     bytes_per_s: Figure
+    sent_bytes_per_s: Figure = 0.0
+    received_bytes_per_s: Figure = 0.0
     censored: tuple[str, ...] = ()
     form: str = "hold"
     visits: int = 1

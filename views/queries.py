@@ -59,7 +59,8 @@ WINDOWS = Query(
 ENDPOINTS = Query(
     "endpoints",
     "SELECT stage, endpoint, sum(completed) AS completed, sum(failed) AS failed, "
-    "sum(bytes_sent) + sum(bytes_received) AS bytes, sumMap(latency_buckets, latency_counts) AS sketch, "
+    "sum(bytes_sent) AS sent_bytes, sum(bytes_received) AS received_bytes, "
+    "sumMap(latency_buckets, latency_counts) AS sketch, "
     "tupleElement(sketch, 1) AS buckets, tupleElement(sketch, 2) AS counts "
     "FROM endpoints WHERE run = {run:String} GROUP BY stage, endpoint ORDER BY stage, endpoint",
     _RUN,

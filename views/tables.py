@@ -34,7 +34,8 @@ def load_table(report: Report, width: int) -> Table:
     for name in (*before, *(name for name, _ in percentiles), *after):
         table.add_column(name, justify="right", no_wrap=True)
     if width >= WIDE:
-        table.add_column("kB/s", justify="right", no_wrap=True)
+        for name in ("kB/s out", "in"):
+            table.add_column(name, justify="right", no_wrap=True)
     table.add_column("held", no_wrap=True)
     for row in report.load:
         visits = f" ×{row.visits}" if row.visits > 1 and wide else ""
@@ -47,7 +48,7 @@ def load_table(report: Report, width: int) -> Table:
             Text(f"{row.dropped:,}", style="red" if row.dropped else "dim"),
         ]
         if width >= WIDE:
-            cells.append(f"{row.bytes_per_s / 1000:,.0f}")
+            cells += [f"{rate / 1000:,.0f}" for rate in (row.sent_bytes_per_s, row.received_bytes_per_s)]
         held = {True: Text("yes", style="green"), False: Text("no", style="bold red"), None: Text("–", style="dim")}
         table.add_row(*cells, held[row.held])
     return table

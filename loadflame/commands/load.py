@@ -20,31 +20,40 @@ def load(
         str | None, typer.Option(help="Open a run of this id, which an agent may know already.")
     ] = None,
     start_at: Annotated[int | None, typer.Option(help="First arrival, microseconds since the Unix epoch.")] = None,
+    shard: Annotated[str, typer.Option(help="Send only this part of the plan: 2/8 is the second of eight.")] = "1/1",
     allow_host: AllowHost = None,
 ) -> None:
     """Send the requests of PLAN and publish every outcome to Kafka; profiling and storing happen elsewhere.
 
-    Give several hosts the same plan and --run to take part in one run. Ctrl-C ends the schedule and publishes what
-    was measured.
+    Give several hosts the same plan, --run and --start-at, and each its --shard, to share one run. Ctrl-C ends the
+    schedule and publishes what was measured.
     """
     settings = read_settings(broker=broker, allow_hosts=tuple(allow_host) if allow_host else None)
     if run and open_run:
         raise SettingsError("give --run to take part in a run or --open-run to open one, not both")
-    run_until_stopped(lambda stop: _load(plan, settings, run or open_run, start_at, stop, opens=run is None))
+    run_until_stopped(lambda stop: _load(plan, settings, run or open_run, start_at, shard, stop, opens=run is None))
 
 
 async def _load(
-    path: Path, settings: Settings, run: str | None, start_at_us: int | None, stop: asyncio.Event, *, opens: bool
+    path: Path,
+    settings: Settings,
+    run: str | None,
+    start_at_us: int | None,
+    shard: str,
+    stop: asyncio.Event,
+    *,
+    opens: bool,
 ) -> None:
     from loadflame.starting import LEAD_US, STOP_S, aligned, new_run_id, run_started
     from producers.load.guard import check_target
     from producers.load.plan import load_plan
     from producers.load.runner import run_load
+    from producers.load.shards import parse_shard
     from producers.publisher import KafkaPublisher, say_last_words
     from schemas.events import RunEnded
 
     broker = broker_of(settings, "load")
-    plan = load_plan(path)
+    plan, part = load_plan(path), parse_shard(shard)
     await check_target(plan, settings.allow_hosts)
     run_id = run or new_run_id()
     await ensure_topics(broker, settings.topics)
@@ -63,6 +72,7 @@ async def _load(
         window_us=settings.window_us,
         stop=stop,
         allow_hosts=settings.allow_hosts,
+        shard=part,
     )
     await say_last_words(publisher, run_id, "load", totals=totals, timeout_s=STOP_S)
     if opens:

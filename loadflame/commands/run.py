@@ -24,6 +24,7 @@ def run(
     pid: Pid = None,
     name: Name = None,
     save_plan: Annotated[Path | None, typer.Option(help="Keep the plan that was made up for a URL.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the load.")] = 1,
     backend: Backend = "auto",
     allow_host: AllowHost = None,
     broker: Broker = None,
@@ -44,7 +45,8 @@ def run(
     console = Console(stderr=as_json)
     watch = Watch.of(pid=pid, name=name, command=command)
     plan = _plan(target, settings, watch, console, save_plan)
-    report = run_and_report(plan, settings, watch or Watch.of_plan(plan), backend, console, as_json=as_json)
+    watch = watch or Watch.of_plan(plan)
+    report = run_and_report(plan, settings, watch, backend, console, as_json=as_json, workers=workers)
     raise typer.Exit(exit_code(report.run.verdict))
 
 

@@ -1,8 +1,7 @@
 """The engine that can do everything: TLS, redirects, any body; some 5,000 requests a second on one core."""
 
 import asyncio
-import resource
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +10,30 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
+from producers.load.bodies import LargeBody
+from producers.load.checking import MOST_BODY_BYTES
 from producers.load.clock import Clock
+from producers.load.feeds import FeedOverError
+from producers.load.files import allow_files
 from producers.load.guard import Guard
-from producers.load.outcomes import error_name, error_of
+from producers.load.outcomes import error_name
 from producers.load.prepared import PreparedRequest
 from producers.load.recorder import Recorder
+from producers.load.shards import WHOLE, Shard
+from producers.load.trace_context import TraceContext
 
-_SPARE_FILES = 256
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """What is to be sent, and what the request has done until then when a redirect led here (Unix microseconds)."""
+
+    method: str
+    url: URL
+    headers: dict[str, str]
+    body: bytes | LargeBody | None
+    written_us: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
 
 
 @dataclass(slots=True)
@@ -74,9 +90,14 @@ class AiohttpEngine:
         timeout_s: float,
         redirects: int,
         max_in_flight: int,
+        context: TraceContext | None = None,
+        shard: Shard = WHOLE,
     ) -> None:
+        self._shard = shard
         self._requests = requests
-        self._urls = [URL(request.url) for request in requests]
+        self._context = context
+        self._arrivals = shard.index
+        self.when_ended: Callable[[int], None] = lambda _: None
         self._recorder = recorder
         self._clock = clock
         self._guard = guard
@@ -91,7 +112,7 @@ class AiohttpEngine:
 
     async def open(self) -> None:
         """See Engine."""
-        _allow_files(self._max_in_flight + _SPARE_FILES)
+        allow_files(self._max_in_flight)
         self._loop = asyncio.get_running_loop()
         self._session = aiohttp.ClientSession(
             connector=self._guard.connector(),
@@ -103,8 +124,31 @@ class AiohttpEngine:
 
     def fire(self, endpoint: int, stage: int, due_us: int, now_us: int) -> None:
         """See Engine."""
+        request, arrival = self._requests[endpoint], self._arrivals
+        self._arrivals += self._shard.count
+        try:
+            url = URL(request.url(arrival), encoded=True)
+            body = request.body if isinstance(request.body, LargeBody) else request.body_for(arrival)
+            hop = Hop(request.method, url, request.headers_for(arrival), body)
+        except FeedOverError:
+            self._recorder.ended(endpoint, stage, due_us, now_us, now_us, now_us, 0, "feed is over", 0, 0)
+            return
+        self._begin(self._send(hop, endpoint, stage, due_us=due_us, dispatched_us=now_us, redirects=self._redirects))
+
+    def follow(self, hop: Hop, endpoint: int, stage: int, due_us: int, dispatched_us: int) -> None:
+        """Carry on with a request whose first answer was a redirect."""
+        left = self._redirects - 1
+        self._begin(self._send(hop, endpoint, stage, due_us=due_us, dispatched_us=dispatched_us, redirects=left))
+
+    def _with_context(self, headers: dict[str, str], endpoint: int, stage: int) -> dict[str, str]:
+        if self._context is None:
+            return headers
+        ours = self._context.headers(endpoint, stage)
+        return {name: value for name, value in headers.items() if name.lower() not in ours} | ours
+
+    def _begin(self, sending: Coroutine[Any, Any, None]) -> None:
         self.in_flight += 1
-        task = self._loop.create_task(self._send(endpoint, stage, due_us, now_us))
+        task = self._loop.create_task(sending)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -118,27 +162,32 @@ class AiohttpEngine:
         if self._session is not None:
             await self._session.close()
 
-    async def _send(self, endpoint: int, stage: int, due_us: int, now_us: int) -> None:
-        sending = _Sending(self._clock, self._recorder)
+    async def _send(
+        self, hop: Hop, endpoint: int, stage: int, *, due_us: int, dispatched_us: int, redirects: int
+    ) -> None:
+        sending = _Sending(self._clock, self._recorder, hop.written_us, hop.bytes_sent)
         _sending.set(sending)
-        request = self._requests[endpoint]
         status = received = 0
+        checks, kept = self._requests[endpoint].checks, bytearray()
         try:
             assert self._session is not None, "an engine is opened before it fires"
             response = await self._session.request(
-                request.method,
-                self._urls[endpoint],
-                data=request.body,
-                headers=request.headers,
+                hop.method,
+                hop.url,
+                data=hop.body.pieces() if isinstance(hop.body, LargeBody) else hop.body,
+                headers=self._with_context(hop.headers, endpoint, stage),
                 allow_redirects=self._redirects > 0,
-                max_redirects=self._redirects + 1,  # aiohttp gives up at that many, before it follows the last
+                max_redirects=redirects + 1,  # aiohttp gives up at that many, before it follows the last
             )
             status = response.status
             async with response:
                 received = _answer_head_bytes(response)
                 async for chunk in response.content.iter_any():
                     received += len(chunk)
-            error = error_of(status)
+                    if checks.needs_body and len(kept) <= MOST_BODY_BYTES:
+                        kept += chunk[: MOST_BODY_BYTES + 1 - len(kept)]
+            headers = {name.lower(): value for name, value in response.headers.items()} if checks.needs_head else {}
+            error = checks.error_of(status, headers, bytes(kept))
         except asyncio.CancelledError:
             if self._closing:
                 raise
@@ -153,25 +202,18 @@ class AiohttpEngine:
             endpoint=endpoint,
             stage=stage,
             due_us=due_us,
-            dispatched_us=now_us,
+            dispatched_us=dispatched_us,
             written_us=sending.written_us or ended_us,
             ended_us=ended_us,
             status=status,
             error=error,
             bytes_sent=sending.bytes_sent,
-            bytes_received=received,
+            bytes_received=hop.bytes_received + received,
         )
+        self.when_ended(ended_us)
 
 
 def _answer_head_bytes(response: aiohttp.ClientResponse) -> int:
     """Size of status line and headers."""
     line = len("HTTP/1.1 200 \r\n\r\n") + len(response.reason or "")
     return line + sum(len(name) + len(value) + 4 for name, value in response.raw_headers)
-
-
-def _allow_files(wanted: int) -> None:
-    """Raise this process's soft limit of open files as far as `wanted` and the hard limit go."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(most, soft), hard))

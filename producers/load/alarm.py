@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 
 _CLOCK_MONOTONIC = 1
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+_libc = ctypes.PyDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 class _Itimerspec(ctypes.Structure):
@@ -35,11 +35,14 @@ class Alarm:
         self._handle: asyncio.TimerHandle | None = None
         self._file = _timer_file()
         self._spec = _Itimerspec()
+        self._spec_pointer = ctypes.byref(self._spec)
+        self._is_set = False
         if self._file is not None:
             self._loop.add_reader(self._file, self._on_file)
 
     def set(self, delay_us: int) -> None:
         """Ring in `delay_us` microseconds (at once if none), and not at the time set before."""
+        self._is_set = True
         if self._file is not None:
             self._arm(self._file, max(delay_us, 1))
             return
@@ -59,17 +62,14 @@ class Alarm:
     def _arm(self, file: int, delay_us: int) -> None:
         self._spec.value_s, self._spec.value_ns = delay_us // 1_000_000, delay_us % 1_000_000 * 1000
         assert _libc is not None
-        if _libc.timerfd_settime(file, 0, ctypes.byref(self._spec), None) != 0:
+        if _libc.timerfd_settime(file, 0, self._spec_pointer, None) != 0:
             raise OSError(ctypes.get_errno(), "timerfd_settime")
 
     def _on_file(self) -> None:
-        if self._file is None:
-            return
-        try:
-            os.read(self._file, 8)  # how often it rang: always once
-        except BlockingIOError:
-            return  # set anew between the ring and this call
+        self._is_set = False
         self._ring()
+        if self._file is not None and not self._is_set:
+            os.read(self._file, 8)  # setting it anew takes the ring back too, and saves this call
 
 
 def _timer_file() -> int | None:

@@ -1,7 +1,6 @@
 """The course of one run: from the first arrival to the last window, published as it goes."""
 
 import asyncio
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from producers.load.clock import Clock, SteadyClock
-from producers.load.engine import ENGINES, Engine
+from producers.load.engine import Engine, engine_for
 from producers.load.guard import Guard
 from producers.load.pacer import Pacer
 from producers.load.plan import Plan
 from producers.load.pump import Pump
 from producers.load.recorder import Recorder, WindowRecord
 from producers.load.segments import Segment, segments_of
+from producers.load.shards import WHOLE, Shard
 from producers.publisher import Publisher
 from schemas.events import LoadTotals, StageEntered
 from schemas.rows import RequestFacts
@@ -56,6 +56,7 @@ class Course:
         window_us: int,
         guard: Guard,
         on_progress: Callable[[Progress], None] | None,
+        shard: Shard = WHOLE,
     ) -> None:
         self._publisher = publisher
         self._run_id = run_id
@@ -70,14 +71,11 @@ class Course:
         self._entered = 0
         self._end_us = self._start_us + round(self._segments[-1].end_s * 1e6)
         self._timeout_s = plan.timeout_s
-        fastest_tps = max(max(segment.rate_from_tps, segment.rate_to_tps) for segment in self._segments)
-        self._recorder = Recorder(
-            [request.name for request in plan.requests],
-            [segment.label for segment in self._segments],
-            window_us=window_us,
-            capacity=math.ceil(fastest_tps * window_us / 1e6 * 1.25),
+        stages = [segment.label for segment in self._segments]
+        self._recorder = Recorder([request.name for request in plan.requests], stages, window_us=window_us)
+        self._engine: Engine = engine_for(
+            plan, self._recorder, self._clock, guard, run_id=run_id, stages=stages, shard=shard
         )
-        self._engine: Engine = ENGINES[plan.engine](plan, self._recorder, self._clock, guard)
         self._pump = Pump(
             Pacer(self._segments),
             [request.weight for request in plan.requests],
@@ -85,7 +83,8 @@ class Course:
             recorder=self._recorder,
             clock=self._clock,
             start_us=self._start_us,
-            max_in_flight=plan.max_in_flight,
+            max_in_flight=max(1, plan.max_in_flight // shard.count),
+            shard=shard,
         )
         self._cpu_ns = time.process_time_ns()
 

@@ -1,14 +1,20 @@
-"""What sends requests: the interface of an engine, and where the plan's `engine` is looked up."""
+"""What sends requests: the interface of an engine, and which one a plan gets."""
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from producers.load.aiohttp_engine import AiohttpEngine
 from producers.load.clock import Clock
 from producers.load.guard import Guard
 from producers.load.plan import Plan
+from producers.load.plan_errors import PlanError
 from producers.load.prepared import prepared_requests
 from producers.load.recorder import Recorder
+from producers.load.rendering import cannot_render
+from producers.load.shards import Shard
+from producers.load.trace_context import TraceContext
+from producers.load.wire_engine import WireEngine
 
 
 class Engine(Protocol):
@@ -19,7 +25,12 @@ class Engine(Protocol):
     """
 
     name: str
-    in_flight: int
+    when_ended: Callable[[int], None]
+    """Called with the time (Unix microseconds) when a request has ended: a moment to look for what is due."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests begun and not ended."""
 
     async def open(self) -> None:
         """Make ready; sends nothing."""
@@ -31,20 +42,45 @@ class Engine(Protocol):
         """Abandon what is in flight and let go of all connections."""
 
 
-EngineMaker = Callable[[Plan, Recorder, Clock, Guard], Engine]
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """The engine of a plan, and in a few words why."""
+
+    name: Literal["aiohttp", "wire"]
+    reason: str
 
 
-def _aiohttp(plan: Plan, recorder: Recorder, clock: Clock, guard: Guard) -> Engine:
-    return AiohttpEngine(
-        prepared_requests(plan),
+def choose_engine(plan: Plan) -> EngineChoice:
+    """What the plan names; `auto` is the fastest that can do what the plan asks for. Pure.
+
+    Raises PlanError when the plan names an engine that cannot send its requests.
+    """
+    obstacle = next(filter(None, (cannot_render(request) for request in plan.requests)), None)
+    if plan.engine == "wire" and obstacle is not None:
+        raise PlanError(f"engine wire cannot send what the plan asks for: {obstacle}; say `engine: auto`")
+    if plan.engine != "auto":
+        return EngineChoice(plan.engine, "the plan names it")
+    if obstacle is not None:
+        return EngineChoice("aiohttp", obstacle)
+    return EngineChoice("wire", "the fastest, and it can do all that the plan asks for")
+
+
+def engine_for(
+    plan: Plan, recorder: Recorder, clock: Clock, guard: Guard, *, run_id: str, stages: Sequence[str], shard: Shard
+) -> Engine:
+    """The engine that the plan gets; `stages` are the labels that `fire` numbers. Raises PlanError as the above."""
+    choice, requests = choose_engine(plan), prepared_requests(plan)
+    traced = plan.trace_context if plan.trace_context is not None else choice.name == "aiohttp"
+    context = TraceContext(run_id, stages, [(one.name, one.headers_for(0)) for one in requests]) if traced else None
+    kind = WireEngine if choice.name == "wire" else AiohttpEngine
+    return kind(
+        requests,
         recorder=recorder,
         clock=clock,
         guard=guard,
         timeout_s=plan.timeout_s,
         redirects=plan.redirects,
         max_in_flight=plan.max_in_flight,
+        context=context,
+        shard=shard,
     )
-
-
-ENGINES: dict[str, EngineMaker] = {"aiohttp": _aiohttp, "auto": _aiohttp}
-"""By the plan's `engine`; `auto` is the fastest that can do what the plan asks for."""

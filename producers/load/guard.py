@@ -17,21 +17,18 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
+from producers.load.outcomes import NotAllowedError
 from producers.load.plan import Plan
 from producers.load.prepared import prepared_requests
 from schemas.errors import UserError
 
 _CONNECT_S = 5.0
 # Shorter than the servers' own (gunicorn 2 s, uvicorn 5 s): a request on a connection that is just being closed fails.
-_KEEP_ALIVE_S = 1.8
+KEEP_ALIVE_S = 1.8
 
 
 class TargetError(UserError):
     """The target cannot or must not be loaded; one sentence with the remedy."""
-
-
-class NotAllowedError(Exception):
-    """A connection was about to be made to an address that may not be loaded."""
 
 
 class Guard:
@@ -58,7 +55,7 @@ class Guard:
             socket_factory=self._socket,
             limit=0,
             happy_eyeballs_delay=None,
-            keepalive_timeout=_KEEP_ALIVE_S,
+            keepalive_timeout=KEEP_ALIVE_S,
         )
 
     def _socket(self, info: tuple[int, int, int, str, tuple[str | int, ...]]) -> socket.socket:

@@ -14,6 +14,7 @@
 | no file handles  | the generator ran out of sockets: raise `ulimit -n`                  |
 | no ports         | the generator ran out of local ports                                 |
 | bad answer       | the answer is not HTTP                                               |
+| too long         | more came than the answer had announced                              |
 | http 500 (etc.)  | the answer's status is 400 or above                                  |
 """
 
@@ -23,7 +24,10 @@ from http import HTTPStatus
 
 import aiohttp
 
-from producers.load.guard import NotAllowedError
+
+class NotAllowedError(Exception):
+    """A connection was about to be made to an address that may not be loaded; see `producers.load.guard`."""
+
 
 _BY_NUMBER = {
     errno.ECONNREFUSED: "refused",

@@ -18,17 +18,25 @@ from producers.load.segments import Segment
 
 
 class Pacer:
-    """Due times of all arrivals of a run, any stretch of them at a time. `total` is their number."""
+    """Due times of all arrivals of a run, any stretch of them at a time. `total` is their number.
+
+    Of a load that is shared, shard `index` of `count` has the arrivals k with k % count == index, at the times that
+    they have in the whole: the shards together are the plan, exactly.
+    """
 
     def __init__(self, segments: Sequence[Segment]) -> None:
-        self._start_s = np.array([segment.offset_s for segment in segments])
+        pieces = [piece for segment in segments for piece in segment.pieces]
+        ends_s = np.cumsum([piece.duration_s for piece in pieces]) + segments[0].offset_s
+        self._start_s = np.concatenate(([segments[0].offset_s], ends_s[:-1]))
         self._start_us = np.round(self._start_s * 1e6).astype(np.int64)
-        self._end_us = np.round(np.array([segment.end_s for segment in segments]) * 1e6).astype(np.int64)
-        self._rate = np.array([segment.rate_from_tps for segment in segments])
-        self._slope = np.array([(s.rate_to_tps - s.rate_from_tps) / s.duration_s for s in segments])
-        bounds = np.concatenate(([0.0], np.cumsum([segment.arrivals for segment in segments])))
+        self._end_us = np.round(ends_s * 1e6).astype(np.int64)
+        self._rate = np.array([piece.rate_from_tps for piece in pieces])
+        self._slope = np.array([(p.rate_to_tps - p.rate_from_tps) / p.duration_s for p in pieces])
+        bounds = np.concatenate(([0.0], np.cumsum([piece.arrivals for piece in pieces])))
         self._integral = bounds[:-1]
-        self.first_arrival = np.ceil(bounds - 0.5).astype(np.int64)
+        self._first = np.ceil(bounds - 0.5).astype(np.int64)
+        pieces_before = np.cumsum([0, *(len(segment.pieces) for segment in segments)])
+        self.first_arrival = self._first[pieces_before]
         """Number of the first arrival of each segment, and behind the last the total."""
         self.total = int(self.first_arrival[-1])
 
@@ -36,11 +44,10 @@ class Pacer:
         """Index of the segment that each arrival (by number, below `total`) belongs to."""
         return np.searchsorted(self.first_arrival, arrivals, side="right") - 1
 
-    def due_us(self, first: int, last: int) -> NDArray[np.int64]:
-        """Due times of the arrivals first <= k < last (last <= total), microseconds from the run's start, ascending."""
-        numbers = np.arange(first, last, dtype=np.int64)
-        at = self.segment_of(numbers)
-        gone = np.maximum(numbers + 0.5 - self._integral[at], 0.0)
+    def due_us(self, arrivals: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Due times of arrivals (by number, below `total`, ascending), microseconds from the run's start, ascending."""
+        at = np.searchsorted(self._first, arrivals, side="right") - 1
+        gone = np.maximum(arrivals + 0.5 - self._integral[at], 0.0)
         rate, slope = self._rate[at], self._slope[at]
         divisor = rate + np.sqrt(np.maximum(rate * rate + 2 * slope * gone, 0.0))
         within_s = np.divide(2 * gone, divisor, out=np.zeros_like(gone), where=divisor > 0)

@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import AfterValidator, Field, JsonValue, ValidationError, field_validator, model_validator
 
+from producers.load.checks import Check
 from producers.load.durations import DurationS
 from producers.load.plan_errors import PlanError, sentence
 from producers.load.plan_yaml import PlanLoader
+from producers.load.sizes import SizeBytes
 from producers.load.stages import Number, PlanPart, Stage
 from schemas.thresholds import Threshold, parse_threshold
 
@@ -42,6 +44,13 @@ class Profile(PlanPart):
         return self
 
 
+class Feed(PlanPart):
+    """Rows for templates, one for each arrival: {{users.name}} is the column `name` of the feed `users`."""
+
+    file: Path = Field(description="A CSV file with a line of names, or JSON lines (.jsonl); relative to the plan.")
+    again: bool = Field(True, description="Begin anew behind the last row; else requests fail as 'feed is over'.")
+
+
 class Request(PlanPart):
     """One kind of request, an endpoint in the report."""
 
@@ -54,6 +63,10 @@ class Request(PlanPart):
     )
     json_: JsonValue = Field(None, alias="json", description="Body as JSON.")
     body: str | None = Field(None, description="Body as text.")
+    body_file: Path | None = Field(None, description="Body from a file, streamed; relative to the plan.")
+    body_size: SizeBytes | None = Field(None, description="Body of so many made-up bytes, streamed, like 1GiB.")
+
+    checks: tuple[Check, ...] = Field((), description="What an answer must be to count as answered as asked.")
 
     @field_validator("headers")
     @classmethod
@@ -65,15 +78,14 @@ class Request(PlanPart):
 
     @model_validator(mode="after")
     def _one_body(self) -> "Request":
-        if self.json_ is not None and self.body is not None:
-            raise ValueError("has json and body at once; a request has one of them")
+        bodies = {"json": self.json_, "body": self.body, "body_file": self.body_file, "body_size": self.body_size}
+        given = [name for name, body in bodies.items() if body is not None]
+        if len(given) > 1:
+            raise ValueError(f"has {' and '.join(given)} at once; a request has one of them")
         return self
 
-    def expanded_headers(self) -> dict[str, str]:
-        """Headers with environment variables filled in. Raises PlanError when one is not set."""
-        return {header: self._expanded(header, text) for header, text in self.headers.items()}
-
-    def _expanded(self, header: str, text: str) -> str:
+    def expanded(self, header: str, text: str) -> str:
+        """A header's text with environment variables filled in. Raises PlanError when one is not set."""
         for name in _VARIABLE.findall(text):
             if name not in environ:
                 raise PlanError(f"request {self.name}: header {header} needs the environment variable {name}; set it")
@@ -88,9 +100,17 @@ class Plan(PlanPart):
     profile: Profile | None = Field(None, description="Which process to profile.")
     stages: tuple[Stage, ...] = Field(min_length=1, description="What rates, one after the other.")
     requests: tuple[Request, ...] = Field(min_length=1, max_length=1000, description="What to send.")
+    feeds: dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,63}$")], Feed] = Field(
+        default_factory=dict, description="Files whose rows fill templates."
+    )
     thresholds: tuple[str, ...] = Field((), description="What must hold, like 'p99(search) < 250ms' or 'errors < 1%'.")
-    engine: Literal["auto", "aiohttp"] = Field("auto", description="What sends the requests.")
+    engine: Literal["auto", "aiohttp", "wire"] = Field(
+        "auto", description="What sends the requests; auto: the fastest that can do what the plan asks for."
+    )
     timeout_s: DurationS = Field(10.0, alias="timeout", description="When a request is given up.")
+    trace_context: bool | None = Field(
+        None, description="Send W3C traceparent and baggage headers; default: with aiohttp yes, with wire no."
+    )
     max_in_flight: int = Field(
         1000, ge=1, le=100_000, description="Requests under way at most; arrivals beyond it are dropped and counted."
     )
@@ -145,6 +165,16 @@ class Plan(PlanPart):
         """The thresholds, read."""
         return tuple(parse_threshold(text) for text in self.thresholds)
 
+    def beside(self, path: Path) -> "Plan":
+        """The plan with its files' paths absolute, as they are meant in a plan at `path`."""
+        folder = path.parent.absolute()
+        feeds = {name: feed.model_copy(update={"file": folder / feed.file}) for name, feed in self.feeds.items()}
+        requests = tuple(
+            request.model_copy(update={"body_file": folder / request.body_file}) if request.body_file else request
+            for request in self.requests
+        )
+        return self.model_copy(update={"feeds": feeds, "requests": requests})
+
     def to_yaml(self) -> str:
         """The plan as YAML that `load_plan` reads back as the same plan; what is at its default is left out."""
         data = self.model_dump(mode="json", exclude_defaults=True)
@@ -159,7 +189,7 @@ def load_plan(path: Path) -> Plan:
         raise PlanError(f"{path}: is no text in UTF-8; a plan is a YAML file") from error
     except OSError as error:
         raise PlanError(f"{path}: cannot be read ({error.strerror}); give the path of a plan, a YAML file") from error
-    return parse_plan(text, str(path))
+    return parse_plan(text, str(path)).beside(path)
 
 
 def parse_plan(text: str, source: str) -> Plan:
@@ -174,6 +204,7 @@ def parse_plan(text: str, source: str) -> Plan:
     if not isinstance(data, dict):
         raise PlanError(f"{source}: holds no plan; it needs the keys target, stages and requests")
     try:
-        return Plan.model_validate(data)
+        plan = Plan.model_validate(data)
     except ValidationError as error:
         raise PlanError(f"{source}: {sentence(error, Plan)}") from error
+    return plan

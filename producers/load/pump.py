@@ -10,9 +10,12 @@ from producers.load.engine import Engine
 from producers.load.mix import cycle_of
 from producers.load.pacer import Pacer
 from producers.load.recorder import Recorder
+from producers.load.shards import WHOLE, Shard
 
 NEVER = 1 << 62
 _BLOCK = 4096
+_NAP_US = 250
+"""Between two alarms, at least: setting one takes some ten microseconds. Answers that come in between wake us too."""
 
 
 class Pump:
@@ -28,6 +31,7 @@ class Pump:
         clock: Clock,
         start_us: int,
         max_in_flight: int,
+        shard: Shard = WHOLE,
     ) -> None:
         self._pacer = pacer
         self._cycle = cycle_of(weights)
@@ -36,6 +40,7 @@ class Pump:
         self._clock = clock
         self._start_us = start_us
         self._max_in_flight = max_in_flight
+        self._shard = shard
         self._prepared = 0
         self._place = 0
         self._due_us: list[int] = []
@@ -48,6 +53,7 @@ class Pump:
 
     def run(self) -> None:
         """Begin to dispatch on time."""
+        self._engine.when_ended = self.dispatch
         self._alarm = Alarm(self._ring)
         self._ring()
 
@@ -77,18 +83,18 @@ class Pump:
         now_us = self._clock.now_us()
         self.dispatch(now_us)
         if self._alarm is not None and self.next_due_us != NEVER:
-            self._alarm.set(self.next_due_us - self._clock.now_us())
+            self._alarm.set(max(self.next_due_us - self._clock.now_us(), _NAP_US))
 
     def _prepare(self) -> None:
         """Make the next block of arrivals ready: numbers are cheap by the thousand and dear one by one."""
-        first, last = self._prepared, min(self._prepared + _BLOCK, self._pacer.total)
-        if first == last:
+        first, last = self._prepared, min(self._prepared + _BLOCK * self._shard.count, self._pacer.total)
+        numbers = np.arange(first + (self._shard.index - first) % self._shard.count, last, self._shard.count)
+        if not len(numbers):
             self.next_due_us = NEVER
             return
-        numbers = np.arange(first, last)
         stages = self._pacer.segment_of(numbers)
         within = numbers - self._pacer.first_arrival[stages]
-        self._due_us = (self._pacer.due_us(first, last) + self._start_us).tolist()
+        self._due_us = (self._pacer.due_us(numbers) + self._start_us).tolist()
         self._endpoints = self._cycle[within % len(self._cycle)].tolist()
         self._stages = stages.tolist()
         self._prepared, self._place = last, 0

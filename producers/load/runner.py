@@ -9,6 +9,7 @@ import aiohttp
 from producers.load.course import Course, Progress
 from producers.load.guard import Guard, TargetError, read_count
 from producers.load.plan import Plan
+from producers.load.shards import WHOLE, Shard
 from producers.publisher import Publisher
 from schemas.events import LoadTotals
 
@@ -23,6 +24,7 @@ async def run_load(
     stop: asyncio.Event,
     on_progress: Callable[[Progress], None] | None = None,
     allow_hosts: Collection[str] = (),
+    shard: Shard = WHOLE,
 ) -> LoadTotals:
     """Send a plan's requests and publish every outcome, one final batch for every window of the run.
 
@@ -36,6 +38,7 @@ async def run_load(
         stop: Ends the schedule when set; what was measured is published all the same.
         on_progress: Called with each window's figures.
         allow_hosts: Hosts besides loopback that may be loaded.
+        shard: Which part of the plan's arrivals is ours; the others' are left to others.
 
     Returns:
         The totals, in which scheduled = completed + failed + dropped + in_flight_at_end. The last window is published
@@ -43,7 +46,7 @@ async def run_load(
     """
     guard = Guard(allow_hosts)
     async with aiohttp.ClientSession(connector=guard.connector()) as session:
-        counted_before = await _count(session, plan)
+        counted_before = await _count(session, plan, shard)
         # A full collection over all that is imported stops the schedule for some 50 ms: only what comes is looked at.
         gc.collect()
         gc.freeze()
@@ -56,18 +59,19 @@ async def run_load(
                 window_us=window_us,
                 guard=guard,
                 on_progress=on_progress,
+                shard=shard,
             ).play(stop)
         finally:
             gc.unfreeze()
-        counted_after = await _count(session, plan)
+        counted_after = await _count(session, plan, shard)
     if counted_before is None or counted_after is None:
         return totals
     return totals.model_copy(update={"target_counted": max(counted_after - counted_before, 0)})
 
 
-async def _count(session: aiohttp.ClientSession, plan: Plan) -> int | None:
-    if plan.target_count_path is None:
-        return None
+async def _count(session: aiohttp.ClientSession, plan: Plan, shard: Shard) -> int | None:
+    if plan.target_count_path is None or not shard.is_whole:
+        return None  # of a shared load the target counts everybody's requests
     try:
         return await read_count(session, plan.target + plan.target_count_path)
     except TargetError:

@@ -2,19 +2,40 @@
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import ceil
 from typing import Literal
 
+import numpy as np
+
 from producers.load.plan import Plan
-from producers.load.stages import Hold, Levels, Ramp
+from producers.load.stages import Hold, Levels, Ramp, Sine, Soak, Spike, Step
+
+_PIECES_A_PERIOD = 64
+"""Chords of a sine: over half a period their integral is 0.08% of the swing too low, over a whole one exact."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """So many seconds in which the rate runs linearly from one to another, in arrivals per second."""
+
+    duration_s: float
+    rate_from_tps: float
+    rate_to_tps: float
+
+    @property
+    def arrivals(self) -> float:
+        """The integral of the rate: how many arrivals are due, as a real number."""
+        return (self.rate_from_tps + self.rate_to_tps) / 2 * self.duration_s
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     """One stretch. `label` names it in every row and event: the stage's name, or `map[3]` for a third visit.
 
-    `visit` counts a levels stage's visits from 1 in their order of time; it is 0 for the other forms. `offset_s` and
-    `duration_s` are seconds from the run's start, rates are arrivals per second; the first `settle_s` are for settling.
+    `visit` counts a levels stage's visits and a staircase's steps from 1 in their order of time; it is 0 for the other
+    forms. `offset_s` is seconds from the run's start; the first `settle_s` are for settling.
     """
 
     label: str
@@ -22,10 +43,13 @@ class Segment:
     form: Literal["hold", "ramp", "level"]
     visit: int
     offset_s: float
-    duration_s: float
-    rate_from_tps: float
-    rate_to_tps: float
+    pieces: tuple[Piece, ...]
     settle_s: float = 0.0
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds."""
+        return sum(piece.duration_s for piece in self.pieces)
 
     @property
     def end_s(self) -> float:
@@ -33,9 +57,19 @@ class Segment:
         return self.offset_s + self.duration_s
 
     @property
+    def rate_from_tps(self) -> float:
+        """At the beginning."""
+        return self.pieces[0].rate_from_tps
+
+    @property
+    def rate_to_tps(self) -> float:
+        """At the end."""
+        return self.pieces[-1].rate_to_tps
+
+    @property
     def arrivals(self) -> float:
-        """The integral of the rate: how many arrivals are due, as a real number."""
-        return (self.rate_from_tps + self.rate_to_tps) / 2 * self.duration_s
+        """See Piece."""
+        return sum(piece.arrivals for piece in self.pieces)
 
 
 def segments_of(plan: Plan) -> tuple[Segment, ...]:
@@ -44,22 +78,51 @@ def segments_of(plan: Plan) -> tuple[Segment, ...]:
     offset_s = 0.0
     for stage in plan.stages:
         for segment in _of_stage(stage, offset_s):
-            segments.append(segment)
+            # Findings rest on what comes after settling: of a warm-up that is nothing.
+            settles_s = segment.settle_s if stage.role == "measure" else segment.duration_s
+            segments.append(replace(segment, settle_s=settles_s))
             offset_s = segment.end_s
     return tuple(segments)
 
 
-def _of_stage(stage: Hold | Ramp | Levels, offset_s: float) -> Iterable[Segment]:
+def _of_stage(stage: Hold | Ramp | Levels | Step | Spike | Sine | Soak, offset_s: float) -> Iterable[Segment]:
+    name = stage.name
     match stage:
         case Hold():
-            yield Segment(stage.name, stage.name, "hold", 0, offset_s, stage.for_s, stage.hold, stage.hold)
+            yield Segment(name, name, "hold", 0, offset_s, (Piece(stage.for_s, stage.hold, stage.hold),))
+        case Soak():
+            yield Segment(name, name, "hold", 0, offset_s, (Piece(stage.for_s, stage.soak, stage.soak),))
         case Ramp():
-            yield Segment(stage.name, stage.name, "ramp", 0, offset_s, stage.for_s, *stage.ramp)
+            yield Segment(name, name, "ramp", 0, offset_s, (Piece(stage.for_s, *stage.ramp),))
+        case Sine():
+            yield Segment(name, name, "ramp", 0, offset_s, _sine(stage))
+        case Spike():
+            yield Segment(name, name, "ramp", 0, offset_s, _spike(stage))
+        case Step():
+            for visit, rate in enumerate(np.linspace(*stage.step, stage.steps).tolist(), 1):
+                start_s = offset_s + (visit - 1) * stage.each_s
+                yield Segment(f"{name}[{visit}]", name, "hold", visit, start_s, (Piece(stage.each_s, rate, rate),))
         case Levels():
             for visit, rate in enumerate(visiting_order(stage), 1):
-                label = f"{stage.name}[{visit}]"
                 start_s = offset_s + (visit - 1) * stage.each_s
-                yield Segment(label, stage.name, "level", visit, start_s, stage.each_s, rate, rate, stage.settle_s)
+                piece = Piece(stage.each_s, rate, rate)
+                yield Segment(f"{name}[{visit}]", name, "level", visit, start_s, (piece,), stage.settle_s)
+
+
+def _sine(stage: Sine) -> tuple[Piece, ...]:
+    low, high = stage.sine
+    count = max(1, ceil(stage.for_s / stage.period_s * _PIECES_A_PERIOD))
+    turns = np.linspace(0, stage.for_s / stage.period_s, count + 1)
+    rates = (low + (high - low) * (1 - np.cos(2 * np.pi * turns)) / 2).tolist()
+    return tuple(Piece(stage.for_s / count, *ends) for ends in pairwise(rates))
+
+
+def _spike(stage: Spike) -> tuple[Piece, ...]:
+    base, peak = stage.spike
+    rest_s = (stage.for_s - stage.peak_s - 2 * stage.rise_s) / 2
+    rise, fall = Piece(stage.rise_s, base, peak), Piece(stage.rise_s, peak, base)
+    rest = Piece(rest_s, base, base)
+    return rest, rise, Piece(stage.peak_s, peak, peak), fall, rest
 
 
 def visiting_order(stage: Levels) -> list[float]:

@@ -1,6 +1,17 @@
-"""The stages of a plan, one model per form: hold, ramp, levels."""
+"""The stages of a plan, one model per form.
 
-from typing import Annotated, Any, ClassVar
+| form   | rate                                                                                |
+|--------|-------------------------------------------------------------------------------------|
+| hold   | constant                                                                            |
+| ramp   | from one to another, linearly                                                       |
+| levels | a few, each visited several times in random order: what growth is measured from     |
+| step   | a staircase from one to another                                                     |
+| spike  | a base, then up to a peak, held there, and down again                               |
+| sine   | between a low and a high, as days go                                                |
+| soak   | constant for hours                                                                  |
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -10,7 +21,6 @@ from pydantic import (
     Field,
     PlainSerializer,
     Tag,
-    field_validator,
     model_validator,
 )
 
@@ -34,9 +44,21 @@ class PlanPart(BaseModel):
     )
 
 
+def _pair(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise ValueError(f"{value!r} is no pair of rates; give two rates, as in [20, 200]")
+    return value
+
+
+Rates = Annotated[tuple[Rate, Rate], BeforeValidator(_pair)]
+
+
 class _Stage(PlanPart):
     form: ClassVar[str]
     name: str = Field(pattern=r"^[^\[\]\s][^\[\]]{0,63}$", description="Labels the stage's requests; no brackets.")
+    role: Literal["measure", "warm-up", "cool-down"] = Field(
+        "measure", description="Whether findings rest on it; warm-up and cool-down are left out of them."
+    )
 
 
 class Hold(_Stage):
@@ -51,15 +73,8 @@ class Ramp(_Stage):
     """A rate that changes linearly."""
 
     form: ClassVar[str] = "ramp"
-    ramp: tuple[Rate, Rate] = Field(description="Requests per second at the beginning and at the end.")
+    ramp: Rates = Field(description="Requests per second at the beginning and at the end.")
     for_s: DurationS = Field(alias="for", description="How long.")
-
-    @field_validator("ramp", mode="before")
-    @classmethod
-    def _pair(cls, value: Any) -> Any:
-        if not isinstance(value, list | tuple) or len(value) != 2:
-            raise ValueError(f"{value!r} is no ramp; give two rates, as in [20, 200]")
-        return value
 
 
 class Levels(_Stage):
@@ -90,8 +105,56 @@ class Levels(_Stage):
         return self
 
 
-MODELS: dict[str, type[_Stage]] = {model.form: model for model in (Hold, Ramp, Levels)}
-_FORMS = "hold, ramp, levels"
+class Step(_Stage):
+    """A staircase of constant rates."""
+
+    form: ClassVar[str] = "step"
+    step: Rates = Field(description="Requests per second on the first and on the last step.")
+    steps: int = Field(5, ge=2, le=1000, description="How many steps.")
+    each_s: DurationS = Field(alias="each", description="How long one step lasts.")
+
+
+class Spike(_Stage):
+    """A base rate, a steep rise to a peak, the peak held, a steep fall, and the base again."""
+
+    form: ClassVar[str] = "spike"
+    spike: Rates = Field(description="Requests per second at the base and at the peak.")
+    for_s: DurationS = Field(alias="for", description="How long all of it takes; the peak is in the middle.")
+    peak_s: DurationS = Field(10.0, alias="peak", description="How long the peak is held.")
+    rise_s: DurationS = Field(1.0, alias="rise", description="How long the rise takes, and the fall.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Spike":
+        if self.peak_s + 2 * self.rise_s >= self.for_s:
+            raise ValueError("peak and twice rise leave no time for the base; make `for` longer")
+        return self
+
+
+class Sine(_Stage):
+    """A rate that swings between two, beginning at the lower one: the shape of a day."""
+
+    form: ClassVar[str] = "sine"
+    sine: Rates = Field(description="Requests per second at the lowest and at the highest.")
+    period_s: DurationS = Field(alias="period", description="From one low to the next.")
+    for_s: DurationS = Field(alias="for", description="How long.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Sine":
+        if self.for_s / self.period_s > 1000:
+            raise ValueError("has over 1000 periods; make period longer")
+        return self
+
+
+class Soak(_Stage):
+    """A constant rate for long."""
+
+    form: ClassVar[str] = "soak"
+    soak: Rate
+    for_s: DurationS = Field(alias="for", description="How long.")
+
+
+MODELS: dict[str, type[_Stage]] = {model.form: model for model in (Hold, Ramp, Levels, Step, Spike, Sine, Soak)}
+_FORMS = ", ".join(MODELS)
 
 
 def _form_of(value: Any) -> str:
@@ -119,7 +182,13 @@ def _check_form(value: Any) -> Any:
 
 
 Stage = Annotated[
-    Annotated[Hold, Tag("hold")] | Annotated[Ramp, Tag("ramp")] | Annotated[Levels, Tag("levels")],
+    Annotated[Hold, Tag("hold")]
+    | Annotated[Ramp, Tag("ramp")]
+    | Annotated[Levels, Tag("levels")]
+    | Annotated[Step, Tag("step")]
+    | Annotated[Spike, Tag("spike")]
+    | Annotated[Sine, Tag("sine")]
+    | Annotated[Soak, Tag("soak")],
     Discriminator(_form_of),
     BeforeValidator(_check_form),
 ]

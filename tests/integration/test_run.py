@@ -54,6 +54,21 @@ def test_a_run_is_counted_to_the_last_request_and_names_the_function_that_grows(
     assert listed["verdict"] == report["run"]["verdict"]
 
 
+def test_processes_that_share_a_load_send_the_plan_exactly(tmp_path: Path) -> None:
+    stages = [{"name": "warm", "hold": 20, "for": "2s", "role": "warm-up"}, {"name": "s", "hold": 151, "for": "4s"}]
+    with sample_shop() as (url, pid):
+        plan = plan_file(tmp_path, url, pid, stages=stages)
+        done = loadflame("run", str(plan), "--workers", "3", "--json", data_dir=tmp_path / "data")
+        counted = json.load(urllib.request.urlopen(f"{url}/counts"))["requests"]
+    report = json.loads(done.stdout)
+    accounting = report["accounting"]
+    assert accounting["scheduled"] == 2 * 20 + 4 * 151, done.stderr
+    assert accounting["sent"] == accounting["stored"] == counted
+    assert [(row["stage"], round(row["offered_tps"])) for row in report["load"]] == [("warm", 20), ("s", 151)]
+    checks = checks_of(tmp_path / "data")
+    assert all(checks[name] for name in ("I1", "I2", "I3"))
+
+
 def test_from_a_plain_ramp_nothing_is_called_superlinear(tmp_path: Path) -> None:
     with sample_shop() as (url, pid):
         plan = plan_file(tmp_path, url, pid, stages=[{"name": "ramp", "ramp": [40, 320], "for": "10s"}])

@@ -25,6 +25,11 @@ class Target:
         self.url = ""
         self._frozen = False
 
+    def begin_anew(self) -> None:
+        """As if nobody had asked anything."""
+        self.requests = 0
+        self._frozen = False
+
     def application(self) -> web.Application:
         app = web.Application(middlewares=[self._count])
         app.router.add_get("/ok", self._ok)

@@ -5,7 +5,8 @@ import socket
 import aiohttp
 import pytest
 
-from producers.load.guard import Guard, NotAllowedError
+from producers.load.guard import Guard
+from producers.load.outcomes import NotAllowedError
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "0.0.0.0", "::"])

@@ -9,7 +9,8 @@ from producers.load.alarm import Alarm
 from producers.load.pacer import Pacer
 from producers.load.pump import NEVER, Pump
 from producers.load.recorder import Recorder
-from producers.load.segments import Segment
+from producers.load.segments import Piece, Segment
+from producers.load.shards import WHOLE, Shard
 
 START_US = 50_000_000
 
@@ -43,11 +44,13 @@ class NotingEngine:
 
 
 class Bench:
-    def __init__(self, *holds, weights=(1.0,), max_in_flight=10**9):
-        segments = [Segment(f"s{i}", "s", "hold", 0, float(i), 1.0, rate, rate) for i, rate in enumerate(holds)]
+    def __init__(self, *holds, weights=(1.0,), max_in_flight=10**9, shard=WHOLE):
+        segments = [
+            Segment(f"s{i}", "s", "hold", 0, float(i), (Piece(1.0, rate, rate),)) for i, rate in enumerate(holds)
+        ]
         self.clock, self.engine = HandClock(), NotingEngine()
         self.recorder = Recorder(
-            [f"e{i}" for i in range(len(weights))], [s.label for s in segments], window_us=1_000_000, capacity=0
+            [f"e{i}" for i in range(len(weights))], [s.label for s in segments], window_us=1_000_000
         )
         self.pump = Pump(
             Pacer(segments),
@@ -57,6 +60,7 @@ class Bench:
             clock=self.clock,
             start_us=START_US,
             max_in_flight=max_in_flight,
+            shard=shard,
         )
 
     def at(self, offset_us):
@@ -126,3 +130,15 @@ async def test_an_alarm_rings_once_and_not_before_its_time(timer_files, monkeypa
         assert rang.empty()
     finally:
         bell.close()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_the_shards_of_a_load_are_together_the_load(count):
+    whole = Bench(9_000.0, 50.0, weights=(3.0, 1.0)).at(2_000_000).engine.fired
+    shards = [
+        Bench(9_000.0, 50.0, weights=(3.0, 1.0), shard=Shard(index, count)).at(2_000_000).engine.fired
+        for index in range(count)
+    ]
+    assert sorted(due for fired in shards for _, _, due, _ in fired) == [due for _, _, due, _ in whole]
+    assert sorted(fire for fired in shards for fire in fired) == sorted(whole)
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1

@@ -11,8 +11,8 @@ from schemas.rows import REQUESTS
 SECOND = 1_000_000
 
 
-def recorder(capacity: int = 0) -> Recorder:
-    return Recorder(["search", "checkout"], ["warm", "map[1]", "map[2]"], window_us=SECOND, capacity=capacity)
+def recorder() -> Recorder:
+    return Recorder(["search", "checkout"], ["warm", "map[1]", "map[2]"], window_us=SECOND)
 
 
 def end(into: Recorder, due_us: int, ended_us: int, *, error: str | None = None, **more: int) -> None:
@@ -86,8 +86,8 @@ def test_nothing_is_recorded_into_a_window_that_was_given_away():
         into.arrived(5_500_000, dropped=False)
 
 
-def test_more_rows_than_expected_are_no_error():
-    into = recorder(capacity=64)
+def test_every_row_keeps_its_own_stage_endpoint_and_error():
+    into = recorder()
     for index in range(1000):
         into.arrived(index, dropped=False)
         end(into, index, 500_000 + index, stage=index % 3, endpoint=index % 2, error=None if index % 10 else "timeout")
@@ -100,7 +100,7 @@ def test_more_rows_than_expected_are_no_error():
 
 
 def test_only_the_stages_of_a_window_travel_with_it():
-    into = Recorder(["r"], [f"map[{i}]" for i in range(30_000)], window_us=SECOND, capacity=1)
+    into = Recorder(["r"], [f"map[{i}]" for i in range(30_000)], window_us=SECOND)
     end(into, 10, 20, stage=29_999)
     column = into.take(0).rows.column("stage")
     assert (column.to_pylist(), len(column.dictionary)) == (["map[29999]"], 1)

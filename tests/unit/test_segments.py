@@ -3,13 +3,15 @@
 from collections import Counter
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from producers.load.pacer import Pacer
 from producers.load.plan import Plan, Request
 from producers.load.segments import segments_of
-from producers.load.stages import Hold, Levels, Ramp
+from producers.load.stages import Hold, Levels, Ramp, Sine, Soak, Spike, Step
 
 
 def segments(*stages):
@@ -73,3 +75,85 @@ def test_there_are_no_gaps_between_segments(stages):
 @pytest.mark.parametrize(("each", "settle", "expected"), [(8.0, None, 1.0), (2.0, None, 0.5), (8.0, 3.0, 3.0)])
 def test_a_visit_settles_for_a_second_and_at_most_a_quarter_unless_the_plan_says_how_long(each, settle, expected):
     assert Levels(name="m", levels=(1,), each_s=each, settle=settle).settle_s == expected
+
+
+def test_a_staircase_is_a_hold_a_step():
+    steps = segments(Step(name="up", step=(20, 100), steps=5, each_s=2.0))
+    assert [(s.label, s.form, s.rate_from_tps, s.offset_s) for s in steps] == [
+        (f"up[{n + 1}]", "hold", 20.0 * (n + 1), 2.0 * n) for n in range(5)
+    ]
+
+
+def test_a_spike_has_its_peak_in_the_middle():
+    (spike,) = segments(Spike(name="s", spike=(10, 1000), for_s=20.0, peak_s=4.0, rise_s=1.0))
+    assert [(p.duration_s, p.rate_from_tps, p.rate_to_tps) for p in spike.pieces] == [
+        (7.0, 10, 10),
+        (1.0, 10, 1000),
+        (4.0, 1000, 1000),
+        (1.0, 1000, 10),
+        (7.0, 10, 10),
+    ]
+
+
+def test_a_soak_is_a_hold_for_long():
+    (soak,) = segments(Soak(name="s", soak=300, for_s=86_400.0))
+    assert (soak.form, soak.arrivals) == ("hold", 300 * 86_400)
+
+
+@given(low=st.floats(0, 500), swing=st.floats(0, 500), period=st.floats(1.0, 100.0), turns=st.integers(1, 40))
+def test_a_sine_has_the_mean_of_its_ends_over_whole_periods_and_stays_between_them(low, swing, period, turns):
+    (sine,) = segments(Sine(name="s", sine=(low, low + swing), period_s=period, for_s=period * turns))
+    assert sine.arrivals == pytest.approx((low + swing / 2) * period * turns, rel=1e-6, abs=1e-6)
+    rates = [piece.rate_from_tps for piece in sine.pieces]
+    assert min(rates) == pytest.approx(low, abs=1e-9)
+    assert max(rates) <= low + swing + 1e-9
+
+
+def test_half_a_sine_is_within_a_thousandth_of_its_integral():
+    (sine,) = segments(Sine(name="s", sine=(0, 100), period_s=64.0, for_s=32.0))
+    assert sine.arrivals == pytest.approx(50 * 32, rel=1e-3)
+
+
+stages = st.one_of(
+    st.builds(lambda r, d: Hold(name="x", hold=r, for_s=d), st.floats(0, 300), st.floats(0.01, 3)),
+    st.builds(lambda a, b, d: Ramp(name="x", ramp=(a, b), for_s=d), *[st.floats(0, 300)] * 2, st.floats(0.01, 3)),
+    st.builds(
+        lambda a, b, n: Step(name="x", step=(a, b), steps=n, each_s=0.3), *[st.floats(0, 300)] * 2, st.integers(2, 9)
+    ),
+    st.builds(lambda a, b: Spike(name="x", spike=(a, b), for_s=3.0, peak_s=0.5, rise_s=0.2), *[st.floats(0, 300)] * 2),
+    st.builds(lambda a, b: Sine(name="x", sine=(a, b), period_s=1.0, for_s=2.7), *[st.floats(0, 300)] * 2),
+)
+
+
+@given(st.lists(stages, min_size=1, max_size=5))
+def test_whatever_the_plan_arrivals_come_in_order_and_are_the_integral_of_the_rate(some):
+    plan = segments(*(stage.model_copy(update={"name": f"s{n}"}) for n, stage in enumerate(some)))
+    pacer = Pacer(plan)
+    due = pacer.due_us(np.arange(pacer.total))
+    assert (np.diff(due) >= 0).all()
+    assert abs(pacer.total - sum(segment.arrivals for segment in plan)) <= 1
+    at = pacer.segment_of(np.arange(pacer.total))
+    for number, segment in enumerate(plan):
+        mine = due[at == number]
+        assert abs(len(mine) - segment.arrivals) <= 1
+        assert ((segment.offset_s * 1e6 - 1 <= mine) & (mine <= segment.end_s * 1e6 + 1)).all()
+
+
+def test_of_a_warm_up_nothing_is_left_for_findings():
+    warm, hold = segments(Hold(name="w", hold=10, for_s=5.0, role="warm-up"), Hold(name="h", hold=10, for_s=5.0))
+    assert (warm.settle_s, hold.settle_s) == (5.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        ({"spike": [1, 2], "for": "2s", "peak": "1s"}, "leave no time for the base"),
+        ({"sine": [1, 2], "for": "2h", "period": "1s"}, "over 1000 periods"),
+        ({"step": [1], "each": "1s"}, "give two rates"),
+        ({"hold": 1, "for": "1s", "role": "rest"}, "warm-up"),
+    ],
+)
+def test_a_stage_that_does_not_fit_is_said(stage, said):
+    plan = {"target": "http://h", "stages": [{"name": "s"} | stage], "requests": [{"name": "r", "path": "/"}]}
+    with pytest.raises(ValueError, match=said):
+        Plan.model_validate(plan)
