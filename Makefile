@@ -37,6 +37,17 @@ truth: $(VENV)/.dev  ## CPU found / CPU true per function, backend and kind of s
 freshness: $(VENV)/.dev  ## seconds from a request's completion to its row and its joined window
 	$(BIN)/python -m benchmarks.freshness
 
+generators: $(VENV)/.dev  ## requests/s on one core beside k6, vegeta, Locust and wrk (those that are there)
+	$(BIN)/python -m benchmarks.generators
+
+TOOLS := $(CURDIR)/.cache/bench-tools
+bench-tools:  ## install what `make generators` compares with: nginx and wrk (Debian), k6 and vegeta (Go), Locust (PyPI)
+	apt-get install -y --no-install-recommends nginx-light wrk
+	GOBIN=$(TOOLS)/bin go install go.k6.io/k6@v1.4.0
+	GOBIN=$(TOOLS)/bin go install github.com/tsenart/vegeta/v12@v12.12.0
+	$(PYTHON) -m venv $(TOOLS)/locust && $(TOOLS)/locust/bin/pip install --quiet locust==2.42.5
+	ln -sf $(TOOLS)/locust/bin/locust $(TOOLS)/bin/locust
+
 lock: $(VENV)/.dev  ## pin every package by hash (no index is named in the files)
 	$(BIN)/uv pip compile pyproject.toml --extra all --group build $(LOCK) -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra all --group dev -c requirements/run.txt $(LOCK) -o requirements/dev.txt

@@ -20,9 +20,7 @@ import json
 import math
 import os
 import signal
-import socket
 import statistics
-import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -36,6 +34,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.serving import free_port, serving
 from processors.join import join_window
 from producers.profiler.agent import run_agent
 from producers.profiler.targets import instances_of, target_of
@@ -89,19 +88,10 @@ class Result:
 @contextmanager
 def service(kind: str) -> Iterator[tuple[str, int]]:
     """A service of its own process on a free loopback port; gives its URL and pid."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "benchmarks.truth_services.service", kind, str(port)]
-    with subprocess.Popen(command, start_new_session=True) as process:
+    with serving(command, port) as process:
         try:
-            deadline = time.monotonic() + 10
-            while time.monotonic() < deadline:
-                try:
-                    socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                    break
-                except OSError:
-                    time.sleep(0.05)
             yield f"http://127.0.0.1:{port}", process.pid
         finally:
             for instance in instances_of(target_of(pid=process.pid)):
