@@ -8,7 +8,20 @@ import sys
 
 import typer
 
-from loadflame.commands import dashboards, demo, doctor, imports, load, process, profile, report, run, runs, verify
+from loadflame.commands import (
+    dashboards,
+    demo,
+    doctor,
+    find_limit,
+    imports,
+    load,
+    process,
+    profile,
+    report,
+    run,
+    runs,
+    verify,
+)
 from loadflame.logs import configure_logs
 from schemas.errors import UserError
 
@@ -23,6 +36,7 @@ app = typer.Typer(
 _HERE, _PARTS, _LOOK = "On this machine", "Part by part, on many machines", "Looking at results"
 app.command("demo", rich_help_panel=_HERE)(demo.demo)
 app.command("run", rich_help_panel=_HERE)(run.run)
+app.command("find-limit", rich_help_panel=_HERE)(find_limit.find_limit)
 app.command("import", rich_help_panel=_HERE)(imports.import_file)
 app.command("doctor", rich_help_panel=_HERE)(doctor.doctor)
 app.command("load", rich_help_panel=_PARTS)(load.load)
@@ -36,6 +50,8 @@ app.add_typer(dashboards.app, name="dashboards", rich_help_panel=_LOOK)
 
 _EXTRA_OF = {
     "aiohttp": "load",
+    "httptools": "load",
+    "jsonpath": "load",
     "psutil": "profiler",
     "faust": "pipeline",
     "clickhouse_connect": "pipeline",

@@ -10,10 +10,10 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from loadflame.children import Child, ChildError
-from loadflame.parts import START_S, parts_here
+from loadflame.parts import START_S, Parts, parts_here
 from loadflame.settings import Settings
 from loadflame.starting import LEAD_US, STOP_S, aligned, run_started
 from loadflame.subscription import windows_of
@@ -36,6 +36,24 @@ class RunOutcome:
     ended_at_us: int
     aborted: bool
     checks: list[Check]
+
+
+class Load(Protocol):
+    """What sends the requests of a run, once begun; `note` is what is to be told of it in the end."""
+
+    @property
+    def note(self) -> str:
+        """Empty when there is nothing to tell."""
+
+    async def wait(self) -> None:
+        """Wait until it has ended. Raises ChildError when it did not end well."""
+
+    async def finish(self, timeout_s: float) -> None:
+        """End it early, and wait. Raises ChildError as `wait` does, or when it does not end in time."""
+
+
+BeginLoad = Callable[[Parts, int], Load]
+"""From the parts of the run and the time of the first arrival, in Unix microseconds."""
 
 
 class Loads:
@@ -63,6 +81,12 @@ class Loads:
             self.note = f"{len(errors)} of {len(ends)} load processes ended before their time: {errors[0]}"
 
 
+async def _loads(parts: Parts, plan_file: Path, run_id: str, started_at_us: int, workers: int) -> Loads:
+    arguments = (str(plan_file), "--run", run_id, "--start-at", str(started_at_us))
+    shards = [f"{number}/{workers}" for number in range(1, workers + 1)]
+    return Loads([await parts.child("load", *arguments, "--shard", shard, niceness=PUNCTUAL) for shard in shards])
+
+
 async def run_here(
     plan: Plan,
     settings: Settings,
@@ -73,12 +97,13 @@ async def run_here(
     on_phase: Callable[[str], None],
     on_window: Callable[[WindowJoined], None],
     workers: int = 1,
+    begin: "BeginLoad | None" = None,
 ) -> RunOutcome:
     """Run a plan with everything on this machine, until it ends or `stop` is set (what was measured is kept).
 
     `profile` holds the arguments that tell `loadflame profile` what to watch. `on_phase` hears in a few words what is
     going on, `on_window` gets each joined window. `workers` processes
-    share the load. Raises UserError when a part cannot start or fails.
+    share the load, unless `begin` begins another. Raises UserError when a part cannot start or fails.
     """
     logs = settings.data_dir / "runs" / run_id
     plan_file = _write_plan(plan, logs)
@@ -98,13 +123,10 @@ async def run_here(
         await announcer.start()
         announcer.announce(run_started(plan, settings, run_id, started_at_us))
         on_phase("loading")
-        arguments = (str(plan_file), "--run", run_id, "--start-at", str(started_at_us))
-        load = Loads(
-            [
-                await parts.child("load", *arguments, "--shard", f"{number}/{workers}", niceness=PUNCTUAL)
-                for number in range(1, workers + 1)
-            ]
-        )
+        if begin is None:
+            load: Load = await _loads(parts, plan_file, run_id, started_at_us, workers)
+        else:
+            load = begin(parts, started_at_us)
         watching = asyncio.create_task(windows_of(broker, settings.topics, run_id, on_window))
         parts.on_end(watching.cancel)
         failure = await _until_over(load, worker, agent, stop)
@@ -126,7 +148,7 @@ async def run_here(
         return RunOutcome(run_id, ended_at_us, stop.is_set(), checks)
 
 
-async def _until_over(load: Loads, worker: Child, agent: Child, stop: asyncio.Event) -> ChildError | None:
+async def _until_over(load: Load, worker: Child, agent: Child, stop: asyncio.Event) -> ChildError | None:
     """Wait for the load's end. A part that fails is returned, not raised: what was measured is still brought home."""
     over = asyncio.create_task(load.wait())
     stopping = asyncio.create_task(stop.wait())

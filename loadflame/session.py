@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
+from analysis.limit_search import LimitSearch
 from loadflame.checks import checks_table
 from loadflame.commands.common import run_until_stopped
+from loadflame.limit import LimitLoad, Step
 from loadflame.live import display_on
+from loadflame.parts import Parts
 from loadflame.runs import RunOutcome, run_here
 from loadflame.settings import Settings, SettingsError
 from loadflame.starting import new_run_id
@@ -20,6 +24,8 @@ from schemas.events import RunJudged
 from sinks.clickhouse import open_store
 from views.report import Report, build_report
 from views.terminal import render
+
+_NOTHING_TO_PROFILE = "nothing to profile: add `profile:` to the plan, or give --pid, --name or -- COMMAND"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ def run_and_report(
 ) -> Report:
     """Run a plan with a display on `console`, print the report, and return it."""
     if watch is None:
-        raise SettingsError("nothing to profile: add `profile:` to the plan, or give --pid, --name or -- COMMAND")
+        raise SettingsError(_NOTHING_TO_PROFILE)
     arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
     run_id = new_run_id()
     console.print(f"[bold]run {run_id}[/]: {plan.service} at {plan.target}", highlight=False)
@@ -81,6 +87,72 @@ def run_and_report(
 
     outcome = run_until_stopped(session)
     return judge_and_print(outcome, settings, console, as_json=as_json, host_cores=os.cpu_count())
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLimit:
+    """What a search found: rates in requests per second, None where there is none; `note` why it ended early."""
+
+    held_tps: float | None
+    violated_tps: float | None
+    steps: tuple[Step, ...]
+    note: str
+
+    @property
+    def sentence(self) -> str:
+        """In plain words."""
+        last = next((step for step in reversed(self.steps) if step.tps == self.violated_tps), None)
+        broken = f"at {self.violated_tps:.4g} TPS this did not hold: {last.broken}" if last else "nothing broke"
+        held = f"{self.held_tps:.4g} TPS held" if self.held_tps is not None else "no rate held"
+        return f"{held}; {broken}{'. ' + self.note if self.note else ''}"
+
+
+def find_limit_and_report(
+    plan: Plan,
+    settings: Settings,
+    watch: Watch | None,
+    backend: str,
+    console: Console,
+    *,
+    start_tps: float,
+    each_s: float,
+    resolution: float,
+) -> tuple[FoundLimit, Report]:
+    """Search the highest rate that holds, print each step, the report and what was found."""
+    if watch is None:
+        raise SettingsError(_NOTHING_TO_PROFILE)
+    arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
+    run_id = new_run_id()
+    console.print(f"[bold]run {run_id}[/]: the limit of {plan.service} at {plan.target}", highlight=False)
+    search = LimitSearch(start_tps, resolution=resolution)
+    loads: list[LimitLoad] = []
+
+    def tell(step: Step) -> None:
+        told = "[green]held[/]" if step.broken is None else f"[red]broke[/]: {escape(step.broken)}"
+        p99 = "" if step.p99_ms is None else f", p99 {step.p99_ms:.1f} ms"
+        console.print(f"  {step.tps:8.4g} TPS: achieved {step.achieved_tps:.4g}{p99}, {told}", highlight=False)
+
+    def begin(parts: Parts, start_at_us: int) -> LimitLoad:
+        loads.append(LimitLoad(plan, settings, parts.broker, run_id, start_at_us, search, each_s, tell))
+        return loads[0]
+
+    async def session(stop: asyncio.Event) -> RunOutcome:
+        return await run_here(
+            plan,
+            settings,
+            profile=arguments,
+            run_id=run_id,
+            stop=stop,
+            on_phase=lambda phase: console.print(f"  {phase}", style="dim"),
+            on_window=lambda _: None,
+            begin=begin,
+        )
+
+    outcome = run_until_stopped(session)
+    report = judge_and_print(outcome, settings, console, as_json=False, host_cores=os.cpu_count())
+    found = FoundLimit(search.held_tps, search.violated_tps, tuple(loads[0].steps), loads[0].note)
+    console.print(f"[bold]The limit[/]: {escape(found.sentence)}", highlight=False)
+    return found, report
 
 
 def judge_and_print(

@@ -149,18 +149,26 @@ def _row(run: RunFacts, stage: str, rate: float | None, segments: list[Segment])
 
 
 def _held(run: RunFacts, segments: list[Segment], outcome: Outcome, offered_tps: float) -> bool:
-    """Whether a rate was sustained: thresholds kept, no pile of requests growing, and what was offered got through.
+    """Whether a rate was sustained: nothing broken, and no pile of requests growing."""
+    if broken_by(run.thresholds, outcome, offered_tps) is not None:
+        return False
+    return not any(backlog_grows(run.windows.at(settled(run.windows, segment))) for segment in segments)
+
+
+def broken_by(thresholds: Sequence[Threshold], outcome: Outcome, offered_tps: float) -> str | None:
+    """What a constant rate did not hold: a threshold, errors, or getting through what was offered; None if it held.
 
     A threshold on the throughput itself says nothing of a single rate; where errors have no threshold, 1% is the limit.
     """
-    mine = [threshold for threshold in run.thresholds if threshold.metric != "tps"]
-    if any(threshold.held is False for threshold in judged(mine, outcome)):
-        return False
+    mine = [threshold for threshold in thresholds if threshold.metric != "tps"]
+    broken = next((threshold.text for threshold in judged(mine, outcome) if threshold.held is False), None)
+    if broken is not None:
+        return broken
     if not any(threshold.metric == "errors" for threshold in mine) and (outcome.error_rate() or 0) > ERROR_SHARE:
-        return False
-    if any(backlog_grows(run.windows.at(settled(run.windows, segment))) for segment in segments):
-        return False
-    return outcome.tps >= KEPT_UP * offered_tps
+        return f"errors < {ERROR_SHARE:.0%}"
+    if outcome.tps < KEPT_UP * offered_tps:
+        return f"{KEPT_UP:.0%} of what was offered got through"
+    return None
 
 
 def _ms(percentile: Percentile | None) -> float | None:

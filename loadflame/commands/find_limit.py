@@ -1,0 +1,56 @@
+"""`loadflame find-limit`: the highest rate that holds, found by raising it."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from loadflame.commands.common import AllowHost, AsJson, Backend, Broker, DataDir, StoreUrl
+from loadflame.commands.profile import Command, Name, Pid
+from loadflame.settings import read_settings
+from loadflame.verdicts import exit_code
+
+
+def find_limit(
+    plan: Annotated[Path, typer.Argument(help="A plan (YAML); its requests and thresholds count, its stages do not.")],
+    command: Command = None,
+    pid: Pid = None,
+    name: Name = None,
+    start: Annotated[float, typer.Option(min=1, help="The first rate, in requests per second.")] = 10.0,
+    each: Annotated[float, typer.Option(min=3, help="Seconds at each rate; the first third is for settling.")] = 9.0,
+    resolution: Annotated[float, typer.Option(min=0.01, max=0.5, help="When to stop: width of the interval.")] = 0.05,
+    backend: Backend = "auto",
+    allow_host: AllowHost = None,
+    broker: Broker = None,
+    store: StoreUrl = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Raise the rate until a threshold of PLAN breaks, and say the highest that held.
+
+    Coarse steps first, half as much again each, then bisection. Without thresholds a rate holds when under 1% of its
+    requests fail and 95% of what was offered gets through. The service is profiled meanwhile, so the report says which
+    function the rate broke on.
+    """
+    from loadflame.session import Watch, find_limit_and_report
+    from producers.load.plan import load_plan
+
+    settings = read_settings(
+        broker=broker, store=store, data_dir=data_dir, allow_hosts=tuple(allow_host) if allow_host else None
+    )
+    console = Console(stderr=as_json)
+    read = load_plan(plan)
+    watch = Watch.of(pid=pid, name=name, command=command) or Watch.of_plan(read)
+    found, report = find_limit_and_report(
+        read, settings, watch, backend, console, start_tps=start, each_s=each, resolution=resolution
+    )
+    if as_json:
+        steps = [asdict(step) for step in found.steps]
+        limit = {"held_tps": found.held_tps, "violated_tps": found.violated_tps, "note": found.note, "steps": steps}
+        typer.echo(json.dumps({"run": report.run.id, "limit": limit}, indent=2))
+    if found.note:
+        raise typer.Exit(exit_code("generator-limited"))
+    raise typer.Exit(exit_code("aborted" if report.run.verdict == "aborted" else "passed"))
