@@ -1,7 +1,7 @@
 """The engine that can do everything: TLS, redirects, any body; some 5,000 requests a second on one core."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +15,9 @@ from producers.load.checking import MOST_BODY_BYTES
 from producers.load.clock import Clock
 from producers.load.feeds import FeedOverError
 from producers.load.files import allow_files
-from producers.load.guard import Guard
 from producers.load.outcomes import error_name
-from producers.load.prepared import PreparedRequest
 from producers.load.recorder import Recorder
-from producers.load.shards import WHOLE, Shard
-from producers.load.trace_context import TraceContext
+from producers.load.setup import Setup
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,42 +77,25 @@ class AiohttpEngine:
 
     name = "aiohttp"
 
-    def __init__(
-        self,
-        requests: Sequence[PreparedRequest],
-        *,
-        recorder: Recorder,
-        clock: Clock,
-        guard: Guard,
-        timeout_s: float,
-        redirects: int,
-        max_in_flight: int,
-        context: TraceContext | None = None,
-        shard: Shard = WHOLE,
-    ) -> None:
-        self._shard = shard
-        self._requests = requests
-        self._context = context
-        self._arrivals = shard.index
-        self.when_ended: Callable[[int], None] = lambda _: None
-        self._recorder = recorder
-        self._clock = clock
-        self._guard = guard
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._recorder = setup.recorder
+        self._clock = setup.clock
+        self._arrivals = setup.shard.index
         # Threshold: aiohttp rounds timeouts over it up to whole seconds, to save timers.
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s, ceil_threshold=timeout_s + 1)
-        self._redirects = redirects
-        self._max_in_flight = max_in_flight
+        self._timeout = aiohttp.ClientTimeout(total=setup.timeout_s, ceil_threshold=setup.timeout_s + 1)
         self._session: aiohttp.ClientSession | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self.in_flight = 0
+        self.when_ended: Callable[[int], None] = lambda _: None
 
     async def open(self) -> None:
         """See Engine."""
-        allow_files(self._max_in_flight)
+        allow_files(self._setup.max_in_flight)
         self._loop = asyncio.get_running_loop()
         self._session = aiohttp.ClientSession(
-            connector=self._guard.connector(),
+            connector=self._setup.guard.connector(),
             cookie_jar=aiohttp.DummyCookieJar(),
             request_class=_TimedRequest,
             timeout=self._timeout,
@@ -124,8 +104,8 @@ class AiohttpEngine:
 
     def fire(self, endpoint: int, stage: int, due_us: int, now_us: int) -> None:
         """See Engine."""
-        request, arrival = self._requests[endpoint], self._arrivals
-        self._arrivals += self._shard.count
+        request, arrival = self._setup.requests[endpoint], self._arrivals
+        self._arrivals += self._setup.shard.count
         try:
             url = URL(request.url(arrival), encoded=True)
             body = request.body if isinstance(request.body, LargeBody) else request.body_for(arrival)
@@ -133,17 +113,19 @@ class AiohttpEngine:
         except FeedOverError:
             self._recorder.ended(endpoint, stage, due_us, now_us, now_us, now_us, 0, "feed is over", 0, 0)
             return
-        self._begin(self._send(hop, endpoint, stage, due_us=due_us, dispatched_us=now_us, redirects=self._redirects))
+        self._begin(
+            self._send(hop, endpoint, stage, due_us=due_us, dispatched_us=now_us, redirects=self._setup.redirects)
+        )
 
     def follow(self, hop: Hop, endpoint: int, stage: int, due_us: int, dispatched_us: int) -> None:
         """Carry on with a request whose first answer was a redirect."""
-        left = self._redirects - 1
+        left = self._setup.redirects - 1
         self._begin(self._send(hop, endpoint, stage, due_us=due_us, dispatched_us=dispatched_us, redirects=left))
 
     def _with_context(self, headers: dict[str, str], endpoint: int, stage: int) -> dict[str, str]:
-        if self._context is None:
+        if self._setup.context is None:
             return headers
-        ours = self._context.headers(endpoint, stage)
+        ours = self._setup.context.headers(endpoint, stage)
         return {name: value for name, value in headers.items() if name.lower() not in ours} | ours
 
     def _begin(self, sending: Coroutine[Any, Any, None]) -> None:
@@ -168,7 +150,7 @@ class AiohttpEngine:
         sending = _Sending(self._clock, self._recorder, hop.written_us, hop.bytes_sent)
         _sending.set(sending)
         status = received = 0
-        checks, kept = self._requests[endpoint].checks, bytearray()
+        checks, kept = self._setup.requests[endpoint].checks, bytearray()
         try:
             assert self._session is not None, "an engine is opened before it fires"
             response = await self._session.request(
@@ -176,7 +158,7 @@ class AiohttpEngine:
                 hop.url,
                 data=hop.body.pieces() if isinstance(hop.body, LargeBody) else hop.body,
                 headers=self._with_context(hop.headers, endpoint, stage),
-                allow_redirects=self._redirects > 0,
+                allow_redirects=self._setup.redirects > 0,
                 max_redirects=redirects + 1,  # aiohttp gives up at that many, before it follows the last
             )
             status = response.status

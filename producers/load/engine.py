@@ -12,6 +12,7 @@ from producers.load.plan_errors import PlanError
 from producers.load.prepared import prepared_requests
 from producers.load.recorder import Recorder
 from producers.load.rendering import cannot_render
+from producers.load.setup import Setup
 from producers.load.shards import Shard
 from producers.load.trace_context import TraceContext
 from producers.load.wire_engine import WireEngine
@@ -72,9 +73,8 @@ def engine_for(
     choice, requests = choose_engine(plan), prepared_requests(plan)
     traced = plan.trace_context if plan.trace_context is not None else choice.name == "aiohttp"
     context = TraceContext(run_id, stages, [(one.name, one.headers_for(0)) for one in requests]) if traced else None
-    kind = WireEngine if choice.name == "wire" else AiohttpEngine
-    return kind(
-        requests,
+    setup = Setup(
+        requests=requests,
         recorder=recorder,
         clock=clock,
         guard=guard,
@@ -84,3 +84,4 @@ def engine_for(
         context=context,
         shard=shard,
     )
+    return WireEngine(setup) if choice.name == "wire" else AiohttpEngine(setup)

@@ -8,7 +8,7 @@ so a request behind a slow one would be measured as slow itself).
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import cast
 from urllib.parse import urlsplit
@@ -18,16 +18,12 @@ import httptools
 from producers.load.aiohttp_engine import AiohttpEngine, Hop
 from producers.load.answers import HEAD_END, LONGEST_HEAD_BYTES, ends_with_connection, redirected
 from producers.load.checking import MOST_BODY_BYTES
-from producers.load.clock import Clock
 from producers.load.feeds import FeedOverError
 from producers.load.files import allow_files
-from producers.load.guard import KEEP_ALIVE_S, Guard
+from producers.load.guard import KEEP_ALIVE_S
 from producers.load.outcomes import error_name
-from producers.load.prepared import PreparedRequest
-from producers.load.recorder import Recorder
 from producers.load.rendering import rendering
-from producers.load.shards import WHOLE, Shard
-from producers.load.trace_context import TraceContext
+from producers.load.setup import Setup
 
 _KEEP_ALIVE_US = round(KEEP_ALIVE_S * 1e6)
 _TICKS_A_TIMEOUT = 20
@@ -42,54 +38,29 @@ class WireEngine:
 
     name = "wire"
 
-    def __init__(
-        self,
-        requests: Sequence[PreparedRequest],
-        *,
-        recorder: Recorder,
-        clock: Clock,
-        guard: Guard,
-        timeout_s: float,
-        redirects: int,
-        max_in_flight: int,
-        context: TraceContext | None = None,
-        shard: Shard = WHOLE,
-    ) -> None:
-        self._shard = shard
-        self._requests = requests
-        self._context = context
-        self.when_ended: Callable[[int], None] = lambda _: None
+    def __init__(self, setup: Setup) -> None:
+        requests = setup.requests
+        self._setup = setup
+        self._recorder = setup.recorder
+        self._clock = setup.clock
+        self._arrivals = setup.shard.index
         self._renderings = [rendering(request) for request in requests]
-        self._arrivals = shard.index
         self._answers_without_body = [request.method == "HEAD" for request in requests]
+        self._checks = [request.checks for request in requests]
+        self._connection = _CheckedConnection if any(checks.needs_head for checks in self._checks) else _Connection
         self._origin = urlsplit(requests[0].target)
         self._ssl = ssl.create_default_context() if self._origin.scheme == "https" else None
         self._addresses: list[str] = []
-        self._recorder = recorder
-        self._clock = clock
-        self._guard = guard
-        self._timeout_us = round(timeout_s * 1e6)
-        self._tick_s = min(timeout_s / _TICKS_A_TIMEOUT, _MOST_BETWEEN_TICKS_S)
-        self._redirects = redirects
-        self._max_in_flight = max_in_flight
-        self._follower = AiohttpEngine(
-            requests,
-            recorder=recorder,
-            clock=clock,
-            guard=guard,
-            timeout_s=timeout_s,
-            redirects=redirects,
-            max_in_flight=max_in_flight,
-            context=context,
-        )
-        self._checks = [request.checks for request in requests]
-        self._connection = _CheckedConnection if any(checks.needs_head for checks in self._checks) else _Connection
+        self._timeout_us = round(setup.timeout_s * 1e6)
+        self._tick_s = min(setup.timeout_s / _TICKS_A_TIMEOUT, _MOST_BETWEEN_TICKS_S)
+        self._follower = AiohttpEngine(setup)
         self._idle: list[_Connection] = []
         self._busy: dict[_Connection, None] = {}
         """In the order of their dispatch, so the first is the next to time out."""
         self._connecting: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
+        self.when_ended: Callable[[int], None] = lambda _: None
 
     @property
     def in_flight(self) -> int:
@@ -98,12 +69,12 @@ class WireEngine:
 
     async def open(self) -> None:
         """See Engine. The target's name is resolved and checked once, here."""
-        allow_files(self._max_in_flight)
+        allow_files(self._setup.max_in_flight)
         self._loop = asyncio.get_running_loop()
         found = await self._loop.getaddrinfo(self._origin.hostname, self._port, type=socket.SOCK_STREAM)
         for *_, address in found:
-            self._guard.resolved(self._origin.hostname or "", str(address[0]))
-            self._guard.check(str(address[0]))
+            self._setup.guard.resolved(self._origin.hostname or "", str(address[0]))
+            self._setup.guard.check(str(address[0]))
             self._addresses.append(str(address[0]))
         await self._follower.open()
         self._tick()
@@ -114,7 +85,7 @@ class WireEngine:
 
     def fire(self, endpoint: int, stage: int, due_us: int, now_us: int) -> None:
         """See Engine."""
-        arrival, self._arrivals = self._arrivals, self._arrivals + self._shard.count
+        arrival, self._arrivals = self._arrivals, self._arrivals + self._setup.shard.count
         try:
             request = self._renderings[endpoint](arrival, self._context_lines(endpoint, stage))
         except FeedOverError:
@@ -167,9 +138,9 @@ class WireEngine:
                 return
 
     def _context_lines(self, endpoint: int, stage: int) -> str:
-        if self._context is None:
+        if self._setup.context is None:
             return ""
-        return "".join(f"{name}: {value}\r\n" for name, value in self._context.headers(endpoint, stage).items())
+        return "".join(f"{name}: {value}\r\n" for name, value in self._setup.context.headers(endpoint, stage).items())
 
     def _tick(self) -> None:
         """Give up what takes too long."""
@@ -204,7 +175,7 @@ class WireEngine:
             connection.idle_since_us = now_us
             self._idle.append(connection)
         if error is None:
-            if self._redirects and status >= HTTPStatus.MULTIPLE_CHOICES and self._follow(connection, status):
+            if self._setup.redirects and status >= HTTPStatus.MULTIPLE_CHOICES and self._follow(connection, status):
                 return
             error = self._checks[connection.endpoint].error_of(status, connection.headers, connection.content)
         self._recorder.ended(
@@ -223,7 +194,7 @@ class WireEngine:
 
     def _follow(self, connection: "_Connection", status: int) -> bool:
         """Hand a redirect over to the engine that follows it anywhere; False when it leads nowhere."""
-        request = self._requests[connection.endpoint]
+        request = self._setup.requests[connection.endpoint]
         try:
             target = redirected(request.method, request.url(connection.arrival), status, connection.head)
         except ValueError:

@@ -15,6 +15,7 @@ from producers.load.outcomes import NotAllowedError
 from producers.load.plan import Plan
 from producers.load.prepared import prepared_requests
 from producers.load.recorder import Recorder
+from producers.load.setup import Setup
 from producers.load.wire_engine import WireEngine
 from tests.support.polling import until
 
@@ -87,13 +88,15 @@ class Bench:
         self.clock = SteadyClock()
         self.recorder = Recorder(["only"], ["s"], window_us=3_600_000_000)
         self.engine = WireEngine(
-            prepared_requests(plan),
-            recorder=self.recorder,
-            clock=self.clock,
-            guard=Guard(()),
-            timeout_s=timeout_s,
-            redirects=plan.redirects,
-            max_in_flight=100,
+            Setup(
+                requests=prepared_requests(plan),
+                recorder=self.recorder,
+                clock=self.clock,
+                guard=Guard(()),
+                timeout_s=timeout_s,
+                redirects=plan.redirects,
+                max_in_flight=100,
+            )
         )
 
     async def ask(self, times: int = 1, *, at_once: bool = False) -> None:
