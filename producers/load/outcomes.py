@@ -19,6 +19,7 @@
 """
 
 import errno
+import ssl
 from collections.abc import Iterator
 from http import HTTPStatus
 
@@ -47,6 +48,7 @@ _BY_KIND: tuple[tuple[type[BaseException], str], ...] = (
     (NotAllowedError, "not allowed"),
     (aiohttp.ClientConnectorDNSError, "unresolvable"),
     (aiohttp.ClientSSLError, "tls"),
+    (ssl.SSLError, "tls"),
     (aiohttp.TooManyRedirects, "redirects"),
     (aiohttp.InvalidURL, "redirects"),
 )

@@ -6,8 +6,10 @@ import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+import trustme
 
 from producers.load.clock import SteadyClock
 from producers.load.guard import Guard
@@ -203,6 +205,38 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again()
         await until(lambda: not idle.fresh(bench.clock.now_us()), 5, "the connection's end")
         await bench.ask()
     assert Counter(row["error"] for row in bench.rows()) == {None: 2}
+
+
+@pytest.fixture
+def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
+    """An authority that this process trusts."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    return authority
+
+
+def certified(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+async def test_over_tls_it_is_the_same(authority: trustme.CA) -> None:
+    tls = certified(authority, "localhost")
+    async with scripted(CHUNKED, tls=tls) as script, wire(script.port, scheme="https", timeout_s=5) as bench:
+        await bench.ask(3)
+    assert [(row["error"], row["status"]) for row in bench.rows()] == [(None, 200)] * 3
+    assert (script.connections, len(script.requests)) == (1, 3)
+
+
+@pytest.mark.parametrize("fault", ["another name", "another authority"])
+async def test_a_certificate_that_cannot_be_trusted_is_a_failure(authority: trustme.CA, fault: str) -> None:
+    tls = certified(authority, "shop.test") if fault == "another name" else certified(trustme.CA(), "localhost")
+    async with scripted(OK, tls=tls) as script, wire(script.port, scheme="https", timeout_s=5) as bench:
+        await bench.ask(2)
+    assert [(row["error"], row["status"]) for row in bench.rows()] == [("tls", 0)] * 2
+    assert (bench.recorder.sent, script.requests) == (0, [])
 
 
 async def test_a_timeout_counts_from_when_the_request_was_to_be_sent() -> None:
