@@ -18,6 +18,7 @@ from loadflame.parts import Parts
 from loadflame.runs import RunOutcome, run_here
 from loadflame.settings import Settings, SettingsError
 from loadflame.starting import new_run_id
+from producers.load.engine import choose_engine
 from producers.load.plan import Plan
 from producers.load.segments import segments_of
 from schemas.events import RunJudged
@@ -68,8 +69,9 @@ def run_and_report(
     if watch is None:
         raise SettingsError(_NOTHING_TO_PROFILE)
     arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
-    run_id = new_run_id()
+    run_id, engine = new_run_id(), choose_engine(plan)
     console.print(f"[bold]run {run_id}[/]: {plan.service} at {plan.target}", highlight=False)
+    console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
 
     async def session(stop: asyncio.Event) -> RunOutcome:
         duration_s = max(segment.offset_s + segment.duration_s for segment in segments_of(plan))

@@ -4,6 +4,7 @@ import secrets
 from datetime import UTC, datetime
 
 from loadflame.settings import Settings
+from producers.load.engine import choose_engine
 from producers.load.plan import Plan
 from schemas.events import RunStarted
 
@@ -24,7 +25,7 @@ def aligned(time_us: int, window_us: int) -> int:
 
 
 def run_started(plan: Plan, settings: Settings, run_id: str, started_at_us: int) -> RunStarted:
-    """The event that opens a run."""
+    """The event that opens a run. Raises PlanError when the plan names an engine that cannot send its requests."""
     return RunStarted(
         run_id=run_id,
         service=plan.service,
@@ -32,6 +33,6 @@ def run_started(plan: Plan, settings: Settings, run_id: str, started_at_us: int)
         started_at_us=started_at_us,
         window_us=settings.window_us,
         partitions=settings.partitions,
-        engine=plan.engine,
+        engine=choose_engine(plan).name,
         plan=plan.model_dump(mode="json"),
     )
