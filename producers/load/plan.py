@@ -1,5 +1,6 @@
 """The plan: what to send, where, how fast and for how long, and what counts as good."""
 
+import json
 import re
 from os import environ
 from pathlib import Path
@@ -17,6 +18,7 @@ from producers.load.sizes import SizeBytes
 from producers.load.stages import Number, PlanPart, Stage
 from schemas.thresholds import Threshold, parse_threshold
 
+_LINE_BREAKS = re.compile("[\x85\u2028\u2029]")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 _HEADER_NAME = re.compile(r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
@@ -178,7 +180,9 @@ class Plan(PlanPart):
     def to_yaml(self) -> str:
         """The plan as YAML that `load_plan` reads back as the same plan; what is at its default is left out."""
         data = self.model_dump(mode="json", exclude_defaults=True)
-        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100)
+        # PyYAML leaves these line breaks of Unicode as they are, and folds them when it reads them back.
+        plain = not _LINE_BREAKS.search(json.dumps(data, ensure_ascii=False))
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=plain, default_flow_style=None, width=100)
 
 
 def load_plan(path: Path) -> Plan:

@@ -199,6 +199,14 @@ def plans(draw: st.DrawFn) -> Plan:
     )
 
 
+@pytest.mark.parametrize("text", ["\x85", "a\u2028b", "\u2029", "caf\u00e9", "\r\n", "\ufeff", "\x7f"])
+def test_text_is_what_it_was_after_being_written_as_yaml(text):
+    plan = parse_plan(GOOD, "plan.yaml")
+    request = Request(name="a", path="/", json=text, body=None)
+    plan = plan.model_copy(update={"requests": (request,), "thresholds": ()})
+    assert parse_plan(plan.to_yaml(), "again") == plan
+
+
 @given(plan=plans())
 def test_whatever_a_plan_says_it_says_again_after_being_written_as_yaml_or_json(plan):
     assert parse_plan(plan.to_yaml(), "again") == plan
