@@ -13,7 +13,7 @@ from benchmarks.serving import free_port, serving
 
 _CONFIG = """
 worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log stderr error;
-events {{ worker_connections 4096; }}
+events {{ worker_connections 8192; }}
 http {{
   access_log off; keepalive_requests 1000000000; keepalive_timeout 75s; default_type text/plain;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;

@@ -55,7 +55,7 @@ async def measure(url: str, tps: float, seconds: float, engine: str, broker: str
             "requests": [{"name": "only", "path": "/"}],
             "engine": engine,
             "trace_context": False,
-            "max_in_flight": 512,
+            "max_in_flight": 4000,
         }
     )
     publisher = Watched(broker, topics, "bench", source="loadflame/benchmarks")

@@ -8,29 +8,24 @@ so a request behind a slow one would be measured as slow itself).
 import asyncio
 import socket
 import ssl
+from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import cast
 from urllib.parse import urlsplit
 
-import httptools
-
 from producers.load.aiohttp_engine import AiohttpEngine, Hop
-from producers.load.answers import HEAD_END, LONGEST_HEAD_BYTES, ends_with_connection, redirected
-from producers.load.checking import MOST_BODY_BYTES
+from producers.load.answers import redirected
 from producers.load.feeds import FeedOverError
 from producers.load.files import allow_files
-from producers.load.guard import KEEP_ALIVE_S
 from producers.load.outcomes import error_name
 from producers.load.rendering import rendering
 from producers.load.setup import Setup
+from producers.load.wire_connection import CheckedConnection, Connection
 
-_KEEP_ALIVE_US = round(KEEP_ALIVE_S * 1e6)
 _TICKS_A_TIMEOUT = 20
 _MOST_BETWEEN_TICKS_S = 0.02
-_INFORMATIONAL = range(100, 200)
-_MOST_HEADERS = 200
-_NO_HEADERS: dict[str, str] = {}
+_CONNECTING_AT_ONCE = 32
+"""A burst of arrivals waits for these, or for an answer: to connect costs as much as dozens of requests."""
 
 
 class WireEngine:
@@ -47,17 +42,18 @@ class WireEngine:
         self._renderings = [rendering(request) for request in requests]
         self._answers_without_body = [request.method == "HEAD" for request in requests]
         self._checks = [request.checks for request in requests]
-        self._connection = _CheckedConnection if any(checks.needs_head for checks in self._checks) else _Connection
+        self._connection = CheckedConnection if any(checks.needs_head for checks in self._checks) else Connection
         self._origin = urlsplit(requests[0].target)
         self._ssl = ssl.create_default_context() if self._origin.scheme == "https" else None
         self._addresses: list[str] = []
         self._timeout_us = round(setup.timeout_s * 1e6)
         self._tick_s = min(setup.timeout_s / _TICKS_A_TIMEOUT, _MOST_BETWEEN_TICKS_S)
         self._follower = AiohttpEngine(setup)
-        self._idle: list[_Connection] = []
-        self._busy: dict[_Connection, None] = {}
-        """In the order of their dispatch, so the first is the next to time out."""
+        self._idle: list[Connection] = []
+        self._busy: dict[Connection, None] = {}
+        """About in the order of their dispatch, so the first is the next to time out; see `_serve_waiting`."""
         self._connecting: set[asyncio.Task[None]] = set()
+        self._waiting: deque[Connection] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
         self.when_ended: Callable[[int], None] = lambda _: None
@@ -98,9 +94,10 @@ class WireEngine:
                 break
         else:
             connection = self._connection(self)
-            task = self._loop.create_task(self._connect(connection))
-            self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
+            if len(self._connecting) < _CONNECTING_AT_ONCE:
+                self._start(connection)
+            else:
+                self._waiting.append(connection)
         self._busy[connection] = None
         connection.begin(request, arrival, endpoint, stage, due_us=due_us, now_us=now_us)
 
@@ -114,11 +111,37 @@ class WireEngine:
         await asyncio.gather(*self._connecting, return_exceptions=True)
         for connection in (*self._busy, *self._idle):
             connection.drop()
-        self._busy.clear()
-        self._idle.clear()
+        for requests in (self._busy, self._idle, self._waiting):
+            requests.clear()
         await self._follower.close()
 
-    async def _connect(self, connection: "_Connection") -> None:
+    def _start(self, connection: "Connection") -> None:
+        task = self._loop.create_task(self._connect(connection))
+        self._connecting.add(task)
+        task.add_done_callback(self._connected)
+
+    def _connected(self, task: "asyncio.Task[None]") -> None:
+        self._connecting.discard(task)
+        self._serve_waiting(self._clock.now_us())
+
+    def _serve_waiting(self, now_us: int) -> None:
+        """Give requests that wait for a connection one that is idle, or else begin to connect for them."""
+        while self._waiting and not self._closing:
+            if not self._waiting[0].loaded:  # it took too long meanwhile
+                self._waiting.popleft()
+            elif self._idle:
+                connection = self._idle.pop()
+                if connection.fresh(now_us):
+                    waiting = self._waiting.popleft()
+                    del self._busy[waiting]
+                    self._busy[connection] = None
+                    connection.take_over(waiting)
+            elif len(self._connecting) < _CONNECTING_AT_ONCE:
+                self._start(self._waiting.popleft())
+            else:
+                return
+
+    async def _connect(self, connection: "Connection") -> None:
         """Try the target's addresses; the one that works goes to the front."""
         for place, address in enumerate(self._addresses):
             try:
@@ -165,7 +188,7 @@ class WireEngine:
         """Whether answers end with their head."""
         return self._answers_without_body[endpoint]
 
-    def ended(self, connection: "_Connection", status: int, error: str | None, *, reusable: bool) -> None:
+    def ended(self, connection: "Connection", status: int, error: str | None, *, reusable: bool) -> None:
         """A request has its outcome, or a redirect to follow."""
         if self._closing:
             return  # broken off by ourselves
@@ -176,6 +199,7 @@ class WireEngine:
             self._idle.append(connection)
         if error is None:
             if self._setup.redirects and status >= HTTPStatus.MULTIPLE_CHOICES and self._follow(connection, status):
+                self._serve_waiting(now_us)
                 return
             error = self._checks[connection.endpoint].error_of(status, connection.headers, connection.content)
         self._recorder.ended(
@@ -190,9 +214,11 @@ class WireEngine:
             connection.bytes_sent,
             connection.bytes_received,
         )
+        if self._waiting:
+            self._serve_waiting(now_us)
         self.when_ended(now_us)
 
-    def _follow(self, connection: "_Connection", status: int) -> bool:
+    def _follow(self, connection: "Connection", status: int) -> bool:
         """Hand a redirect over to the engine that follows it anywhere; False when it leads nowhere."""
         request = self._setup.requests[connection.endpoint]
         try:
@@ -207,172 +233,3 @@ class WireEngine:
         hop = Hop(method, url, headers, body, connection.written_us, connection.bytes_sent, connection.bytes_received)
         self._follower.follow(hop, connection.endpoint, connection.stage, connection.due_us, connection.dispatched_us)
         return True
-
-
-class _Connection(asyncio.Protocol):
-    """One connection, and the request that it carries while `_loaded`."""
-
-    __slots__ = (
-        "_engine",
-        "_keeps",
-        "_loaded",
-        "_messages",
-        "_parser",
-        "_request",
-        "_transport",
-        "arrival",
-        "bytes_received",
-        "bytes_sent",
-        "dispatched_us",
-        "due_us",
-        "endpoint",
-        "head",
-        "idle_since_us",
-        "stage",
-        "written_us",
-    )
-
-    headers: dict[str, str] = _NO_HEADERS
-    content: bytes | bytearray = b""
-
-    def __init__(self, engine: WireEngine) -> None:
-        self._engine = engine
-        self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpResponseParser(self)
-        self._loaded = self._keeps = False
-        self._messages = 0
-        self._request = b""
-        self.arrival = self.endpoint = self.stage = self.due_us = self.dispatched_us = self.written_us = 0
-        self.bytes_sent = self.bytes_received = self.idle_since_us = 0
-        self.head = b""
-
-    def fresh(self, now_us: int) -> bool:
-        """Whether an idle connection may be used again; lets go of it if not.
-
-        Servers close connections that were idle for some seconds, and a request that is just then on its way fails.
-        """
-        if self._transport is None:
-            return False
-        if now_us - self.idle_since_us < _KEEP_ALIVE_US and not self._transport.is_closing():
-            return True
-        self.drop()
-        return False
-
-    def begin(self, request: bytes, arrival: int, endpoint: int, stage: int, *, due_us: int, now_us: int) -> None:
-        """Send a request: now, or as soon as there is a connection."""
-        self._request = request
-        self.endpoint, self.stage, self.due_us, self.dispatched_us = endpoint, stage, due_us, now_us
-        self.arrival = arrival
-        self.written_us = self.bytes_sent = self.bytes_received = self._messages = 0
-        self.head = b""
-        self._loaded = True
-        if self._transport is not None:
-            self._send()
-
-    def _send(self) -> None:
-        assert self._transport is not None
-        self._transport.write(self._request)
-        self.bytes_sent = len(self._request)
-        self.written_us = self._engine.sent()
-
-    def give_up(self, error: str) -> None:
-        """End the request without an answer, and the connection with it."""
-        self._end(0, error, reusable=False)
-        self.drop()
-
-    def drop(self) -> None:
-        """Break the connection off."""
-        if self._transport is not None:
-            self._transport.abort()
-            self._transport = None
-
-    def _end(self, status: int, error: str | None, *, reusable: bool) -> None:
-        self._loaded = False
-        self._engine.ended(self, status, error, reusable=reusable)
-
-    # What the transport calls.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send what waited for the connection; nothing waits when that took too long."""
-        self._transport = cast("asyncio.Transport", transport)
-        if self._loaded:
-            self._send()
-        else:
-            self.drop()
-
-    def data_received(self, data: bytes) -> None:
-        """Read on in the answer."""
-        if not self._loaded:
-            self.drop()  # bytes that nobody asked for
-            return
-        self.bytes_received += len(data)
-        if HEAD_END not in self.head:
-            self.head = (self.head + data)[:LONGEST_HEAD_BYTES]
-            if len(self.head) == LONGEST_HEAD_BYTES and HEAD_END not in self.head:
-                self.give_up("bad answer")
-                return
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._break("too long" if self._messages else "bad answer")
-            return
-        if self._messages == 1:
-            self._answered(reusable=self._keeps)
-        elif self._messages:
-            self._break("too long")
-        elif HEAD_END in self.head and self._engine.has_no_body(self.endpoint):
-            self._parser, parser = httptools.HttpResponseParser(self), self._parser
-            self._end(parser.get_status_code(), None, reusable=parser.should_keep_alive())
-
-    def _answered(self, *, reusable: bool) -> None:
-        self._end(self._parser.get_status_code(), None, reusable=reusable)
-        if not reusable and self._transport is not None:
-            self._transport.close()
-
-    def _break(self, error: str) -> None:
-        self._end(self._parser.get_status_code(), error, reusable=False)
-        self.drop()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """The target closed, or we did."""
-        self._transport = None
-        if not self._loaded:
-            return
-        status = self._parser.get_status_code() if self.head else 0
-        if error is not None:
-            self._end(status, error_name(error), reusable=False)
-        elif ends_with_connection(self.head):
-            self._end(status, None, reusable=False)
-        else:
-            self._end(status, "closed", reusable=False)
-
-    # What the parser calls.
-
-    def on_message_complete(self) -> None:
-        """An answer is whole, or was one that only informs of another to come (RFC 9110, section 15.2)."""
-        if self._parser.get_status_code() not in _INFORMATIONAL:
-            self._messages += 1
-            self._keeps = self._parser.should_keep_alive()  # the parser knows now, and no more when it goes on
-        else:
-            self.head = b""
-
-
-class _CheckedConnection(_Connection):
-    """One that keeps headers and body for checks: as much of it as they look at."""
-
-    __slots__ = ("content", "headers")
-
-    def begin(self, request: bytes, arrival: int, endpoint: int, stage: int, *, due_us: int, now_us: int) -> None:
-        """See _Connection."""
-        self.headers, self.content = {}, bytearray()
-        super().begin(request, arrival, endpoint, stage, due_us=due_us, now_us=now_us)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A header, of the answer or of one that only informs."""
-        if len(self.headers) < _MOST_HEADERS:
-            self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-
-    def on_body(self, body: bytes) -> None:
-        """A piece of the body."""
-        if self._engine.needs_body(self.endpoint) and len(self.content) <= MOST_BODY_BYTES:
-            self.content += body[: MOST_BODY_BYTES + 1 - len(self.content)]

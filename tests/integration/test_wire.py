@@ -189,10 +189,25 @@ async def test_requests_at_once_have_a_connection_each_and_leave_them_to_the_nex
     assert len(bench.rows()) == 20
 
 
+async def test_a_burst_waits_for_few_connections_and_every_request_of_it_is_sent_once() -> None:
+    async with scripted(OK) as script, wire(script.port, timeout_s=10) as bench:
+        await bench.ask(400, at_once=True)
+    rows = bench.rows()
+    assert Counter(row["error"] for row in rows) == {None: 400}
+    assert bench.recorder.sent == len(script.requests) == 400
+    assert script.connections < 400
+
+
+async def test_what_waits_for_a_connection_times_out_like_everything_else() -> None:
+    async with scripted() as script, wire(script.port, timeout_s=0.3) as bench:
+        await bench.ask(100, at_once=True)
+    assert Counter(row["error"] for row in bench.rows()) == {"timeout": 100}
+
+
 async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted(OK) as script, wire(script.port) as bench:
         await bench.ask()
-        monkeypatch.setattr("producers.load.wire_engine._KEEP_ALIVE_US", 0)
+        monkeypatch.setattr("producers.load.wire_connection._KEEP_ALIVE_US", 0)
         await bench.ask(2)
     assert script.connections == 3
     assert Counter(row["error"] for row in bench.rows()) == {None: 3}
