@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types lock asyncapi dashboards truth freshness clean
+.PHONY: help demo test lint types lock asyncapi dashboards truth freshness generators bench-tools clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -43,9 +43,9 @@ generators: $(VENV)/.dev  ## requests/s on one core beside k6, vegeta, Locust an
 TOOLS := $(CURDIR)/.cache/bench-tools
 bench-tools:  ## install what `make generators` compares with: nginx and wrk (Debian), k6 and vegeta (Go), Locust (PyPI)
 	apt-get install -y --no-install-recommends nginx-light wrk
-	GOBIN=$(TOOLS)/bin go install go.k6.io/k6@v1.4.0
-	GOBIN=$(TOOLS)/bin go install github.com/tsenart/vegeta/v12@v12.12.0
-	$(PYTHON) -m venv $(TOOLS)/locust && $(TOOLS)/locust/bin/pip install --quiet locust==2.42.5
+	GOBIN=$(TOOLS)/bin go install go.k6.io/k6@v1.8.1
+	GOBIN=$(TOOLS)/bin go install github.com/tsenart/vegeta/v12@v12.13.0
+	$(PYTHON) -m venv $(TOOLS)/locust && $(TOOLS)/locust/bin/pip install --quiet locust==2.47.0
 	ln -sf $(TOOLS)/locust/bin/locust $(TOOLS)/bin/locust
 
 lock: $(VENV)/.dev  ## pin every package by hash (no index is named in the files)
