@@ -73,6 +73,7 @@ class LimitLoad:
     each_s: float
     on_step: Callable[[Step], None]
     note: str = ""
+    producers: int = 1
     steps: list[Step] = field(default_factory=list)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
     _task: "asyncio.Task[None]" = field(init=False)

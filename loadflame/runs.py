@@ -26,6 +26,7 @@ from schemas.events import RunEnded, WindowJoined
 PUNCTUAL = -10
 """Niceness of the load, whose schedule must not slip."""
 SOURCE = "loadflame/run"
+_LONGEST_NOTE = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,10 @@ class Load(Protocol):
     def note(self) -> str:
         """Empty when there is nothing to tell."""
 
+    @property
+    def producers(self) -> int:
+        """How many of it have said, or will say, their last words."""
+
     async def wait(self) -> None:
         """Wait until it has ended. Raises ChildError when it did not end well."""
 
@@ -61,6 +66,7 @@ class Loads:
 
     def __init__(self, children: Sequence[Child]) -> None:
         self._children = children
+        self.producers = len(children)
         self.note = ""
 
     async def wait(self) -> None:
@@ -78,6 +84,7 @@ class Loads:
             if not isinstance(error, ChildError) or len(errors) == len(self._children):
                 raise error
         if errors:
+            self.producers = len(ends) - len(errors)
             self.note = f"{len(errors)} of {len(ends)} load processes ended before their time: {errors[0]}"
 
 
@@ -137,10 +144,17 @@ async def run_here(
         if failure or stop.is_set():
             reason = "error" if failure else "aborted"
         ended_at_us = int(time.time() * 1e6)
-        ended = RunEnded(
-            run_id=run_id, ended_at_us=ended_at_us, reason=reason, producers=workers + 1, note=load.note[:1024]
+        if load.note:
+            on_phase(load.note)
+        announcer.announce(
+            RunEnded(
+                run_id=run_id,
+                ended_at_us=ended_at_us,
+                reason=reason,
+                producers=load.producers + 1,
+                note=load.note[:_LONGEST_NOTE],
+            )
         )
-        announcer.announce(ended)
         await announcer.close(STOP_S)
         if failure:
             raise failure

@@ -145,6 +145,9 @@ def _accounted(store: ClickHouseStore, run_id: str, loads: Sequence[ProducerEnde
     completed, failed = sum(total.completed for total in totals), sum(total.failed for total in totals)
     dropped, in_flight = sum(total.dropped for total in totals), sum(total.in_flight_at_end for total in totals)
     declared = sum(event.rows_lost for event in loads)
+    sql = "SELECT DISTINCT producer FROM batches WHERE run = {run:String} AND topic = 'requests'"
+    seen = {str(row[0]) for row in store.client.query(sql, {"run": run_id}).result_rows}
+    silent = len(seen - {event.producer_id for event in loads})
     stored = int(
         store.client.query("SELECT count() FROM requests WHERE run = {run:String}", {"run": run_id}).result_rows[0][0]
     )
@@ -154,6 +157,8 @@ def _accounted(store: ClickHouseStore, run_id: str, loads: Sequence[ProducerEnde
         f"{scheduled} scheduled = {completed} completed + {failed} failed + {dropped} dropped + {in_flight} in flight; "
         f"{stored} stored"
     )
+    if silent:
+        return Check("I3", None, f"{sentence}; {silent} load producers did not say what they had scheduled")
     if missing > 0:
         sentence += f", {missing} not ({declared} were declared lost, {letters} batches are dead letters)"
     return Check("I3", closes and missing >= 0 and (missing <= declared or bool(letters)), sentence)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -67,6 +68,31 @@ def test_processes_that_share_a_load_send_the_plan_exactly(tmp_path: Path) -> No
     assert [(row["stage"], round(row["offered_tps"])) for row in report["load"]] == [("warm", 20), ("s", 151)]
     checks = checks_of(tmp_path / "data")
     assert all(checks[name] for name in ("I1", "I2", "I3"))
+
+
+def test_a_process_of_a_shared_load_that_dies_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    with sample_shop() as (url, pid):
+        plan = plan_file(tmp_path, url, pid, stages=[{"name": "s", "hold": 100, "for": "12s"}])
+        command = [sys.executable, "-m", "loadflame", "run", str(plan), "--workers", "2"]
+        environment = environment_of(tmp_path / "data", PYTHONUNBUFFERED="1")
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert process.stdout is not None
+            said, victims = [], []
+            for line in process.stdout:
+                said.append(line)
+                if "achieved" in line and not victims:
+                    children = psutil.Process(process.pid).children()
+                    victims = [child for child in children if "2/2" in child.cmdline()]
+                    victims[0].kill()
+    assert process.returncode in (0, 3), "".join(said)
+    assert "1 of 2 load processes ended before their time" in " ".join("".join(said).split())
+    accounting = report_of(tmp_path / "data")["accounting"]
+    assert 600 < accounting["stored"] < 1200
+    checks = checks_of(tmp_path / "data")
+    # What the dead one had in hand is unknown, and said to be.
+    assert [checks[name] for name in ("I1", "I2", "I3")] == [None, True, None]
 
 
 def test_from_a_plain_ramp_nothing_is_called_superlinear(tmp_path: Path) -> None:
