@@ -2,21 +2,21 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import aiohttp
-from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from producers.load.bodies import LargeBody
 from producers.load.checking import MOST_BODY_BYTES
-from producers.load.clock import Clock
 from producers.load.feeds import FeedOverError
 from producers.load.files import allow_files
 from producers.load.outcomes import error_name
-from producers.load.recorder import Recorder
+from producers.load.scenario_user import Tally, User, play
+from producers.load.scenarios import Scenario
+from producers.load.sending import Sending, TimedRequest, answer_head_bytes, sending_now
 from producers.load.setup import Setup
 
 
@@ -31,45 +31,6 @@ class Hop:
     written_us: int = 0
     bytes_sent: int = 0
     bytes_received: int = 0
-
-
-@dataclass(slots=True)
-class _Sending:
-    """What is learnt of a request on its way out."""
-
-    clock: Clock
-    recorder: Recorder
-    written_us: int = 0
-    bytes_sent: int = 0
-
-    def written(self, size: int) -> None:
-        self.written_us = self.clock.now_us()
-        self.bytes_sent += size
-        self.recorder.was_sent(self.written_us)
-
-
-_sending: ContextVar[_Sending] = ContextVar("sending")
-
-
-class _TimedRequest(aiohttp.ClientRequest):
-    """Notes when the last byte was handed to the socket. aiohttp's tracing tells of headers before they are written."""
-
-    async def send(self, conn: Any) -> aiohttp.ClientResponse:
-        """Send the headers, and what follows without a body."""
-        response = await super().send(conn)
-        if not self._body:
-            _sending.get().written(self._head_bytes())
-        return response
-
-    async def write_bytes(self, writer: AbstractStreamWriter, conn: Any, content_length: int | None = None) -> None:
-        """Send the body, in a task of its own, and the headers in front of it."""
-        await super().write_bytes(writer, conn, content_length)
-        _sending.get().written(writer.output_size)
-
-    def _head_bytes(self) -> int:
-        """Size of request line and headers."""
-        line = len(self.method) + len(self.url.raw_path_qs) + len("  HTTP/1.1\r\n\r\n")
-        return line + sum(len(name) + len(value) + 4 for name, value in self.headers.items())
 
 
 class AiohttpEngine:
@@ -97,7 +58,7 @@ class AiohttpEngine:
         self._session = aiohttp.ClientSession(
             connector=self._setup.guard.connector(),
             cookie_jar=aiohttp.DummyCookieJar(),
-            request_class=_TimedRequest,
+            request_class=TimedRequest,
             timeout=self._timeout,
             auto_decompress=False,  # bytes count as they travel, and inflating them is not the generator's work
         )
@@ -107,6 +68,11 @@ class AiohttpEngine:
         request, arrival = self._setup.requests[endpoint], self._arrivals
         self._arrivals += self._setup.shard.count
         try:
+            if request.scenario is not None:
+                headers = partial(self._with_context, request.headers_for(arrival), endpoint, stage)
+                playing = self._play(request.scenario, headers, arrival, endpoint, stage, due_us, now_us)
+                self._begin(playing)
+                return
             url = URL(request.url(arrival), encoded=True)
             body = request.body if isinstance(request.body, LargeBody) else request.body_for(arrival)
             hop = Hop(request.method, url, request.headers_for(arrival), body)
@@ -147,8 +113,8 @@ class AiohttpEngine:
     async def _send(
         self, hop: Hop, endpoint: int, stage: int, *, due_us: int, dispatched_us: int, redirects: int
     ) -> None:
-        sending = _Sending(self._clock, self._recorder, hop.written_us, hop.bytes_sent)
-        _sending.set(sending)
+        sending = Sending(self._clock, self._recorder, hop.written_us, hop.bytes_sent)
+        sending_now.set(sending)
         status = received = 0
         checks, kept = self._setup.requests[endpoint].checks, bytearray()
         try:
@@ -163,7 +129,7 @@ class AiohttpEngine:
             )
             status = response.status
             async with response:
-                received = _answer_head_bytes(response)
+                received = answer_head_bytes(response)
                 async for chunk in response.content.iter_any():
                     received += len(chunk)
                     if checks.needs_body and len(kept) <= MOST_BODY_BYTES:
@@ -176,6 +142,52 @@ class AiohttpEngine:
             error = "timeout"  # aiohttp times out by cancelling, and now and then fails to say so
         except Exception as raised:  # noqa: BLE001  whatever it is, it is this request's outcome
             error = error_name(raised)
+        self._ended(
+            endpoint,
+            stage,
+            due_us,
+            dispatched_us,
+            Tally(error, status, sending.written_us, sending.bytes_sent, hop.bytes_received + received),
+        )
+
+    async def _play(  # noqa: PLR0917  an arrival, by place as in `fire`
+        self,
+        scenario: Scenario,
+        headers: Callable[[], dict[str, str]],
+        arrival: int,
+        endpoint: int,
+        stage: int,
+        due_us: int,
+        dispatched_us: int,
+    ) -> None:
+        assert self._session is not None, "an engine is opened before it fires"
+        tally = Tally()
+        try:
+            async with aiohttp.ClientSession(
+                connector=self._session.connector,
+                connector_owner=False,
+                cookie_jar=aiohttp.CookieJar(unsafe=True),  # unsafe: also of hosts that are named by their address
+                request_class=TimedRequest,
+                timeout=self._timeout,
+                auto_decompress=False,
+            ) as session:
+                user = User(
+                    arrival,
+                    target=self._setup.requests[endpoint].target,
+                    session=session,
+                    headers=headers,
+                    sending=partial(Sending, self._clock, self._recorder),
+                    redirects=self._setup.redirects,
+                    tally=tally,
+                )
+                await play(scenario, user, tally)
+        except asyncio.CancelledError:
+            if self._closing:
+                raise
+            tally.fail("timeout")  # see `_send`
+        self._ended(endpoint, stage, due_us, dispatched_us, tally)
+
+    def _ended(self, endpoint: int, stage: int, due_us: int, dispatched_us: int, tally: Tally) -> None:
         if self._closing:
             return  # broken off by ourselves
         ended_us = self._clock.now_us()
@@ -185,17 +197,11 @@ class AiohttpEngine:
             stage=stage,
             due_us=due_us,
             dispatched_us=dispatched_us,
-            written_us=sending.written_us or ended_us,
+            written_us=tally.written_us or ended_us,
             ended_us=ended_us,
-            status=status,
-            error=error,
-            bytes_sent=sending.bytes_sent,
-            bytes_received=hop.bytes_received + received,
+            status=tally.status,
+            error=tally.error,
+            bytes_sent=tally.bytes_sent,
+            bytes_received=tally.bytes_received,
         )
         self.when_ended(ended_us)
-
-
-def _answer_head_bytes(response: aiohttp.ClientResponse) -> int:
-    """Size of status line and headers."""
-    line = len("HTTP/1.1 200 \r\n\r\n") + len(response.reason or "")
-    return line + sum(len(name) + len(value) + 4 for name, value in response.raw_headers)

@@ -14,6 +14,7 @@ from producers.load.checks import Check
 from producers.load.durations import DurationS
 from producers.load.plan_errors import PlanError, sentence
 from producers.load.plan_yaml import PlanLoader
+from producers.load.scenarios import split_scenario
 from producers.load.sizes import SizeBytes
 from producers.load.stages import Number, PlanPart, Stage
 from schemas.thresholds import Threshold, parse_threshold
@@ -59,7 +60,7 @@ class Request(PlanPart):
     name: str = Field(min_length=1, max_length=64, description="What the endpoint is called in the report.")
     weight: Number = Field(1.0, gt=0, le=1e6, description="Its share of the requests, beside the others' weights.")
     method: str = Field("GET", pattern="^[A-Z]{3,10}$")
-    path: UrlPath = Field(description="Path and query, put behind the target.")
+    path: UrlPath | None = Field(None, description="Path and query, put behind the target.")
     headers: dict[str, str] = Field(
         default_factory=dict, description="Headers; ${NAME} stands for the environment variable, so secrets stay out."
     )
@@ -69,6 +70,9 @@ class Request(PlanPart):
     body_size: SizeBytes | None = Field(None, description="Body of so many made-up bytes, streamed, like 1GiB.")
 
     checks: tuple[Check, ...] = Field((), description="What an answer must be to count as answered as asked.")
+    scenario: str | None = Field(
+        None, description="Instead of a path: an async function, as in flow.py:checkout; relative to the plan."
+    )
 
     @field_validator("headers")
     @classmethod
@@ -85,6 +89,35 @@ class Request(PlanPart):
         if len(given) > 1:
             raise ValueError(f"has {' and '.join(given)} at once; a request has one of them")
         return self
+
+    @field_validator("scenario")
+    @classmethod
+    def _scenario(cls, scenario: str | None) -> str | None:
+        if scenario is not None:
+            split_scenario(scenario)
+        return scenario
+
+    @model_validator(mode="after")
+    def _path_or_scenario(self) -> "Request":
+        if self.scenario is None:
+            if self.path is None:
+                raise ValueError("the key 'path' is missing; give a path, or a scenario")
+            return self
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        own = ("path", "method", "json_", "body", "body_file", "body_size", "checks")
+        given = [name.rstrip("_") for name in own if getattr(self, name) != defaults[name]]
+        if given:
+            raise ValueError(f"has scenario and {given[0]} at once; a scenario makes its requests and checks itself")
+        return self
+
+    def beside(self, folder: Path) -> "Request":
+        """The request with its files' paths absolute, as they are meant in a plan in `folder`."""
+        found: dict[str, Any] = {}
+        if self.body_file is not None:
+            found["body_file"] = folder / self.body_file
+        if self.scenario is not None:
+            found["scenario"] = str(folder / self.scenario)
+        return self.model_copy(update=found)
 
     def expanded(self, header: str, text: str) -> str:
         """A header's text with environment variables filled in. Raises PlanError when one is not set."""
@@ -171,10 +204,7 @@ class Plan(PlanPart):
         """The plan with its files' paths absolute, as they are meant in a plan at `path`."""
         folder = path.parent.absolute()
         feeds = {name: feed.model_copy(update={"file": folder / feed.file}) for name, feed in self.feeds.items()}
-        requests = tuple(
-            request.model_copy(update={"body_file": folder / request.body_file}) if request.body_file else request
-            for request in self.requests
-        )
+        requests = tuple(request.beside(folder) for request in self.requests)
         return self.model_copy(update={"feeds": feeds, "requests": requests})
 
     def to_yaml(self) -> str:

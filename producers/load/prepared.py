@@ -11,6 +11,7 @@ from producers.load.checking import Checks, checks_of
 from producers.load.feeds import read_feed
 from producers.load.plan import Plan, Request
 from producers.load.plan_errors import PlanError
+from producers.load.scenarios import Scenario, load_scenario
 from producers.load.templates import Rows, Template, parse_template
 
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": "loadflame"}
@@ -30,6 +31,8 @@ class PreparedRequest:
     headers: Mapping[str, Template]
     body: Template | LargeBody | None
     checks: Checks
+    scenario: Scenario | None = None
+    """What is run instead of sending one request; then `path` is empty."""
 
     @property
     def varies(self) -> bool:
@@ -53,7 +56,8 @@ class PreparedRequest:
 def prepared_requests(plan: Plan) -> tuple[PreparedRequest, ...]:
     """The plan's requests in its order, feeds read.
 
-    Raises PlanError when a header needs a variable that is not set, a template is not known or a feed not to be read.
+    Raises PlanError when a header needs a variable that is not set, a template is not known, a feed is not to be read
+    or a scenario does not import.
     """
     feeds = {name: read_feed(feed.file, again=feed.again) for name, feed in plan.feeds.items()}
     return tuple(_prepared(plan.target, request, feeds) for request in plan.requests)
@@ -79,10 +83,11 @@ def _prepared(target: str, request: Request, feeds: Mapping[str, Rows]) -> Prepa
             name=request.name,
             method=request.method,
             target=target,
-            path=_percent_encoded(parse_template(request.path, feeds, _in_path)),
+            path=_percent_encoded(parse_template(request.path or "", feeds, _in_path)),
             headers={name: _header(request, name, value, feeds) for name, value in headers.items()},
             body=body,
             checks=checks_of(request.checks),
+            scenario=load_scenario(request.scenario) if request.scenario else None,
         )
     except PlanError as error:
         raise PlanError(f"request {request.name}: {error}") from error

@@ -17,6 +17,10 @@ _LONGEST_US = 2**32 - 1
 _COLUMNS = 10
 """Endpoint, stage, due, dispatched, written, ended, status, error, bytes sent and received; see `Recorder.ended`."""
 
+MOST_ERRORS = 1000
+"""Names of errors that a run tells apart; what comes beyond is called OTHER_ERRORS."""
+OTHER_ERRORS = "other errors"
+
 
 @dataclass(frozen=True, slots=True)
 class WindowRecord:
@@ -110,7 +114,7 @@ class Recorder:
             number = -1
             self.completed += 1
         else:
-            number = self._errors.setdefault(error, len(self._errors))
+            number = self._numbered(error)
             window.failed += 1
             self.failed += 1
         window.numbers.extend(
@@ -150,6 +154,12 @@ class Recorder:
         self._current_from_us = window * self._window_us
         self._current_to_us = self._current_from_us + self._window_us
         return self._current
+
+    def _numbered(self, error: str) -> int:
+        """Names of errors travel with every window, and a scenario may make up ever new ones."""
+        if error not in self._errors and len(self._errors) >= MOST_ERRORS:
+            error = OTHER_ERRORS
+        return self._errors.setdefault(error, len(self._errors))
 
     def _rows(self, window: _Window) -> pa.RecordBatch:
         columns = np.array(window.numbers, np.int64).reshape(-1, _COLUMNS).T

@@ -20,6 +20,8 @@ Render = Callable[[int, str], bytes]
 
 def cannot_render(request: Request) -> str | None:
     """Why a request cannot be sent as bytes; None if it can."""
+    if request.scenario is not None:
+        return f"request {request.name} is a scenario"
     if request.body_file is not None or request.body_size is not None:
         return f"request {request.name} streams its body"
     framing = next((name for name in request.headers if name.lower() in _FRAMING), None)

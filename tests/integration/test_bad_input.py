@@ -58,6 +58,15 @@ def test_a_threshold_that_does_not_parse(tmp_path: Path) -> None:
     refused(loadflame("run", str(plan), data_dir=tmp_path / "data"), "p99 is small")
 
 
+def test_a_scenario_that_does_not_import(tmp_path: Path, closed_port: int) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(
+        GOOD_PLAN.format(port=closed_port, pid=os.getpid()).replace("path: /health", "scenario: 'flow.py:f'")
+    )
+    (tmp_path / "flow.py").write_text("\nimport no_such_thing\n")
+    refused(loadflame("run", str(plan), data_dir=tmp_path / "data"), "flow.py:2", "no_such_thing")
+
+
 def test_a_plan_that_is_not_there(tmp_path: Path) -> None:
     refused(loadflame("run", "nowhere.yaml", data_dir=tmp_path), "nowhere.yaml")
 

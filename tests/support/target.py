@@ -17,6 +17,7 @@ class Target:
     /ok /post /big  answer            /never  does not           /reset  breaks the connection off
     /freeze         blocks the whole server for 0.5 s once       /closed closes it in mid-answer
     /error /missing 500 and 404       /hop    redirects to /ok   /round  to itself   /away  to a foreign host
+    /login          gives a cookie    /mine   wants it, answers compressed JSON of whose it is
     """
 
     def __init__(self) -> None:
@@ -43,6 +44,8 @@ class Target:
         app.router.add_get("/hop", self._hop)
         app.router.add_get("/round", self._round)
         app.router.add_get("/away", self._away)
+        app.router.add_post("/login", self._login)
+        app.router.add_get("/mine", self._mine)
         app.router.add_get("/counts", self._counts)
         return app
 
@@ -86,6 +89,18 @@ class Target:
 
     async def _error(self, _):
         return web.Response(status=500)
+
+    async def _login(self, request):
+        response = web.json_response({"token": "t"})
+        response.set_cookie("who", (await request.json())["name"])
+        return response
+
+    async def _mine(self, request):
+        if "who" not in request.cookies:
+            return web.Response(status=401)
+        response = web.json_response({"who": request.cookies["who"], "items": [{"price": 7}]})
+        response.enable_compression(web.ContentCoding.gzip)
+        return response
 
     async def _hop(self, _):
         raise web.HTTPFound("/ok")
