@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from loadflame.commands import dashboards, demo, doctor, load, process, profile, report, run, runs, verify
+from loadflame.commands import dashboards, demo, doctor, init, load, process, profile, report, run, runs, verify
 from loadflame.logs import configure_logs
 from schemas.errors import UserError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 _HERE, _PARTS, _LOOK = "On this machine", "Part by part, on many machines", "Looking at results"
 app.command("demo", rich_help_panel=_HERE)(demo.demo)
+app.command("init", rich_help_panel=_HERE)(init.init)
 app.command("run", rich_help_panel=_HERE)(run.run)
 app.command("doctor", rich_help_panel=_HERE)(doctor.doctor)
 app.command("load", rich_help_panel=_PARTS)(load.load)
