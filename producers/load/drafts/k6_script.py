@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from producers.load.drafts.bodies import Body, recorded_body
+from producers.load.drafts.bodies import BODY_LENGTH, Body, recorded_body
 from producers.load.drafts.document import as_text
 from producers.load.drafts.draft import Draft, counted_notes, listed, requests_of
 from producers.load.drafts.endpoints import Endpoints, Example, candidates_of
@@ -27,6 +27,8 @@ _NAMES_METHOD = ("request", "asyncRequest")
 _FUNCTIONS = {*_METHODS, *_NAMES_METHOD, "batch"}
 _MOST_CALLS, _MOST_TOKENS = 10_000, 200
 _GOES_ON = re.compile(r"\s*[+.\[]")
+_CONSTANT_LENGTH = 2048
+"""Constants made of constants would else grow without bounds."""
 _PLACE = re.compile(r"\$\{([^{}]*)\}")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _CALL_HINT = re.compile(r"""from\s+['"]k6(?:/|['"])|\bhttp\.(?:get|post|put|patch|del|head|request|batch)\s*\(""")
@@ -94,7 +96,7 @@ def _scanned(text: str) -> tuple[list[_Call], dict[str, str]]:
         elif token["text"] and (name := _declared(list(recent))) and not _GOES_ON.match(text, token.end()):
             places: list[str] = []
             value = _evaluated([token], constants, places)
-            if not places:
+            if not places and len(value) <= _CONSTANT_LENGTH:
                 constants[name] = value
         elif token[0] == "(" and module in modules and function in _FUNCTIONS and len(calls) < _MOST_CALLS:
             calls.append(_Call(function, _arguments(text, token.end())))
@@ -158,7 +160,7 @@ def _unwrapped(terms: list[list[Token]]) -> list[list[Token]]:
 
 def _term(term: list[Token], constants: dict[str, str], places: list[str]) -> str:
     first = term[0]
-    if len(term) == 1 and first["text"]:
+    if len(term) == 1 and first["text"] and len(first[0]) <= BODY_LENGTH:
         inner = _unescaped(first[0][1:].removesuffix(first[0][0]))
         return _filled(inner, constants, places) if first[0][0] == "`" else inner
     if len(term) == 1 and first[0] in constants:

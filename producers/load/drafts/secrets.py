@@ -16,7 +16,7 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 # A JSON Web Token (RFC 7519): base64url of {" ...
-_TOKEN = re.compile(r"eyJ[\w-]{5,}\.[\w-]+")
+_TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]{5,}(?:\.[\w-]+)+")
 
 
 class Redactor:
