@@ -51,6 +51,7 @@ class Child:
         with log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
+                "-P",  # A `views.py` in the user's folder must not stand in for our room of that name.
                 "-m",
                 "loadflame",
                 role,

@@ -14,6 +14,7 @@ from loadflame.commands import (
     doctor,
     find_limit,
     imports,
+    init,
     load,
     process,
     profile,
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 _HERE, _PARTS, _LOOK = "On this machine", "Part by part, on many machines", "Looking at results"
 app.command("demo", rich_help_panel=_HERE)(demo.demo)
+app.command("init", rich_help_panel=_HERE)(init.init)
 app.command("run", rich_help_panel=_HERE)(run.run)
 app.command("find-limit", rich_help_panel=_HERE)(find_limit.find_limit)
 app.command("import", rich_help_panel=_HERE)(imports.import_file)

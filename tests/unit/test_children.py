@@ -57,3 +57,12 @@ async def test_waiting_twice_is_allowed(program) -> None:
     child = await program("pass")
     await child.wait()
     await child.wait()
+
+
+async def test_a_file_of_the_users_folder_does_not_stand_in_for_a_room_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "schemas.py").write_text("raise SystemExit('not this one')\n")
+    child = await Child.start("load", ["--help"], {}, tmp_path / "log" / "load.log")
+    await child.wait()
