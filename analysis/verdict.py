@@ -55,8 +55,9 @@ def _limited(course: Course) -> tuple[tuple[Verdict, int], ...]:
 
 def _judged(course: Course) -> tuple[Verdict, str]:
     broken = sum(held is False for held in course.thresholds)
-    if broken:
-        return "failed", f"{broken} of {len(course.thresholds)} thresholds did not hold"
+    if broken or course.reason == "broken":
+        early = ", which ended the run before its plan was through" if course.reason == "broken" else ""
+        return "failed", f"{max(broken, 1)} of {len(course.thresholds)} thresholds did not hold{early}"
     if not course.reason:
         return "inconclusive", "the run has not ended"
     if course.lost_rows:

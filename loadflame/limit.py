@@ -22,7 +22,8 @@ from schemas.rows import RequestFacts, StackFacts
 from schemas.thresholds import Threshold
 from schemas.topics import Bulk
 from views.facts import EndpointFacts
-from views.load import Outcome, broken_by
+from views.load import broken_by
+from views.outcome import Outcome
 
 SETTLE_SHARE = 1 / 3
 """Of each step, at its beginning, that is for things to settle."""
@@ -160,10 +161,12 @@ def judged_step(
     rows = pa.Table.from_batches([rows for rows, _ in settled])
     names, status = rows["endpoint"].to_numpy(), rows["status"].to_numpy()
     latency_us = rows["latency_us"].to_numpy().astype(np.float64)
-    failed = rows["error"].is_valid().to_numpy()
+    errors = rows["error"].cast(pa.string())
+    failed = errors.is_valid().to_numpy()
     found = []
     for name in endpoints:
         mine = names == name
+        counted = errors.filter(pa.array(mine & failed)).value_counts().to_pylist()
         found.append(
             EndpointFacts(
                 label="",
@@ -175,6 +178,7 @@ def judged_step(
                 latencies=Latencies.of(
                     _counted(latency_us[mine & (status > 0)]), _counted(latency_us[mine & (status == 0)])
                 ),
+                errors={one["values"]: one["counts"] for one in counted},
             )
         )
     scheduled, dropped = (sum(getattr(facts, name) for _, facts in settled) for name in ("scheduled", "dropped"))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from loadflame.children import Child, ChildError
+from loadflame.early_end import EarlyEnd
 from loadflame.parts import START_S, Parts, parts_here
 from loadflame.settings import Settings
 from loadflame.starting import LEAD_US, STOP_S, aligned, run_started
@@ -104,13 +105,15 @@ async def run_here(
     on_phase: Callable[[str], None],
     on_window: Callable[[WindowJoined], None],
     workers: int = 1,
-    begin: "BeginLoad | None" = None,
+    begin: BeginLoad | None = None,
+    early_end: EarlyEnd | None = None,
 ) -> RunOutcome:
     """Run a plan with everything on this machine, until it ends or `stop` is set (what was measured is kept).
 
     `profile` holds the arguments that tell `loadflame profile` what to watch. `on_phase` hears in a few words what is
-    going on, `on_window` gets each joined window. `workers` processes
-    share the load, unless `begin` begins another. Raises UserError when a part cannot start or fails.
+    going on, `on_window` gets each joined window. `workers` processes share the load, unless `begin` begins another.
+    The run is over once `early_end` has heard of a broken threshold. Raises UserError when a part cannot start or
+    fails.
     """
     logs = settings.data_dir / "runs" / run_id
     plan_file = _write_plan(plan, logs)
@@ -134,15 +137,24 @@ async def run_here(
             load: Load = await _loads(parts, plan_file, run_id, started_at_us, workers)
         else:
             load = begin(parts, started_at_us)
-        watching = asyncio.create_task(windows_of(broker, settings.topics, run_id, on_window))
+        early = early_end or EarlyEnd()
+
+        def heard(window: WindowJoined) -> None:
+            on_window(window)
+            early.hears(window)
+
+        watching = asyncio.create_task(windows_of(broker, settings.topics, run_id, heard))
         parts.on_end(watching.cancel)
-        failure = await _until_over(load, worker, agent, stop)
+        failure = await _until_over(load, worker, agent, stop, early.broken)
 
         on_phase("finishing")
         await agent.finish(STOP_S)
-        reason: Literal["error", "aborted", "finished"] = "finished"
+        reason: Literal["error", "aborted", "broken", "finished"] = "finished"
         if failure or stop.is_set():
             reason = "error" if failure else "aborted"
+        elif early.note:
+            reason = "broken"
+            on_phase(early.note)
         ended_at_us = int(time.time() * 1e6)
         if load.note:
             on_phase(load.note)
@@ -152,7 +164,7 @@ async def run_here(
                 ended_at_us=ended_at_us,
                 reason=reason,
                 producers=load.producers + 1,
-                note=load.note[:_LONGEST_NOTE],
+                note="; ".join(filter(None, (early.note, load.note)))[:_LONGEST_NOTE],
             )
         )
         await announcer.close(STOP_S)
@@ -162,13 +174,15 @@ async def run_here(
         return RunOutcome(run_id, ended_at_us, stop.is_set(), checks)
 
 
-async def _until_over(load: Load, worker: Child, agent: Child, stop: asyncio.Event) -> ChildError | None:
+async def _until_over(
+    load: Load, worker: Child, agent: Child, stop: asyncio.Event, broken: asyncio.Event
+) -> ChildError | None:
     """Wait for the load's end. A part that fails is returned, not raised: what was measured is still brought home."""
     over = asyncio.create_task(load.wait())
-    stopping = asyncio.create_task(stop.wait())
+    stopping = {asyncio.create_task(event.wait()) for event in (stop, broken)}
     lost: dict[asyncio.Task[None], Child] = {asyncio.create_task(child.wait()): child for child in (worker, agent)}
     try:
-        await asyncio.wait({over, stopping, *lost}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({over, *stopping, *lost}, return_when=asyncio.FIRST_COMPLETED)
         if not over.done():
             await load.finish(STOP_S)
         await over
@@ -178,9 +192,8 @@ async def _until_over(load: Load, worker: Child, agent: Child, stop: asyncio.Eve
     except ChildError as error:
         return error
     finally:
-        stopping.cancel()
-        for task in lost:
-            task.cancel()
+        for waiting in (*stopping, *lost):
+            waiting.cancel()
     return None
 
 

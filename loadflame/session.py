@@ -12,6 +12,7 @@ from rich.markup import escape
 from analysis.limit_search import LimitSearch
 from loadflame.checks import checks_table
 from loadflame.commands.common import run_until_stopped
+from loadflame.early_end import EarlyEnd
 from loadflame.limit import LimitLoad, Step
 from loadflame.live import display_on
 from loadflame.parts import Parts
@@ -85,6 +86,7 @@ def run_and_report(
                 on_phase=display.phase,
                 on_window=display.window,
                 workers=workers,
+                early_end=EarlyEnd.of(plan),
             )
 
     outcome = run_until_stopped(session)

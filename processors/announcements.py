@@ -5,21 +5,23 @@ import pyarrow as pa
 from processors.records import Letter
 from schemas.batches import BatchHeader, BatchKey, Headers
 from schemas.codec import encode
-from schemas.events import HotFunction, WindowJoined
+from schemas.events import EndpointOutcome, HotFunction, WindowJoined
 from schemas.joined import JoinedWindow
 from schemas.rows import RequestFacts, StackFacts, schema_of
 from schemas.topics import Bulk
 
 HOT_FUNCTIONS = 20
 STAGES = 50
+ENDPOINTS = 50
 LETTER_BYTES = 960 << 10
 """Of a dead letter's value at most this much is sent: with its headers it must fit the topic's largest message."""
 _TEXT = 1024
+_NAME = 200
 _HEADERS, _HEADER_BYTES = 32, 256
 
 
 def window_event(window: JoinedWindow) -> WindowJoined:
-    """The event of a joined window; its functions are the hottest by their own CPU."""
+    """The event of a joined window; its functions are the hottest by their own CPU, its endpoints the busiest."""
     seconds = window.window_us / 1e6
     latency = window.latency
     hot = sorted(window.functions, key=lambda function: -function.self_cpu_us)[:HOT_FUNCTIONS]
@@ -52,6 +54,18 @@ def window_event(window: JoinedWindow) -> WindowJoined:
                 samples=function.total_samples,
             )
             for function in hot
+        ],
+        endpoints=[
+            EndpointOutcome(
+                stage=endpoint.stage[:_NAME],
+                endpoint=endpoint.endpoint[:_NAME],
+                completed=endpoint.completed,
+                failed=endpoint.failed,
+                p50_ms=_ms(endpoint.latency.quantile_us(0.5)),
+                p95_ms=_ms(endpoint.latency.quantile_us(0.95)),
+                p99_ms=_ms(endpoint.latency.quantile_us(0.99)),
+            )
+            for endpoint in sorted(window.endpoints, key=lambda one: -(one.completed + one.failed))[:ENDPOINTS]
         ],
     )
 

@@ -115,7 +115,8 @@ class RunEnded(EventData):
 
     type: ClassVar[str] = "loadflame.run.ended.v1"
     ended_at_us: Count
-    reason: Literal["finished", "aborted", "error"]
+    reason: Literal["finished", "aborted", "broken", "error"]
+    """`broken`: ended early, by a threshold that had not held for its time."""
     producers: Count
     note: Text = ""
 
@@ -132,10 +133,24 @@ class HotFunction(BaseModel):
     samples: Count
 
 
+class EndpointOutcome(BaseModel):
+    """What came of one endpoint's requests in a joined window, in one stage; milliseconds from the scheduled start."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    stage: Text
+    endpoint: Text
+    completed: Count
+    failed: Count
+    p50_ms: Number | None
+    p95_ms: Number | None
+    p99_ms: Number | None
+
+
 class WindowJoined(EventData):
     """One joined window. `tps` is what ended in it per second; times are milliseconds from the scheduled start.
 
     `profile_coverage` is the watched part of the window, null when there is no profile (which is not zero CPU).
+    `endpoints` and `functions` are those with the most requests and CPU time, when there are many.
     """
 
     type: ClassVar[str] = "loadflame.window.joined.v1"
@@ -158,6 +173,7 @@ class WindowJoined(EventData):
     cpu_us: Count | None
     profile_coverage: Number | None
     functions: list[HotFunction]
+    endpoints: list[EndpointOutcome] = Field(default_factory=list)
 
     def event_id(self) -> str:
         """One for each state of a window."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,7 +24,7 @@ _MICROSECOND_COLUMNS = ("p50_us", "p99_us")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EndpointFacts:
-    """One endpoint in one segment of the plan."""
+    """One endpoint in one segment of the plan; `errors` counts its failed requests by name."""
 
     label: str
     endpoint: str
@@ -33,6 +33,7 @@ class EndpointFacts:
     sent_bytes: int
     received_bytes: int
     latencies: Latencies
+    errors: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,12 +140,12 @@ def _segments(table: pa.Table, ended_at: datetime | None) -> tuple[Segment, ...]
 
 def _windows(table: pa.Table) -> Windows:
     columns = {}
-    for field in fields(Windows):
-        column = table[field.name]
-        if field.name in _MICROSECOND_COLUMNS:
-            columns[field.name] = column.cast(pa.float64()).fill_null(float("nan")).to_numpy()
+    for one in fields(Windows):
+        column = table[one.name]
+        if one.name in _MICROSECOND_COLUMNS:
+            columns[one.name] = column.cast(pa.float64()).fill_null(float("nan")).to_numpy()
         else:
-            columns[field.name] = column.to_numpy().astype(np.int64)
+            columns[one.name] = column.to_numpy().astype(np.int64)
     return Windows(**columns)
 
 
@@ -160,6 +161,9 @@ def _endpoints(client: Client, run: str) -> tuple[EndpointFacts, ...]:
     unanswered: dict[tuple[str, str], dict[int, int]] = {}
     for row in queries.fetch(client, queries.UNANSWERED, run=run, gamma=GAMMA).to_pylist():
         unanswered.setdefault((row["stage"], row["endpoint"]), {})[row["bucket"]] = row["requests"]
+    errors: dict[tuple[str, str], dict[str, int]] = {}
+    for row in queries.fetch(client, queries.ERRORS, run=run).to_pylist():
+        errors.setdefault((row["stage"], row["endpoint"]), {})[row["error"]] = row["requests"]
     found = []
     for row in queries.fetch(client, queries.ENDPOINTS, run=run).to_pylist():
         waited = unanswered.get((row["stage"], row["endpoint"]), {})
@@ -179,6 +183,7 @@ def _endpoints(client: Client, run: str) -> tuple[EndpointFacts, ...]:
                 sent_bytes=int(row["sent_bytes"]),
                 received_bytes=int(row["received_bytes"]),
                 latencies=latencies,
+                errors=errors.get((row["stage"], row["endpoint"]), {}),
             )
         )
     return tuple(found)

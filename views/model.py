@@ -35,12 +35,20 @@ class Run(_Part):
 
 
 class Threshold(_Part):
-    """One threshold over the whole run; `value` is in ms, a share, or requests/s, and a lower bound if `censored`."""
+    """One threshold; `value` is in ms, a share, or requests/s, and a lower bound if `censored`."""
 
     text: str
     value: MaybeFigure
     censored: bool
     held: bool | None
+
+
+class ErrorRow(_Part):
+    """Requests of one endpoint that failed in one way; the names are those of `producers.load.outcomes`."""
+
+    endpoint: str
+    error: str
+    requests: int
 
 
 class Accounting(_Part):
@@ -203,5 +211,6 @@ class Report(_Part):
     findings: tuple[FindingRow, ...]
     capacity: Capacity
     thresholds: tuple[Threshold, ...] = ()
+    errors: tuple[ErrorRow, ...] = ()
     growth: Growth = Field(default=Growth(design="unfit", lowest_tps=None, highest_tps=None, blocks=0))
     warnings: tuple[str, ...] = ()

@@ -65,6 +65,21 @@ ENDPOINTS = Query(
     "FROM endpoints WHERE run = {run:String} GROUP BY stage, endpoint ORDER BY stage, endpoint",
     _RUN,
 )
+ENDPOINT_WINDOWS = Query(
+    "windows of an endpoint",
+    "SELECT window, sum(completed) AS completed, sum(failed) AS failed, "
+    f"{quantile_ms(0.5)} AS p50_ms, {quantile_ms(0.95)} AS p95_ms, {quantile_ms(0.99)} AS p99_ms "
+    "FROM endpoints WHERE run = {run:String} AND stage IN {stages:Array(String)} "
+    "AND {endpoint:String} IN ('', endpoint) GROUP BY window ORDER BY window",
+    {**_RUN, "stages": ["steady"], "endpoint": ""},
+)
+ERRORS = Query(
+    "errors",
+    "SELECT stage, endpoint, error, count() AS requests FROM requests "
+    "WHERE run = {run:String} AND isNotNull(error) AND error != '' "
+    "GROUP BY stage, endpoint, error ORDER BY requests DESC, stage, endpoint, error",
+    _RUN,
+)
 UNANSWERED = Query(
     "unanswered",
     # No answer came: its latency is how long it was waited for. Grouped by bucket, as the answers are.
@@ -128,6 +143,8 @@ ALL: tuple[Query, ...] = (
     PRODUCERS,
     WINDOWS,
     ENDPOINTS,
+    ENDPOINT_WINDOWS,
+    ERRORS,
     UNANSWERED,
     SEND_LAG,
     BATCHES,

@@ -1,5 +1,7 @@
 """The report of a run, from the store."""
 
+from collections import Counter
+
 from clickhouse_connect.driver.client import Client
 
 from analysis import wording
@@ -10,14 +12,17 @@ from analysis.limits import generator_limited, host_limited
 from analysis.verdict import LIMITED_SHARE, Course, judge
 from views import model
 from views.facts import RunFacts, read_run
-from views.load import KEPT_UP, judged, load_rows, whole_outcome
+from views.load import KEPT_UP, load_rows
 from views.model import Report
+from views.outcome import whole_outcome
 from views.profile import ProfileFacts
+from views.thresholds import judged
 from views.warnings import left_out, warnings_of
 
 __all__ = ["Report", "build_report"]
 
 MOST_FUNCTIONS = 80
+MOST_ERRORS = 100
 LEAST_SELF_SHARE, LEAST_TOTAL_SHARE = 0.003, 0.02
 
 
@@ -31,7 +36,7 @@ def build_report(client: Client, run_id: str, *, host_cores: int | None = None) 
     profile = ProfileFacts(client, run, host_cores)
     rows = load_rows(run)
     outcome = whole_outcome(run, rows)
-    thresholds = judged(run.thresholds, outcome)
+    thresholds = judged(client, run, outcome)
     load = run.windows.at(run.load)
     by_generator, by_host = int(generator_limited(load).sum()), int(host_limited(load).sum())
     accounting = _accounting(run)
@@ -65,6 +70,7 @@ def build_report(client: Client, run_id: str, *, host_cores: int | None = None) 
         findings=tuple(_row(finding) for finding in find(_case(run, profile, rows, seen))),
         capacity=_capacity(profile, seen),
         thresholds=thresholds,
+        errors=_errors(run),
         growth=_growth(profile),
         warnings=warnings_of(run, profile, accounting, by_generator=by_generator, by_host=by_host),
     )
@@ -215,6 +221,18 @@ def _capacity(profile: ProfileFacts, seen: float | None) -> model.Capacity:
             )
             for change in prediction.what_ifs
         ),
+    )
+
+
+def _errors(run: RunFacts) -> tuple[model.ErrorRow, ...]:
+    """By endpoint, all stages together; the most frequent first."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for one in run.endpoints:
+        for error, requests in one.errors.items():
+            counts[one.endpoint, error] += requests
+    return tuple(
+        model.ErrorRow(endpoint=endpoint, error=error, requests=requests)
+        for (endpoint, error), requests in counts.most_common(MOST_ERRORS)
     )
 
 

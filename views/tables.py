@@ -12,6 +12,7 @@ from views.model import Report
 
 NARROW, WIDE = 100, 120
 MOST_FUNCTIONS = 14
+MOST_ERRORS = 10
 _PERCENTILES = (("p50", "p50_ms"), ("p95", "p95_ms"), ("p99", "p99_ms"), ("p99.9", "p999_ms"))
 _BAR_PARTS = " ▏▎▍▌▋▊▉█"
 
@@ -139,6 +140,20 @@ def _bar(share: float, most: float, cells: int, style: str) -> Text:
     eighths = round(share / most * cells * 8)
     bar = "█" * (eighths // 8) + (_BAR_PARTS[eighths % 8] if eighths % 8 else "")
     return Text.assemble((f"{share:4.0%} ", "bold"), (bar.ljust(cells), style))
+
+
+def errors_table(report: Report) -> Table:
+    """How requests failed, the most frequent first."""
+    table = _table(expand=False)
+    table.add_column("requests", justify="right", no_wrap=True)
+    table.add_column("error", style="red")
+    table.add_column("endpoint")
+    for row in report.errors[:MOST_ERRORS]:
+        table.add_row(f"{row.requests:,}", Text(row.error), Text(row.endpoint))
+    more = len(report.errors) - MOST_ERRORS
+    if more > 0:
+        table.add_row("", Text(f"and {more} more kinds; --json has them", style="dim"), "")
+    return table
 
 
 def capacity_table(report: Report) -> Table:

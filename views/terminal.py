@@ -15,10 +15,11 @@ from rich.text import Text
 
 from analysis import wording
 from analysis.verdict import Verdict
+from schemas.thresholds import parse_threshold
 from views import model
 from views.model import Report
 from views.sentences import accounting_lines, footnotes, trust_lines
-from views.tables import capacity_table, functions_table, load_table, milliseconds, shown_functions
+from views.tables import capacity_table, errors_table, functions_table, load_table, milliseconds, shown_functions
 
 WIDEST = 140
 SVG_WIDTH = 116
@@ -74,6 +75,9 @@ def _parts(report: Report, width: int) -> Iterator[RenderableType]:
     yield Padding(_findings(report), (1, 1, 0, 1))
     yield _titled("Load", "ms from the scheduled start")
     yield Padding(load_table(report, width), (0, 1))
+    if report.errors:
+        yield _titled("Errors", "requests that failed, by what went wrong")
+        yield Padding(errors_table(report), (0, 1))
     if report.functions:
         yield _titled("Hot functions", "CPU us per answered request; growth 1: the same at every rate")
         yield Padding(functions_table(report, width), (0, 1))
@@ -110,12 +114,15 @@ def _threshold(threshold: model.Threshold) -> Text:
     value = "no data"
     if threshold.value is not None:
         more = "> " if threshold.censored else ""
-        if any(name in threshold.text for name in ("errors", "dropped")):
+        parsed = parse_threshold(threshold.text)
+        if parsed.is_share:
             value = f"{threshold.value:.2%}"
-        elif threshold.text.startswith("tps"):
+        elif parsed.metric == "tps":
             value = f"{wording.tps(threshold.value)} TPS"
         else:
             value = f"{more}{milliseconds(threshold.value)}{'' if threshold.value >= 10_000 else ' ms'}"
+        if parsed.for_s is not None:
+            value = f"{'up to' if parsed.is_from_above else 'down to'} {value} for so long"
     return Text.assemble(("  ", ""), (held[0], held[1]), f"  {threshold.text}  ", (f"(was {value})", "dim"))
 
 

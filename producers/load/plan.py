@@ -11,12 +11,12 @@ import yaml
 from pydantic import AfterValidator, Field, JsonValue, ValidationError, field_validator, model_validator
 
 from producers.load.checks import Check
-from producers.load.durations import DurationS
 from producers.load.plan_errors import PlanError, sentence
 from producers.load.plan_yaml import PlanLoader
 from producers.load.scenarios import split_scenario
 from producers.load.sizes import SizeBytes
 from producers.load.stages import Number, PlanPart, Stage
+from schemas.durations import DurationS
 from schemas.thresholds import Threshold, parse_threshold
 
 _LINE_BREAKS = re.compile("[\x85\u2028\u2029]")
@@ -188,13 +188,20 @@ class Plan(PlanPart):
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice is not None:
                 raise ValueError(f"two {what} are called {twice!r}; give each a name of its own")
-        endpoints = [request.name for request in self.requests]
-        for threshold in self.parsed_thresholds():
-            if threshold.endpoint is not None and threshold.endpoint not in endpoints:
-                raise ValueError(
-                    f"threshold {threshold.text!r} names no request of the plan; there are {', '.join(endpoints)}"
-                )
+        self._judgeable()
         return self
+
+    def _judgeable(self) -> None:
+        endpoints, stages = [request.name for request in self.requests], [stage.name for stage in self.stages]
+        for threshold in self.parsed_thresholds():
+            for what, name, names in (("request", threshold.endpoint, endpoints), ("stage", threshold.stage, stages)):
+                if name is not None and name not in names:
+                    raise ValueError(
+                        f"threshold {threshold.text!r} names no {what} of the plan; there are {', '.join(names)}"
+                    )
+            mine = [request for request in self.requests if threshold.endpoint in (None, request.name)]
+            if threshold.metric == "checks" and not any(one.checks or one.scenario for one in mine):
+                raise ValueError(f"threshold {threshold.text!r} has nothing to judge; give a request some checks")
 
     def parsed_thresholds(self) -> tuple[Threshold, ...]:
         """The thresholds, read."""

@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from producers.load.durations import DurationS
+from schemas.durations import DurationS
 
 
 def _plain(value: float) -> float:

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.load import plan_schema
-from producers.load.durations import format_duration, parse_duration_s
 from producers.load.plan import Plan, Profile, Request, load_plan, parse_plan
 from producers.load.plan_errors import PlanError
 from producers.load.prepared import prepared_requests
 from producers.load.stages import Hold, Levels, Ramp
+from schemas.durations import format_duration, parse_duration_s
 
 GOOD = """
 target: http://127.0.0.1:8080

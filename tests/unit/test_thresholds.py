@@ -20,6 +20,23 @@ READ = [
 ]
 
 
+NARROWED = [
+    ("p99@peak < 1s", None, "peak", None),
+    ("errors ( pay )@ main stage <= 1%", "pay", "main stage", None),
+    ("p95 < 250ms for 10s", None, None, 10.0),
+    ("tps(pay)@peak > 5 for 2m", "pay", "peak", 120.0),
+    ("checks(pay) > 99%", "pay", None, None),
+]
+
+
+@pytest.mark.parametrize(("text", "endpoint", "stage", "for_s"), NARROWED)
+def test_a_threshold_may_be_of_an_endpoint_a_stage_and_so_long(
+    text: str, endpoint: str | None, stage: str | None, for_s: float | None
+) -> None:
+    threshold = parse_threshold(text)
+    assert (threshold.endpoint, threshold.stage, threshold.for_s) == (endpoint, stage, for_s)
+
+
 @pytest.mark.parametrize(("text", "metric", "endpoint", "comparison", "limit", "quantile"), READ)
 def test_a_threshold_is_read_into_one_unit(  # noqa: PLR0917  the columns of the table
     text: str, metric: str, endpoint: str | None, comparison: str, limit: float, quantile: float | None
@@ -55,6 +72,14 @@ def test_a_threshold_holds_as_its_comparison_says(comparison: str, below: bool, 
         ("errors < 0.01", "needs a percentage"),
         ("dropped < 5ms", "needs a percentage"),
         ("tps > 5ms", "plain number"),
+        ("dropped(search) < 5%", "write 'dropped' alone"),
+        ("checks > 5", "needs a percentage"),
+        ("p99 < 5ms for", "does not parse"),
+        ("p99 < 5ms for 10", "is no time"),
+        ("p99 < 5ms for 1d", "is no time"),
+        ("p99.9 < 5ms for 10s", "'for' goes with p50, p95, p99, errors, dropped and tps"),
+        ("checks > 5% for 10s", "'for' goes with"),
+        ("p99@ < 5ms", "does not parse"),
         ("latency < 5ms", "unknown metric 'latency'"),
         ("p100 < 5ms", "unknown metric 'p100'"),
         ("p < 5ms", "unknown metric 'p'"),

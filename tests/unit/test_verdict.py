@@ -32,6 +32,12 @@ HEALTHY = Course(
             "the run was ended before its plan was through",
             id="Ctrl-C beats a broken threshold",
         ),
+        pytest.param(
+            {"reason": "broken", "thresholds": (False,)},
+            "failed",
+            "1 of 1 thresholds did not hold, which ended the run before its plan was through",
+            id="ended early by a threshold",
+        ),
         pytest.param({"reason": "error"}, "inconclusive", "a part of loadflame failed during the run", id="our error"),
         pytest.param({"reason": ""}, "inconclusive", "the run has not ended", id="still on"),
         pytest.param(
