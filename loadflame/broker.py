@@ -22,10 +22,10 @@ class BrokerError(UserError):
 
 
 class LocalBroker:
-    """A context manager: a Tansu on loopback, on `port` or a free one. Raises BrokerError when it does not start."""
+    """A context manager: a Tansu on a free port of loopback. Raises BrokerError when it does not start."""
 
-    def __init__(self, port: int | None = None) -> None:
-        self._port = port
+    def __init__(self) -> None:
+        self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
 
@@ -50,10 +50,7 @@ class LocalBroker:
             raise BrokerError(
                 f"the embedded broker is not to be had here ({error}); name a Kafka by --broker"
             ) from error
-        if self._port is None:
-            self._port = _free_port()
-        elif not _is_free(self._port):
-            raise BrokerError(f"port {self._port} is taken; name another one, or the broker there by --broker")
+        self._port = _free_port()
         address = f"tcp://{self.bootstrap}"
         self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
@@ -101,15 +98,6 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return True
-    return False
 
 
 def _answers(port: int) -> bool:

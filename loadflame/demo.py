@@ -37,7 +37,9 @@ def demo_plan(url: str, visits: int = 4) -> Plan:
 def sample_shop() -> Iterator[tuple[str, int]]:
     """Run the sample shop on a free loopback port; gives its URL and process id, and ends it afterwards."""
     script = Path(str(files("loadflame.sample").joinpath("shop.py")))
-    with subprocess.Popen([sys.executable, str(script), "--port", "0"], stdout=subprocess.PIPE, text=True) as shop:
+    command = [sys.executable, str(script), "--port", "0"]
+    # A session of its own: Ctrl-C is for the load, which ends before the shop does.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as shop:
         try:
             assert shop.stdout is not None
             url = shop.stdout.readline().strip()

@@ -63,7 +63,7 @@ def import_and_report(
     console.print(f"· {lines_read(tally)}", highlight=False)
     for unknown in tally.examples:
         console.print(f"  line {unknown.number}: {escape(unknown.why)}", highlight=False)
-    return judge_and_print(outcome, settings, console, as_json=as_json, host_cores=None)
+    return judge_and_print(outcome, settings, console, as_json=as_json)
 
 
 def lines_read(tally: Tally) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadflame.broker import LocalBroker
-from loadflame.children import Child
+from loadflame.children import Child, ChildError
 from loadflame.settings import Settings
 from loadflame.topics import ensure_topics
 from processors.verify import Check, Topic, verify_run
@@ -44,9 +44,15 @@ class Parts:
         return await self.child("process", "--drain", run_id, niceness=YIELDING)
 
     async def drained(self, worker: Child, run_id: str, timeout_s: float | None = DRAIN_S) -> list[Check]:
-        """Wait until everything is stored, then check the run. Raises ChildError, or TimeoutError."""
-        async with asyncio.timeout(timeout_s):
-            await worker.wait()
+        """Wait until everything is stored, then check the run. Raises ChildError, also when that takes too long."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await worker.wait()
+        except TimeoutError:
+            raise ChildError(
+                f"not all of run {run_id} was stored within {timeout_s:.0f} s; see {worker.log}, and "
+                f"`loadflame report {run_id}` for what was"
+            ) from None
         settings = self.settings
         with contextlib.closing(open_store(settings.store_url)) as store:
             where = Topic(self.broker, settings.topics, settings.group)

@@ -6,11 +6,12 @@ Nothing here decides anything about load, profiles or storage: each role is the 
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from loadflame.children import Child, ChildError
 from loadflame.early_end import EarlyEnd
@@ -19,7 +20,7 @@ from loadflame.settings import Settings
 from loadflame.starting import LEAD_US, STOP_S, aligned, run_started
 from loadflame.subscription import windows_of
 from processors.verify import Check
-from producers.load.guard import check_target
+from producers.load.guard import TargetRefusedError, check_target
 from producers.load.plan import Plan
 from producers.publisher import KafkaPublisher
 from schemas.events import RunEnded, WindowJoined
@@ -28,6 +29,7 @@ PUNCTUAL = -10
 """Niceness of the load, whose schedule must not slip."""
 SOURCE = "loadflame/run"
 _LONGEST_NOTE = 1024
+_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class RunOutcome:
     ended_at_us: int
     aborted: bool
     checks: list[Check]
+    failure: ChildError | None = None
+    """A part that failed; what was measured until then is stored all the same."""
 
 
 class Load(Protocol):
@@ -81,11 +85,11 @@ class Loads:
     async def _all(self, waits: Iterable[Awaitable[None]]) -> None:
         ends = await asyncio.gather(*waits, return_exceptions=True)
         errors = [end for end in ends if isinstance(end, BaseException)]
+        self.producers = len(ends) - len(errors)
         for error in errors:
             if not isinstance(error, ChildError) or len(errors) == len(self._children):
                 raise error
         if errors:
-            self.producers = len(ends) - len(errors)
             self.note = f"{len(errors)} of {len(ends)} load processes ended before their time: {errors[0]}"
 
 
@@ -126,12 +130,12 @@ async def run_here(
         worker = await parts.worker(run_id)
         agent = await parts.child("profile", "--run", run_id, *profile)
         await _all(worker.ready(START_S), agent.ready(START_S))
-        await check_target(plan, settings.allow_hosts)
+        await _listening(plan, settings, agent, patience_s=START_S if "--" in profile else 0.0)
 
         started_at_us = aligned(int(time.time() * 1e6) + LEAD_US, settings.window_us)
         announcer = KafkaPublisher(broker, settings.topics, run_id, source=SOURCE)
         await announcer.start()
-        announcer.announce(run_started(plan, settings, run_id, started_at_us))
+        announcer.announce(run_started(plan, settings, run_id, started_at_us, host_cores=os.cpu_count()))
         on_phase("loading")
         if begin is None:
             load: Load = await _loads(parts, plan_file, run_id, started_at_us, workers)
@@ -148,7 +152,12 @@ async def run_here(
         failure = await _until_over(load, worker, agent, stop, early.broken)
 
         on_phase("finishing")
-        await agent.finish(STOP_S)
+        producers = load.producers
+        try:
+            await agent.finish(STOP_S)
+            producers += 1
+        except ChildError as error:
+            failure = failure or error
         reason: Literal["error", "aborted", "broken", "finished"] = "finished"
         if failure or stop.is_set():
             reason = "error" if failure else "aborted"
@@ -163,15 +172,27 @@ async def run_here(
                 run_id=run_id,
                 ended_at_us=ended_at_us,
                 reason=reason,
-                producers=load.producers + 1,
+                producers=producers,
                 note="; ".join(filter(None, (early.note, load.note)))[:_LONGEST_NOTE],
             )
         )
         await announcer.close(STOP_S)
-        if failure:
+        if failure and not worker.running:
             raise failure
         checks = await parts.drained(worker, run_id)
-        return RunOutcome(run_id, ended_at_us, stop.is_set(), checks)
+        return RunOutcome(run_id, ended_at_us, stop.is_set(), checks, failure)
+
+
+async def _listening(plan: Plan, settings: Settings, agent: Child, *, patience_s: float) -> None:
+    """Check the target, again and again while a service that was just started does not listen yet."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            return await check_target(plan, settings.allow_hosts)
+        except TargetRefusedError:
+            if time.monotonic() > until or not agent.running:
+                raise
+        await asyncio.sleep(_POLL_S)
 
 
 async def _until_over(
@@ -180,26 +201,26 @@ async def _until_over(
     """Wait for the load's end. A part that fails is returned, not raised: what was measured is still brought home."""
     over = asyncio.create_task(load.wait())
     stopping = {asyncio.create_task(event.wait()) for event in (stop, broken)}
-    lost: dict[asyncio.Task[None], Child] = {asyncio.create_task(child.wait()): child for child in (worker, agent)}
+    parts = {asyncio.create_task(child.wait()): child for child in (worker, agent)}
+    waiting: set[asyncio.Task[Any]] = {over, *stopping, *parts}
     try:
-        await asyncio.wait({over, *stopping, *lost}, return_when=asyncio.FIRST_COMPLETED)
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if all(parts.get(task) is agent and task.exception() is None for task in done):
+            # An agent whose target exits ends well, and the run goes on without a profile.
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if not over.done():
             await load.finish(STOP_S)
         await over
-        for task, child in lost.items():
-            if task.done() and not stop.is_set() and not _ended_with_its_target(task, child):
+        for task in done & parts.keys():
+            child = parts[task]
+            if task.exception() is not None or child is worker:
                 return ChildError(f"{child.role} ended before the load did; see {child.log}")
     except ChildError as error:
         return error
     finally:
-        for waiting in (*stopping, *lost):
-            waiting.cancel()
+        for task in (*stopping, *parts):
+            task.cancel()
     return None
-
-
-def _ended_with_its_target(task: asyncio.Task[None], child: Child) -> bool:
-    """An agent whose target exits ends well, and the run goes on without a profile."""
-    return child.role == "profile" and task.exception() is None
 
 
 async def _all(*waits: Awaitable[None]) -> None:

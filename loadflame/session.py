@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 from dataclasses import dataclass
 
 import typer
@@ -22,6 +21,8 @@ from loadflame.starting import new_run_id
 from producers.load.engine import choose_engine
 from producers.load.plan import Plan
 from producers.load.segments import segments_of
+from producers.profiler.backends import choose_backend
+from producers.profiler.targets import target_of
 from schemas.events import RunJudged
 from sinks.clickhouse import open_store
 from views.report import Report, build_report
@@ -38,15 +39,19 @@ class Watch:
 
     @classmethod
     def of(cls, *, pid: int | None, name: str | None, command: list[str] | None) -> "Watch | None":
-        """From the flags of a command; None when none is given."""
+        """From the flags of a command; None when none is given. Raises UserError when there is nothing to watch."""
         given = [flag for flag in (pid, name, command) if flag]
         if len(given) > 1:
             raise SettingsError("give one of --pid, --name and -- COMMAND, not several")
+        if not given:
+            return None
+        target_of(pid=pid, name=name, command=command)  # said now, not when everything else has started
         if command:
             return cls(("--", *command))
         if pid is not None:
             return cls(("--pid", str(pid)))
-        return cls(("--name", name)) if name else None
+        assert name is not None
+        return cls(("--name", name))
 
     @classmethod
     def of_plan(cls, plan: Plan) -> "Watch | None":
@@ -69,6 +74,7 @@ def run_and_report(
     """Run a plan with a display on `console`, print the report, and return it."""
     if watch is None:
         raise SettingsError(_NOTHING_TO_PROFILE)
+    choose_backend(backend)
     arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
     run_id, engine = new_run_id(), choose_engine(plan)
     console.print(f"[bold]run {run_id}[/]: {plan.service} at {plan.target}", highlight=False)
@@ -90,7 +96,7 @@ def run_and_report(
             )
 
     outcome = run_until_stopped(session)
-    return judge_and_print(outcome, settings, console, as_json=as_json, host_cores=os.cpu_count())
+    return judge_and_print(outcome, settings, console, as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,7 @@ def find_limit_and_report(
     """Search the highest rate that holds, print each step, the report and what was found."""
     if watch is None:
         raise SettingsError(_NOTHING_TO_PROFILE)
+    choose_backend(backend)
     arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
     run_id = new_run_id()
     console.print(f"[bold]run {run_id}[/]: the limit of {plan.service} at {plan.target}", highlight=False)
@@ -153,22 +160,22 @@ def find_limit_and_report(
         )
 
     outcome = run_until_stopped(session)
-    report = judge_and_print(outcome, settings, console, as_json=False, host_cores=os.cpu_count())
+    report = judge_and_print(outcome, settings, console, as_json=False)
     found = FoundLimit(search.held_tps, search.violated_tps, tuple(loads[0].steps), loads[0].note)
     console.print(f"[bold]The limit[/]: {escape(found.sentence)}", highlight=False)
     return found, report
 
 
-def judge_and_print(
-    outcome: RunOutcome, settings: Settings, console: Console, *, as_json: bool, host_cores: int | None
-) -> Report:
-    """Report on a run that is stored, keep its verdict, and print both; `host_cores` as in `build_report`."""
+def judge_and_print(outcome: RunOutcome, settings: Settings, console: Console, *, as_json: bool) -> Report:
+    """Report on a run that is stored, keep its verdict, and print both; then raise what failed, if anything."""
     with contextlib.closing(open_store(settings.store_url)) as store:
-        report = build_report(store.client, outcome.run_id, host_cores=host_cores)
+        report = build_report(store.client, outcome.run_id)
         store.write_events([RunJudged(run_id=outcome.run_id, verdict=report.run.verdict)], [outcome.ended_at_us])
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     else:
         console.print(render(report))
         console.print(checks_table(outcome.checks))
+    if outcome.failure:
+        raise outcome.failure
     return report

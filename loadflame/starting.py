@@ -24,7 +24,9 @@ def aligned(time_us: int, window_us: int) -> int:
     return -(-time_us // window_us) * window_us
 
 
-def run_started(plan: Plan, settings: Settings, run_id: str, started_at_us: int) -> RunStarted:
+def run_started(
+    plan: Plan, settings: Settings, run_id: str, started_at_us: int, *, host_cores: int | None = None
+) -> RunStarted:
     """The event that opens a run. Raises PlanError when the plan names an engine that cannot send its requests."""
     return RunStarted(
         run_id=run_id,
@@ -35,4 +37,5 @@ def run_started(plan: Plan, settings: Settings, run_id: str, started_at_us: int)
         partitions=settings.partitions,
         engine=choose_engine(plan).name,
         plan=plan.model_dump(mode="json"),
+        host_cores=host_cores,
     )

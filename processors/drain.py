@@ -25,7 +25,8 @@ def is_stored(store: Store, run_id: str) -> bool:
     visible = store.count_batches(run_id)
     ended = [event for event in events if isinstance(event, ProducerEnded)]
     missing = sum(max(0, event.batches_acknowledged - visible.get(event.producer_id, 0)) for event in ended)
-    if missing and missing > store.count_dead_letters(since_us=_started_us(events)):
+    letters = store.count_dead_letters(run_id, since_us=_started_us(events))
+    if missing > letters.batches + letters.unknown:
         return False
     return all(window.covered >= window.visible for window in store.read_coverage(run_id).values())
 

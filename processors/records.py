@@ -60,7 +60,15 @@ class Letter:
             self.error,
             record.timestamp_us,
             len(record.value),
+            *_said(record),
         )
+
+
+def _said(record: Record) -> tuple[str, int]:
+    """The run and the rows that the headers of an unreadable message name, "" and 0 where they do not."""
+    said = {name: value.decode(errors="replace") for name, value in record.headers if value and len(value) <= 256}
+    rows = said.get("rows", "")
+    return said.get("run", ""), int(rows) if rows.isascii() and rows.isdigit() and len(rows) <= 18 else 0
 
 
 @dataclass(frozen=True, slots=True)

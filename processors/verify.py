@@ -18,7 +18,7 @@ from processors.join import join_window
 from schemas.events import LoadTotals, ProducerEnded, RunStarted
 from sinks.clickhouse import ClickHouseStore
 from sinks.errors import RowsGoneError
-from sinks.store import WindowBatches
+from sinks.store import LetterCount, WindowBatches
 
 __all__ = ["Check", "Topic", "verify_run"]
 READ_S = 20.0
@@ -41,7 +41,7 @@ def verify_run(store: ClickHouseStore, run_id: str, where: Topic | None = None) 
     started = next((event for event in events if isinstance(event, RunStarted)), None)
     producers = [event for event in events if isinstance(event, ProducerEnded)]
     loads = [event for event in producers if event.totals is not None]
-    letters = store.count_dead_letters(since_us=started.started_at_us if started else 0)
+    letters = store.count_dead_letters(run_id, since_us=started.started_at_us if started else 0)
     return [
         _counted([event.totals for event in loads if event.totals]),
         _stored_once(store, run_id, producers, letters),
@@ -59,7 +59,9 @@ def _counted(loads: Sequence[LoadTotals]) -> Check:
     return Check("I0", sent == counted, f"{sent} requests were sent, the target counted {counted}")
 
 
-def _stored_once(store: ClickHouseStore, run_id: str, producers: Sequence[ProducerEnded], letters: int) -> Check:
+def _stored_once(
+    store: ClickHouseStore, run_id: str, producers: Sequence[ProducerEnded], letters: LetterCount
+) -> Check:
     if not producers:
         return Check("I1", None, "no producer said what was acknowledged to it")
     visible = store.count_batches(run_id)
@@ -69,7 +71,7 @@ def _stored_once(store: ClickHouseStore, run_id: str, producers: Sequence[Produc
     lost = sum(event.batches_lost for event in producers)
     sentence = (
         f"{acknowledged} batches ({rows} rows) were acknowledged, {sum(visible.values())} ({found} rows) are visible, "
-        f"{letters} dead letters"
+        f"{letters.batches} dead letters"
     )
     if lost:
         sentence += f"; {lost} batches were given up and declared lost by their producers"
@@ -80,10 +82,13 @@ def _stored_once(store: ClickHouseStore, run_id: str, producers: Sequence[Produc
     missing = {event: event.batches_acknowledged - visible.get(event.producer_id, 0) for event in producers}
     # A batch that was given up may have arrived all the same: nobody said so. A dead letter cannot be visible.
     exact = all(-count <= event.batches_lost for event, count in missing.items())
-    exact = exact and sum(max(0, count) for count in missing.values()) <= letters
+    beyond = sum(max(0, count) for count in missing.values()) - letters.batches
+    if exact and 0 < beyond <= letters.unknown:
+        return Check("I1", None, f"{sentence}; {letters.unknown} dead letters more do not say of which run they are")
+    exact = exact and beyond <= 0
     if exact and outlived:
         return Check("I1", None, f"{sentence}; the rows of {outlived} batches have outlived their time in the store")
-    return Check("I1", exact and (found == rows or bool(letters or lost)), sentence)
+    return Check("I1", exact and (found <= rows <= found + letters.rows or bool(lost)), sentence)
 
 
 def _rows(store: ClickHouseStore, run_id: str) -> tuple[int, int, int]:
@@ -137,7 +142,7 @@ def _truth(store: ClickHouseStore, run_id: str, windows: Sequence[int]) -> dict[
     return {window: found.get(window, WindowBatches([], [])) for window in windows}
 
 
-def _accounted(store: ClickHouseStore, run_id: str, loads: Sequence[ProducerEnded], letters: int) -> Check:
+def _accounted(store: ClickHouseStore, run_id: str, loads: Sequence[ProducerEnded], letters: LetterCount) -> Check:
     totals = [event.totals for event in loads if event.totals is not None]
     if not totals:
         return Check("I3", None, "no load producer said its totals")
@@ -160,8 +165,10 @@ def _accounted(store: ClickHouseStore, run_id: str, loads: Sequence[ProducerEnde
     if silent:
         return Check("I3", None, f"{sentence}; {silent} load producers did not say what they had scheduled")
     if missing > 0:
-        sentence += f", {missing} not ({declared} were declared lost, {letters} batches are dead letters)"
-    return Check("I3", closes and missing >= 0 and (missing <= declared or bool(letters)), sentence)
+        sentence += f", {missing} not ({declared} were declared lost, {letters.rows} are in dead letters)"
+    if closes and missing > declared + letters.rows and letters.unknown:
+        return Check("I3", None, f"{sentence}; {letters.unknown} dead letters do not say of which run they are")
+    return Check("I3", closes and 0 <= missing <= declared + letters.rows, sentence)
 
 
 def _committed(store: ClickHouseStore, run_id: str, where: Topic | None) -> Check:

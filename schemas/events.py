@@ -53,6 +53,8 @@ class RunStarted(EventData):
     partitions: Count
     engine: Text
     plan: dict[str, JsonValue]
+    host_cores: Count | None = None
+    """Cores of the service's host, where whoever opened the run knows them."""
 
 
 class StageEntered(EventData):

@@ -15,7 +15,7 @@ from sinks.errors import store_errors
 from sinks.flushes import STALE_US, FlushIds
 from sinks.interning import Interner
 from sinks.migrate import migrate
-from sinks.store import Coverage, DeadLetter, StoredBatch, WindowBatches
+from sinks.store import Coverage, DeadLetter, LetterCount, StoredBatch, WindowBatches
 
 _DAY_US = 86_400 * 1_000_000
 _AT_ONCE: dict[str, Any] = {
@@ -140,9 +140,9 @@ class ClickHouseStore:
         """See Store."""
         return reading.count_batches(self._client, run_id)
 
-    def count_dead_letters(self, *, since_us: int) -> int:
+    def count_dead_letters(self, run_id: str, *, since_us: int) -> LetterCount:
         """See Store."""
-        return reading.count_dead_letters(self._client, since_us)
+        return reading.count_dead_letters(self._client, run_id, since_us)
 
     @property
     def client(self) -> Client:

@@ -42,7 +42,7 @@ def open_client(url: str) -> Client:
         client.database = unquote(parts.path.strip("/")) or DATABASE
     else:
         raise StoreError(
-            f"no store is known by {_shown(parts)}; write chdb:///absolute/directory or http://user:password@host:8123/db"
+            f"no store is known by {shown_url(parts)}; write chdb:///absolute/directory or http://user:password@host:8123/db"
         )
     return client
 
@@ -50,7 +50,7 @@ def open_client(url: str) -> Client:
 def _embedded(parts: ParseResult) -> Client:
     path = Path(unquote(parts.path))
     if parts.netloc or not path.is_absolute():
-        raise StoreError(f"{_shown(parts)} names no absolute directory; write chdb:///absolute/directory")
+        raise StoreError(f"{shown_url(parts)} names no absolute directory; write chdb:///absolute/directory")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -141,8 +141,8 @@ def _get_client(**options: Any) -> Client:
     return client
 
 
-def _shown(parts: ParseResult) -> str:
-    """The URL without its password."""
+def shown_url(parts: ParseResult) -> str:
+    """The URL without its password, in quotes."""
     if parts.password is None:
         return repr(parts.geturl())
     return repr(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":...@")).geturl())

@@ -71,6 +71,8 @@ def dead_letters_table(letters: Sequence[DeadLetter]) -> pa.Table:
             "received_at": time_column(letter.received_at_us for letter in letters),
             "error": text_column(letter.error for letter in letters),
             "bytes": whole_column(letter.size_bytes for letter in letters),
+            "run": text_column(letter.run_id for letter in letters),
+            "rows": whole_column(letter.rows for letter in letters),
         }
     )
 

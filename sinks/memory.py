@@ -8,7 +8,7 @@ from schemas.batches import Batch, BatchKey
 from schemas.events import EventData
 from schemas.joined import JoinedWindow
 from sinks.errors import StoreError
-from sinks.store import Coverage, DeadLetter, StoredBatch, WindowBatches
+from sinks.store import Coverage, DeadLetter, LetterCount, StoredBatch, WindowBatches
 
 
 class MemoryStore:
@@ -81,9 +81,12 @@ class MemoryStore:
         """See Store."""
         return dict(Counter(key.producer_id for key in self.batches if key.run_id == run_id))
 
-    def count_dead_letters(self, *, since_us: int) -> int:
+    def count_dead_letters(self, run_id: str, *, since_us: int) -> LetterCount:
         """See Store."""
-        return sum(letter.received_at_us >= since_us for letter in self.dead_letters.values())
+        letters = self.dead_letters.values()
+        mine = [letter for letter in letters if letter.run_id == run_id]
+        unknown = sum(not letter.run_id and letter.received_at_us >= since_us for letter in letters)
+        return LetterCount(len(mine), sum(letter.rows for letter in mine), unknown)
 
     def _fail_if_told(self) -> None:
         if self.failures:

@@ -42,6 +42,8 @@ class Coverage(NamedTuple):
 class DeadLetter:
     """A message that could not be read. `topic` is the full Kafka name, `size_bytes` the length of its value.
 
+    `run_id` and `rows` are what its headers say; "" and 0 when they cannot be read either.
+
     `received_at_us` is the broker's timestamp of the record: the same at every reading, and another one when a topic
     was made anew and counts its offsets from 0 again.
     """
@@ -52,6 +54,17 @@ class DeadLetter:
     error: str
     received_at_us: int
     size_bytes: int
+    run_id: str = ""
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LetterCount:
+    """Dead letters of a run: batches, the rows that they brought, and those of which nobody knows the run."""
+
+    batches: int
+    rows: int
+    unknown: int
 
 
 class Store(Protocol):
@@ -90,5 +103,5 @@ class Store(Protocol):
     def count_batches(self, run_id: str) -> dict[str, int]:
         """How many batches of a run are visible, by producer."""
 
-    def count_dead_letters(self, *, since_us: int) -> int:
-        """How many dead letters came since then, by the broker's time in microseconds."""
+    def count_dead_letters(self, run_id: str, *, since_us: int) -> LetterCount:
+        """The dead letters of a run; `unknown` are those that came since then, by the broker's time in us."""

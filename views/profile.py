@@ -40,9 +40,9 @@ class FunctionCosts:
 class ProfileFacts:
     """The profile of a run over the blocks that findings may rest on. Reads the store when made; blocks."""
 
-    def __init__(self, client: Client, run: RunFacts, host_cores: int | None) -> None:
+    def __init__(self, client: Client, run: RunFacts) -> None:
         self._run = run
-        self._host_cores = host_cores
+        self._host_cores = run.host_cores
         self.selection: Selection = select(run.windows, run.segments)
         self.experiment = Experiment.of(run.windows, self.selection)
         windows: list[int] = []

@@ -29,6 +29,7 @@ RUN = Query(
     "FROM runs WHERE run = {run:String}",
     _RUN,
 )
+HOST = Query("host", "SELECT host_cores FROM hosts WHERE run = {run:String}", _RUN)
 RUNS = Query(
     "runs",
     "SELECT run, service, started_at, ended_at, verdict FROM runs "
@@ -138,6 +139,7 @@ STACKS = Query(
 
 ALL: tuple[Query, ...] = (
     RUN,
+    HOST,
     RUNS,
     STAGES,
     PRODUCERS,

@@ -26,14 +26,13 @@ MOST_ERRORS = 100
 LEAST_SELF_SHARE, LEAST_TOTAL_SHARE = 0.003, 0.02
 
 
-def build_report(client: Client, run_id: str, *, host_cores: int | None = None) -> Report:
+def build_report(client: Client, run_id: str) -> Report:
     """Build the report of a run. Blocks: seconds for an hour at 1,000 requests a second.
 
-    `host_cores` are those of the service's host, when known: a bound beside the interpreter locks. Raises
-    UnknownRunError, which names the newest runs, and StoreError when the store does not answer.
+    Raises UnknownRunError, which names the newest runs, and StoreError when the store does not answer.
     """
     run = read_run(client, run_id)
-    profile = ProfileFacts(client, run, host_cores)
+    profile = ProfileFacts(client, run)
     rows = load_rows(run)
     outcome = whole_outcome(run, rows)
     thresholds = judged(client, run, outcome)
@@ -80,6 +79,7 @@ def _accounting(run: RunFacts) -> model.Accounting:
     load = run.windows.at(run.load)
     stored = int(run.batches["stored"] or 0)
     acknowledged = sum(one["rows_acknowledged"] for one in run.producers if one["role"] == "load")
+    given_up = sum(one["rows_lost"] for one in run.producers if one["role"] == "load")
     counted = [one["target_counted"] for one in run.producers if one["target_counted"] is not None]
     ended_by_windows = run.windows.completed.sum(), run.windows.failed.sum()
     told = any(one["completed"] is not None for one in run.producers)
@@ -96,7 +96,7 @@ def _accounting(run: RunFacts) -> model.Accounting:
         windows=len(load),
         windows_without_profile=int((load.instances == 0).sum()),
         in_flight_at_end=run.in_flight_at_end,
-        lost=sum(one["rows_lost"] for one in run.producers) + max(0, acknowledged - stored),
+        lost=max(0, completed + failed - stored) if told else given_up + max(0, acknowledged - stored),
         target_counted=max(counted, default=None),
     )
 

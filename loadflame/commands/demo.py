@@ -7,6 +7,7 @@ from rich.console import Console
 
 from loadflame.commands.common import AsJson, Backend, DataDir, StoreUrl
 from loadflame.settings import read_settings
+from loadflame.verdicts import exit_code
 
 
 def demo(
@@ -19,7 +20,8 @@ def demo(
     """Load and profile a small shop that comes with loadflame, and say which function stops it.
 
     Starts the shop, an embedded broker, the stream processor, the profiler and the load as processes of their own,
-    visits four rates in random order, and ends them all. Nothing is downloaded, nothing leaves this machine.
+    visits four rates in random order, and ends them all. Nothing is downloaded, nothing leaves this machine. Exit code
+    0 whatever the verdict, for the shop is meant to be limited; 130 when it was ended by Ctrl-C.
     """
     from loadflame.demo import demo_plan, sample_shop
     from loadflame.session import Watch, run_and_report
@@ -28,9 +30,11 @@ def demo(
     console = Console(stderr=as_json)
     with sample_shop() as (url, pid):
         plan = demo_plan(url, visits)
-        run_and_report(plan, settings, Watch(("--pid", str(pid))), backend, console, as_json=as_json)
+        report = run_and_report(plan, settings, Watch(("--pid", str(pid))), backend, console, as_json=as_json)
     if not as_json:
         console.print(
             "\nNow your own service: [bold]loadflame run http://127.0.0.1:8000/ --pid PID[/]"
             " · this report again: [bold]loadflame report[/]"
         )
+    if report.run.verdict == "aborted":
+        raise typer.Exit(exit_code("aborted"))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlparse
 
 import typer
 from rich.console import Console
@@ -128,6 +129,7 @@ def _machine(settings: Settings) -> Iterator[Diagnosis]:
 def _embedded(settings: Settings) -> Iterator[Diagnosis]:
     from loadflame.broker import LocalBroker
     from sinks.clickhouse import open_store
+    from sinks.connect import shown_url
 
     try:
         with LocalBroker() as broker:
@@ -140,7 +142,7 @@ def _embedded(settings: Settings) -> Iterator[Diagnosis]:
         yield Diagnosis("store", "problem", "cannot be opened", str(error))
     else:
         store.close()
-        yield Diagnosis("store", "ok", settings.store_url)
+        yield Diagnosis("store", "ok", shown_url(urlparse(settings.store_url)))
 
 
 _LOOKS: tuple[Callable[[Settings], Iterator[Diagnosis]], ...] = (

@@ -44,6 +44,8 @@ def run(
     )
     console = Console(stderr=as_json)
     watch = Watch.of(pid=pid, name=name, command=command)
+    if save_plan and not save_plan.parent.is_dir():
+        raise SettingsError(f"there is no folder {save_plan.parent} for --save-plan; make it first")
     plan = _plan(target, settings, watch, console, save_plan)
     watch = watch or Watch.of_plan(plan)
     report = run_and_report(plan, settings, watch, backend, console, as_json=as_json, workers=workers)

@@ -178,7 +178,11 @@ def main() -> None:
     try:
         listener.bind((options.host, options.port))
     except OSError as error:
-        sys.exit(f"shop: cannot listen on {options.host}:{options.port}: {error.strerror}; choose another --port")
+        print(
+            f"shop: cannot listen on {options.host}:{options.port}: {error.strerror}; choose another --port",
+            file=sys.stderr,
+        )
+        sys.exit(2)
     listener.listen(256)
     print("http://{}:{}".format(*listener.getsockname()), flush=True)
     web.run_app(application(), sock=listener, access_log=None, print=None)

@@ -31,6 +31,10 @@ class TargetError(UserError):
     """The target cannot or must not be loaded; one sentence with the remedy."""
 
 
+class TargetRefusedError(TargetError):
+    """Nothing listens at the target, or not yet."""
+
+
 class Guard:
     """Decides by host and address. `allow_hosts` are names or addresses besides loopback, in any case of letters."""
 
@@ -126,7 +130,7 @@ async def _reach(target: str, guard: Guard) -> None:
     except socket.gaierror as error:
         raise TargetError(f"target {target}: the host {host} is not known; mend `target` in the plan") from error
     except ConnectionRefusedError as error:
-        raise TargetError(
+        raise TargetRefusedError(
             f"target {target} refuses connections; start the service, or mend `target` in the plan"
         ) from error
     except TimeoutError as error:

@@ -17,6 +17,7 @@ from views.report import Report, build_report
 VIEWS = {
     *("requests", "samples", "batches", "windows", "endpoints", "functions", "runs", "stages", "producers"),
     "dead_letters",
+    "hosts",
 }
 
 # The JSON contract of `loadflame report RUN --json`: names and nesting stay, fields may be added.

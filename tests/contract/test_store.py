@@ -310,11 +310,14 @@ def test_coverage_sets_the_visible_batches_of_a_window_beside_those_that_its_joi
     assert store.read_coverage(RUN, []) == {}
 
 
-def test_dead_letters_are_counted_from_a_time_on(any_store: StoreUnderTest) -> None:
+def test_dead_letters_are_counted_by_run_and_those_of_no_run_from_a_time_on(any_store: StoreUnderTest) -> None:
     at_us = LETTER.received_at_us
     any_store.store.write_dead_letters([LETTER, LETTER, replace(LETTER, offset=8, received_at_us=at_us + 5)])
-    counted = [any_store.store.count_dead_letters(since_us=at_us + later) for later in (-1, 0, 1, 5, 6)]
-    assert counted == [2, 2, 1, 1, 0]
+    of_run = replace(LETTER, offset=9, run_id=RUN, rows=7)
+    any_store.store.write_dead_letters([of_run, replace(of_run, offset=10), replace(of_run, offset=11, run_id="run-2")])
+    counts = [any_store.store.count_dead_letters(RUN, since_us=at_us + later) for later in (-1, 0, 1, 5, 6)]
+    assert [count.unknown for count in counts] == [2, 2, 1, 1, 0]
+    assert {(count.batches, count.rows) for count in counts} == {(2, 14)}
 
 
 LETTER = DeadLetter("loadflame.requests", 1, 7, "no Arrow stream that can be read", 1_790_000_000_000_000, 12)

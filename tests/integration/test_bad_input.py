@@ -146,6 +146,42 @@ def test_a_setting_that_does_not_fit(tmp_path: Path) -> None:
     refused(loadflame("runs", data_dir=tmp_path, LOADFLAME_PARTITIONS="0"), "LOADFLAME_PARTITIONS")
 
 
+def test_what_is_to_be_profiled_is_looked_for_before_anything_starts(tmp_path: Path) -> None:
+    with sample_shop() as (url, _):
+        refused(loadflame("run", url, "--pid", "4194000", data_dir=tmp_path / "data"), "4194000")
+        refused(loadflame("run", url, "--name", "no-such-service", data_dir=tmp_path / "data"), "no-such-service")
+        plan = tmp_path / "plan.yaml"
+        plan.write_text(GOOD_PLAN.format(port=url.rpartition(":")[2], pid=os.getpid()))
+        refused(loadflame("run", str(plan), "--backend", "perf", data_dir=tmp_path / "data"), "perf")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_plan_cannot_be_kept_where_no_folder_is(tmp_path: Path, closed_port: int) -> None:
+    url, keep = f"http://127.0.0.1:{closed_port}", tmp_path / "no" / "plan.yaml"
+    done = loadflame("run", url, "--pid", str(os.getpid()), "--save-plan", str(keep), data_dir=tmp_path / "data")
+    refused(done, "--save-plan", str(keep.parent))
+
+
+def test_a_data_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with sample_shop() as (url, pid):
+        plan = tmp_path / "plan.yaml"
+        plan.write_text(GOOD_PLAN.format(port=url.rpartition(":")[2], pid=pid))
+        refused(loadflame("run", str(plan), data_dir=tmp_path / "file" / "data"), str(tmp_path / "file"))
+
+
+def test_a_port_that_is_taken() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = str(holder.getsockname()[1])
+        command = [sys.executable, "-m", "loadflame.sample.shop", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_nothing_to_profile(tmp_path: Path) -> None:
     plan = tmp_path / "plan.yaml"
     plan.write_text(GOOD_PLAN.format(port=1, pid=1).replace("profile: {pid: 1}\n", ""))

@@ -44,7 +44,7 @@ def test_a_run_is_counted_to_the_last_request_and_names_the_function_that_grows(
     assert report["profile"]["coverage"] > 0.9
     names = {function["function"].rpartition(".")[2]: function for function in report["functions"]}
     assert {"sweep_sessions", "rank_products", "sign_receipt"} <= set(names)
-    if done.returncode == 0:  # a run that may not be judged may have left out too many windows to tell growth
+    if report["growth"]["design"] == "levels":  # on a busy machine too many windows may be left out to tell growth
         assert names["sweep_sessions"]["growth"] > 1.3
     assert names["rank_products"]["shape"] != "superlinear"
     checks = checks_of(tmp_path / "data")
@@ -93,6 +93,72 @@ def test_a_process_of_a_shared_load_that_dies_is_told_and_the_others_go_on(tmp_p
     checks = checks_of(tmp_path / "data")
     # What the dead one had in hand is unknown, and said to be.
     assert [checks[name] for name in ("I1", "I2", "I3")] == [None, True, None]
+
+
+SHORT_LIVED = """
+import http.server, sys, threading, time
+time.sleep(1)  # a service may take its time before it listens
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.send_header("Content-Length", "2"); self.end_headers(); self.wfile.write(b"ok")
+    def log_message(self, *_): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler)
+threading.Timer(9, server.shutdown).start()
+server.serve_forever()
+"""
+
+
+def test_a_service_that_run_starts_may_listen_late_and_end_early_and_the_plan_is_sent_to_its_end(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "service.py").write_text(SHORT_LIVED)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    plan = tmp_path / "plan.yaml"
+    requests = [{"name": "ok", "path": "/"}]
+    stages = [{"name": "hold", "hold": 20, "for": "10s"}]
+    plan.write_text(
+        yaml.safe_dump({"target": f"http://127.0.0.1:{port}", "stages": stages, "requests": requests, "engine": "wire"})
+    )
+    command = [sys.executable, str(tmp_path / "service.py"), str(port)]
+    done = loadflame("run", str(plan), "--json", "--", *command, data_dir=tmp_path / "data")
+    report = json.loads(done.stdout)
+    accounting = report["accounting"]
+    assert accounting["scheduled"] == 200, done.stderr
+    assert accounting["completed"] > 20
+    assert accounting["failed"] > 0
+    assert [error["error"] for error in report["errors"]].count("refused") == 1
+    assert accounting["windows_without_profile"] > 0
+    checks = checks_of(tmp_path / "data")
+    assert all(checks[name] for name in ("I1", "I2", "I3"))
+
+
+def test_a_profiler_that_is_killed_costs_its_profile_and_nothing_else(tmp_path: Path) -> None:
+    with sample_shop() as (url, pid):
+        plan = plan_file(tmp_path, url, pid, stages=[{"name": "s", "hold": 50, "for": "20s"}])
+        command = [sys.executable, "-m", "loadflame", "run", str(plan)]
+        environment = environment_of(tmp_path / "data", PYTHONUNBUFFERED="1")
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert process.stdout is not None
+            said = []
+            for line in process.stdout:
+                said.append(line)
+                if "achieved" in line:
+                    children = psutil.Process(process.pid).children()
+                    next(child for child in children if "profile" in child.cmdline()).kill()
+                    break
+            said.append(process.stdout.read())
+    told = "".join(said)
+    assert process.returncode == 2, told
+    assert "loadflame: profile ended" in told
+    report = report_of(tmp_path / "data")
+    assert report["run"]["verdict"] == "inconclusive"
+    assert report["accounting"]["stored"] > 0
+    checks = checks_of(tmp_path / "data")
+    assert [checks[name] for name in ("I0", "I2", "I3")] == [True, True, True]
 
 
 def test_from_a_plain_ramp_nothing_is_called_superlinear(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ LOAD = ProducerEnded(
     run_id=RUN, producer_id="load-1", role="load", batches_acknowledged=2, rows_acknowledged=40, totals=TOTALS
 )
 AGENT = ProducerEnded(run_id=RUN, producer_id="agent-1", role="profiler", batches_acknowledged=2, rows_acknowledged=18)
-LETTER = DeadLetter("t.requests", 1, 7, "no Arrow stream", WINDOW * WINDOW_US + 5, 12)
+LETTER = DeadLetter("t.requests", 1, 7, "no Arrow stream", WINDOW * WINDOW_US + 5, 12, RUN, 20)
 
 
 def write(store: ClickHouseStore, *batches: Batch) -> None:
@@ -186,7 +186,24 @@ def test_a_batch_that_is_a_dead_letter_is_accounted_for(clickhouse_store: ClickH
     checks = checks_of(clickhouse_store)
     assert [checks[name].ok for name in ("I1", "I2", "I3")] == [True, True, True]
     assert "1 dead letters" in checks["I1"].sentence
-    assert "20 not (0 were declared lost, 1 batches are dead letters)" in checks["I3"].sentence
+    assert "20 not (0 were declared lost, 20 are in dead letters)" in checks["I3"].sentence
+
+
+@pytest.mark.parametrize(("run", "ok"), [("another-run", False), ("", None)])
+def test_a_dead_letter_of_another_run_excuses_nothing_and_one_of_unknown_run_leaves_it_open(
+    clickhouse_store: ClickHouseStore, run: str, ok: bool | None
+) -> None:
+    healthy(clickhouse_store, BATCHES[1:])
+    clickhouse_store.write_dead_letters([replace(LETTER, run_id=run)])
+    checks = checks_of(clickhouse_store)
+    assert [checks[name].ok for name in ("I1", "I3")] == [ok, ok]
+
+
+def test_a_dead_letter_excuses_no_more_rows_than_it_brought(clickhouse_store: ClickHouseStore) -> None:
+    healthy(clickhouse_store, BATCHES[1:])
+    clickhouse_store.write_dead_letters([replace(LETTER, rows=19)])
+    checks = checks_of(clickhouse_store)
+    assert [checks[name].ok for name in ("I1", "I3")] == [False, False]
 
 
 def test_rows_that_were_declared_lost_are_accounted_for(clickhouse_store: ClickHouseStore) -> None:

@@ -142,6 +142,8 @@ class Synthetic:
             ):
                 count[name] += value
         count["scheduled"] += self.in_flight_at_end
+        for name in ("scheduled", "sent", "completed"):
+            count[name] += self.rows_lost
         self.totals = LoadTotals(**count, in_flight_at_end=self.in_flight_at_end, target_counted=count["sent"])
         store.write_batches(batches)
         store.write_windows(joined)

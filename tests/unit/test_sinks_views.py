@@ -233,10 +233,10 @@ def test_stages_producers_and_findings_are_seen_in_columns(
 
 
 def test_a_dead_letter_is_seen_with_its_size(store_client: Client, clickhouse_store: ClickHouseStore) -> None:
-    clickhouse_store.write_dead_letters([DeadLetter("t.requests", 1, 2, "damaged", 3_000_000, 12)])
+    clickhouse_store.write_dead_letters([DeadLetter("t.requests", 1, 2, "damaged", 3_000_000, 12, "run-1", 7)])
     assert rows(store_client, "SELECT * FROM dead_letters") == [
         {"topic": "t.requests", "partition": 1, "offset": 2, "error": "damaged", "received_at": utc(3_000_000),
-         "bytes": 12}
+         "bytes": 12, "run": "run-1", "rows": 7}
     ]  # fmt: skip
 
 
