@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     )
     topic_prefix: str = Field("loadflame", pattern=r"^[a-zA-Z0-9._-]{1,64}$", description="First part of topic names.")
     partitions: int = Field(4, ge=1, le=1024, description="Partitions of the two bulk topics.")
+    replication: int = Field(1, ge=1, le=15, description="Brokers that keep a copy of each topic; 3 for a cluster.")
     window_ms: int = Field(1000, ge=100, le=60_000, description="Length of a window in milliseconds.")
     group: str = Field("loadflame", description="Kafka consumer group of the workers.")
     allow_hosts: tuple[str, ...] = Field((), description="Hosts besides loopback that may be loaded.")
@@ -41,7 +42,7 @@ class Settings(BaseSettings):
     @property
     def topics(self) -> Topics:
         """The topic table."""
-        return Topics(self.topic_prefix, self.partitions)
+        return Topics(self.topic_prefix, self.partitions, self.replication)
 
     @property
     def window_us(self) -> int:

@@ -40,7 +40,10 @@ async def _ensure(bootstrap: str, topics: Topics) -> None:
         missing = [topic for topic in topics.all() if topic.name not in present]
         if missing:
             answer = await admin.create_topics(
-                [NewTopic(topic.name, topic.partitions, 1, topic_configs=topic.config) for topic in missing]
+                [
+                    NewTopic(topic.name, topic.partitions, topics.replication, topic_configs=topic.config)
+                    for topic in missing
+                ]
             )
             for name, code, *_ in answer.topic_errors:
                 error = for_code(code)

@@ -53,6 +53,7 @@ class WorkerConfig:
     flush_every_s: float = 0.4
     buffered_bytes: int = 64 << 20
     stuck_after_s: float = 60.0
+    sweep_every_s: float = 3600.0
 
 
 @dataclass(slots=True)
@@ -106,7 +107,14 @@ class _Worker:
             await self._app.start()
             tasks = [
                 asyncio.create_task(part)
-                for part in (self._flush_until(stop, on_ready), self._tick(), self._watch(), self._fail(), _late(stop))
+                for part in (
+                    self._flush_until(stop, on_ready),
+                    self._tick(),
+                    self._watch(),
+                    self._sweep(),
+                    self._fail(),
+                    _late(stop),
+                )
             ]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -234,6 +242,16 @@ class _Worker:
 
     async def _watch(self) -> None:
         await self._watchdog.watch(self._is_waiting)
+
+    async def _sweep(self) -> None:
+        """Clear away what killed workers left in the store."""
+        while True:
+            await asyncio.sleep(self._config.sweep_every_s)
+            try:
+                if swept := await self._ask(self._store.sweep):
+                    _log.info("rows that nothing names were deleted", rows=swept)
+            except StoreError as error:
+                _log.warning("could not sweep; trying again later", error=str(error))
 
     async def _is_waiting(self) -> bool:
         """Whether there is something to do: here, or in Kafka."""

@@ -31,10 +31,13 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The topic table of one deployment. `partitions` is the count of both bulk topics, which must be equal."""
+    """The topic table of one deployment. `partitions` is the count of both bulk topics, which must be equal;
+    `replication` is how many brokers keep a copy of each topic that is made.
+    """
 
     prefix: str = "loadflame"
     partitions: int = 4
+    replication: int = 1
 
     def name(self, kind: Kind) -> str:
         """Full name of a topic."""

@@ -15,6 +15,7 @@ from sinks.errors import store_errors
 from sinks.flushes import STALE_US, FlushIds
 from sinks.interning import Interner
 from sinks.migrate import migrate
+from sinks.orphans import sweep_orphans
 from sinks.store import Coverage, DeadLetter, LetterCount, StoredBatch, WindowBatches
 
 _DAY_US = 86_400 * 1_000_000
@@ -139,6 +140,10 @@ class ClickHouseStore:
     def count_batches(self, run_id: str) -> dict[str, int]:
         """See Store."""
         return reading.count_batches(self._client, run_id)
+
+    def sweep(self) -> int:
+        """See Store."""
+        return sweep_orphans(self._client)
 
     def count_dead_letters(self, run_id: str, *, since_us: int) -> LetterCount:
         """See Store."""

@@ -81,6 +81,10 @@ class MemoryStore:
         """See Store."""
         return dict(Counter(key.producer_id for key in self.batches if key.run_id == run_id))
 
+    def sweep(self) -> int:
+        """See Store. What fails here leaves nothing behind."""
+        return 0
+
     def count_dead_letters(self, run_id: str, *, since_us: int) -> LetterCount:
         """See Store."""
         letters = self.dead_letters.values()

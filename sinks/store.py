@@ -103,5 +103,8 @@ class Store(Protocol):
     def count_batches(self, run_id: str) -> dict[str, int]:
         """How many batches of a run are visible, by producer."""
 
+    def sweep(self) -> int:
+        """Delete the rows that crashed writes left behind an hour ago or more; returns how many."""
+
     def count_dead_letters(self, run_id: str, *, since_us: int) -> LetterCount:
         """The dead letters of a run; `unknown` are those that came since then, by the broker's time in us."""

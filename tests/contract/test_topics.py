@@ -53,6 +53,12 @@ async def test_kafka_is_told_not_to_compress_bulk_topics_and_to_stamp_by_its_own
     assert said["message.timestamp.type"] == "LogAppendTime"
 
 
+async def test_as_many_copies_are_asked_for_as_were_set(kafka_broker: Broker) -> None:
+    topics = Topics(f"t{secrets.token_hex(4)}", 1, replication=2)
+    with pytest.raises(BrokerError, match=r"would not create topic .*: InvalidReplicationFactor"):
+        await ensure_topics(kafka_broker.bootstrap, topics)
+
+
 async def test_nobody_there_is_one_sentence_with_the_remedy() -> None:
     with LocalBroker() as gone:
         bootstrap = gone.bootstrap

@@ -216,3 +216,24 @@ async def test_stopping_while_the_store_is_away_takes_bounded_time_and_commits_n
         await kafka_traffic.end()
         await worker.end()
     assert await commits(kafka_traffic.broker, kafka_traffic.topics) == {}
+
+
+class SweptStore(MemoryStore):
+    """Counts how often it is swept; the first time it is away."""
+
+    sweeps = 0
+
+    def sweep(self) -> int:
+        self.sweeps += 1
+        if self.sweeps == 1:
+            raise StoreError("away", retriable=True)
+        return 3
+
+
+async def test_what_crashes_left_behind_is_swept_again_and_again_also_when_the_store_was_away(
+    broker: Broker, topics: Topics
+) -> None:
+    store = SweptStore()
+    async with working(broker, topics, store, sweep_every_s=0.02) as worker:
+        await until(lambda: store.sweeps > 2, WAIT_S, "a third sweep")
+        await worker.end()
