@@ -77,7 +77,7 @@ class Course:
             plan, self._recorder, self._clock, guard, run_id=run_id, stages=stages, shard=shard
         )
         self._pump = Pump(
-            Pacer(self._segments),
+            Pacer(self._segments, plan.seed if plan.arrivals == "poisson" else None),
             [request.weight for request in plan.requests],
             engine=self._engine,
             recorder=self._recorder,

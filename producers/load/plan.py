@@ -139,6 +139,11 @@ class Plan(PlanPart):
         default_factory=dict, description="Files whose rows fill templates."
     )
     thresholds: tuple[str, ...] = Field((), description="What must hold, like 'p99(search) < 250ms' or 'errors < 1%'.")
+    arrivals: Literal["even", "poisson"] = Field(
+        "even",
+        description="Even: equal gaps at an equal rate; poisson: as of visitors who know nothing of each other.",
+    )
+    seed: int = Field(1, ge=0, description="Seed of poisson arrivals, so that a run can be repeated.")
     engine: Literal["auto", "aiohttp", "wire"] = Field(
         "auto", description="What sends the requests; auto: the fastest that can do what the plan asks for."
     )

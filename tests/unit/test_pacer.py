@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import kstest
 
 from producers.load.mix import LONGEST, cycle_of
 from producers.load.pacer import Pacer
@@ -27,15 +28,17 @@ parts = st.tuples(
 runs = st.lists(parts, min_size=1, max_size=6).map(lambda many: run(*many))
 
 
-def due_us(segments):
-    pacer = Pacer(segments)
+def due_us(segments, seed=None):
+    pacer = Pacer(segments, seed)
     return pacer, pacer.due_us(np.arange(0, pacer.total))
 
 
-@given(segments=runs)
-def test_no_arrival_is_due_before_the_one_in_front_of_it(segments):
-    _, due = due_us(segments)
+@given(segments=runs, seed=st.none() | st.integers(0, 9))
+def test_no_arrival_is_due_before_the_one_in_front_of_it(segments, seed):
+    pacer, due = due_us(segments, seed)
     assert (np.diff(due) >= 0).all()
+    assert (np.diff(pacer.segment_of(np.arange(pacer.total))) >= 0).all()
+    assert ((due >= 0) & (due < segments[-1].end_s * 1e6)).all()
 
 
 @given(segments=runs)
@@ -130,3 +133,32 @@ def test_a_cycle_keeps_the_weights_and_forgets_nobody(weights):
 )
 def test_simple_weights_make_short_cycles(weights, cycle):
     assert cycle_of(weights).tolist() == cycle
+
+
+@given(segments=runs, seed=st.integers(0, 9))
+def test_random_arrivals_are_as_many_as_even_ones_and_each_lies_in_its_own_segment(segments, seed):
+    pacer, due = due_us(segments, seed)
+    assert pacer.total == Pacer(segments).total
+    at = pacer.segment_of(np.arange(pacer.total))
+    starts, ends = (np.array([getattr(segment, name) for segment in segments]) for name in ("offset_s", "end_s"))
+    assert (due >= np.round(starts[at] * 1e6) - 1).all()
+    assert (due <= np.round(ends[at] * 1e6)).all()
+
+
+@given(seed=st.integers(0, 2**32), cut=st.integers(0, 20_000), shards=st.integers(1, 5))
+def test_where_a_random_arrival_lies_depends_on_the_seed_and_its_number_alone(seed, cut, shards):
+    segments = run((20, 1000, 1000))
+    pacer, due = due_us(segments, seed)
+    parts = [pacer.due_us(np.arange(0, cut)), pacer.due_us(np.arange(cut, pacer.total))]
+    assert (np.concatenate(parts) == due).all()
+    for shard in range(shards):
+        assert (Pacer(segments, seed).due_us(np.arange(shard, pacer.total, shards)) == due[shard::shards]).all()
+
+
+def test_random_arrivals_are_a_poisson_process():
+    _, due = due_us(run((200, 1000, 1000)), seed=7)
+    gaps = np.diff(due) / 1e6
+    assert kstest(gaps, "expon", args=(0, 1e-3)).pvalue > 0.01
+    counts = np.bincount(due // 100_000)  # a hundred arrivals each
+    assert counts.var() / counts.mean() == pytest.approx(1, abs=0.1)
+    assert abs(np.corrcoef(gaps[:-1], gaps[1:])[0, 1]) < 0.01
