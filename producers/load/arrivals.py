@@ -17,7 +17,7 @@ BLOCK = 4096
 
 def evenly(arrivals: NDArray[np.int64]) -> NDArray[np.float64]:
     """In the middle of each arrival's slot."""
-    positions: NDArray[np.float64] = arrivals + 0.5
+    positions: NDArray[np.float64] = np.add(arrivals, 0.5, dtype=np.float64)
     return positions
 
 
