@@ -37,14 +37,14 @@ def build_report(client: Client, run_id: str) -> Report:
     outcome = whole_outcome(run, rows)
     thresholds = judged(client, run, outcome)
     load = run.windows.at(run.load)
-    by_generator, by_host = int(generator_limited(load).sum()), int(host_limited(load).sum())
+    by_generator, by_host = generator_limited(load), host_limited(load)
     accounting = _accounting(run)
     verdict, why = judge(
         Course(
             reason=run.reason,
             windows=len(load),
-            generator_limited=by_generator,
-            host_limited=by_host,
+            generator_limited=int(by_generator.sum()),
+            host_limited=int(by_host.sum()),
             ended_requests=accounting.completed + accounting.failed,
             lost_rows=accounting.lost,
             thresholds=[threshold.held for threshold in thresholds],
@@ -63,7 +63,7 @@ def build_report(client: Client, run_id: str) -> Report:
         ),
         accounting=accounting,
         load=rows,
-        generator=_generator(run, limited=by_generator > LIMITED_SHARE * len(load)),
+        generator=_generator(run, limited=int(by_generator.sum()) > LIMITED_SHARE * len(load)),
         profile=_profile(run),
         functions=_functions(profile),
         findings=tuple(_row(finding) for finding in find(_case(run, profile, rows, seen))),

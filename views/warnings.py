@@ -4,7 +4,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from analysis import wording
 from analysis.blocks import Selection
+from analysis.limits import Mask, Windows
 from analysis.verdict import LIMITED_SHARE
 from analysis.wording import count
 from views import model
@@ -34,12 +38,12 @@ def left_out(selection: Selection) -> tuple[str, ...]:
 
 
 def warnings_of(
-    run: RunFacts, profile: ProfileFacts, accounting: model.Accounting, *, by_generator: int, by_host: int
+    run: RunFacts, profile: ProfileFacts, accounting: model.Accounting, *, by_generator: Mask, by_host: Mask
 ) -> tuple[str, ...]:
-    """One sentence each, the gravest first."""
+    """One sentence each, the gravest first; the masks are of the windows of the load, which of them were limited."""
     return (
         *_about_data(run, accounting),
-        *_about_load(accounting, by_generator, by_host),
+        *_about_load(run.windows.at(run.load), by_generator, by_host),
         *_about_import(run),
         *_about_profile(run, profile),
     )
@@ -61,15 +65,22 @@ def _about_data(run: RunFacts, accounting: model.Accounting) -> list[str]:
     return found
 
 
-def _about_load(accounting: model.Accounting, by_generator: int, by_host: int) -> list[str]:
+def _about_load(load: Windows, by_generator: Mask, by_host: Mask) -> list[str]:
     found = []
-    for number, who, remedy in (
+    for limited, who, remedy in (
         (by_generator, "the load generator could not keep its schedule", "use another machine or more load processes"),
         (by_host, "the service waited for cores that loadflame was using", "run the load on another machine"),
     ):
+        number = int(limited.sum())
         if number:
-            much = number > LIMITED_SHARE * accounting.windows
-            text = f"In {number} of {accounting.windows} windows {who}; findings leave them out"
+            much = number > LIMITED_SHARE * len(load)
+            first = int(np.flatnonzero(limited)[0])
+            at_s = (load.starts_us[first] - load.starts_us[0]) / 1e6
+            tps = load.scheduled[first] * 1e6 / load.window_us[first]
+            text = (
+                f"In {number} of {len(load)} windows {who}, first {at_s:.0f} s into the load "
+                f"at {wording.tps(tps)} TPS; findings leave them out"
+            )
             found.append(f"{text}, and the run may not be judged: {remedy}." if much else f"{text}.")
     return found
 
