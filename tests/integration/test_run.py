@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +25,24 @@ def plan_file(folder: Path, url: str, pid: int, **changes: object) -> Path:
     path = folder / "plan.yaml"
     path.write_text(yaml.safe_dump(plan | {"profile": {"pid": pid}} | changes))
     return path
+
+
+def run_and(act: Callable[[psutil.Process], None], plan: Path, *arguments: str, data_dir: Path) -> tuple[int, str]:
+    """Run a plan, act on the command once the first window of its load is told; gives exit code and all it said."""
+    command = [sys.executable, "-m", "loadflame", "run", str(plan), *arguments]
+    environment = environment_of(data_dir, PYTHONUNBUFFERED="1")
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if "achieved" in line:
+                act(psutil.Process(process.pid))
+                break
+        said.append(process.stdout.read())
+    return process.returncode, "".join(said)
 
 
 def test_a_run_is_counted_to_the_last_request_and_names_the_function_that_grows(tmp_path: Path) -> None:
@@ -73,21 +91,13 @@ def test_processes_that_share_a_load_send_the_plan_exactly(tmp_path: Path) -> No
 def test_a_process_of_a_shared_load_that_dies_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     with sample_shop() as (url, pid):
         plan = plan_file(tmp_path, url, pid, stages=[{"name": "s", "hold": 100, "for": "12s"}])
-        command = [sys.executable, "-m", "loadflame", "run", str(plan), "--workers", "2"]
-        environment = environment_of(tmp_path / "data", PYTHONUNBUFFERED="1")
-        with subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as process:
-            assert process.stdout is not None
-            said, victims = [], []
-            for line in process.stdout:
-                said.append(line)
-                if "achieved" in line and not victims:
-                    children = psutil.Process(process.pid).children()
-                    victims = [child for child in children if "2/2" in child.cmdline()]
-                    victims[0].kill()
-    assert process.returncode in (0, 3), "".join(said)
-    assert "1 of 2 load processes ended before their time" in " ".join("".join(said).split())
+
+        def kill_the_second(run: psutil.Process) -> None:
+            next(child for child in run.children() if "2/2" in child.cmdline()).kill()
+
+        code, told = run_and(kill_the_second, plan, "--workers", "2", data_dir=tmp_path / "data")
+    assert code in (0, 3), told
+    assert "1 of 2 load processes ended before their time" in " ".join(told.split())
     accounting = report_of(tmp_path / "data")["accounting"]
     assert 600 < accounting["stored"] < 1200
     checks = checks_of(tmp_path / "data")
@@ -137,22 +147,12 @@ def test_a_service_that_run_starts_may_listen_late_and_end_early_and_the_plan_is
 def test_a_profiler_that_is_killed_costs_its_profile_and_nothing_else(tmp_path: Path) -> None:
     with sample_shop() as (url, pid):
         plan = plan_file(tmp_path, url, pid, stages=[{"name": "s", "hold": 50, "for": "20s"}])
-        command = [sys.executable, "-m", "loadflame", "run", str(plan)]
-        environment = environment_of(tmp_path / "data", PYTHONUNBUFFERED="1")
-        with subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as process:
-            assert process.stdout is not None
-            said = []
-            for line in process.stdout:
-                said.append(line)
-                if "achieved" in line:
-                    children = psutil.Process(process.pid).children()
-                    next(child for child in children if "profile" in child.cmdline()).kill()
-                    break
-            said.append(process.stdout.read())
-    told = "".join(said)
-    assert process.returncode == 2, told
+
+        def kill_the_profiler(run: psutil.Process) -> None:
+            next(child for child in run.children() if "profile" in child.cmdline()).kill()
+
+        code, told = run_and(kill_the_profiler, plan, data_dir=tmp_path / "data")
+    assert code == 2, told
     assert "loadflame: profile ended" in told
     report = report_of(tmp_path / "data")
     assert report["run"]["verdict"] == "inconclusive"
@@ -174,20 +174,8 @@ def test_from_a_plain_ramp_nothing_is_called_superlinear(tmp_path: Path) -> None
 def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
     with sample_shop() as (url, pid):
         plan = plan_file(tmp_path, url, pid, stages=[{"name": "hold", "hold": 50, "for": "120s"}])
-        command = [sys.executable, "-m", "loadflame", "run", str(plan)]
-        environment = environment_of(tmp_path / "data", PYTHONUNBUFFERED="1")
-        with subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as process:
-            assert process.stdout is not None
-            said = []
-            for line in process.stdout:
-                said.append(line)
-                if "achieved" in line:
-                    process.send_signal(signal.SIGINT)
-                    break
-            said.append(process.stdout.read())
-    assert process.returncode == 130, "".join(said)
+        code, told = run_and(lambda run: run.send_signal(signal.SIGINT), plan, data_dir=tmp_path / "data")
+    assert code == 130, told
     report = report_of(tmp_path / "data")
     assert report["run"]["verdict"] == "aborted"
     assert report["accounting"]["stored"] > 0
