@@ -78,7 +78,7 @@ class Course:
         )
         self._pump = Pump(
             Pacer(self._segments, plan.seed if plan.arrivals == "poisson" else None),
-            [request.weight for request in plan.requests],
+            [segment.weights for segment in self._segments],
             engine=self._engine,
             recorder=self._recorder,
             clock=self._clock,

@@ -19,12 +19,15 @@ _NAP_US = 250
 
 
 class Pump:
-    """Between the pacer and the engine. `dispatch` may be called at any time; `run` has an alarm call it in time."""
+    """Between the pacer and the engine. `dispatch` may be called at any time; `run` has an alarm call it in time.
+
+    `weights` are those of the endpoints, of each segment.
+    """
 
     def __init__(
         self,
         pacer: Pacer,
-        weights: Sequence[float],
+        weights: Sequence[Sequence[float]],
         *,
         engine: Engine,
         recorder: Recorder,
@@ -34,7 +37,10 @@ class Pump:
         shard: Shard = WHOLE,
     ) -> None:
         self._pacer = pacer
-        self._cycle = cycle_of(weights)
+        cycles = [cycle_of(of_segment) for of_segment in weights]
+        self._cycles = np.concatenate(cycles)
+        self._cycle_lengths = np.array([len(cycle) for cycle in cycles])
+        self._cycle_starts = np.cumsum([0, *self._cycle_lengths[:-1]])
         self._engine = engine
         self._recorder = recorder
         self._clock = clock
@@ -95,7 +101,8 @@ class Pump:
         stages = self._pacer.segment_of(numbers)
         within = numbers - self._pacer.first_arrival[stages]
         self._due_us = (self._pacer.due_us(numbers) + self._start_us).tolist()
-        self._endpoints = self._cycle[within % len(self._cycle)].tolist()
+        places = self._cycle_starts[stages] + within % self._cycle_lengths[stages]
+        self._endpoints = self._cycles[places].tolist()
         self._stages = stages.tolist()
         self._prepared, self._place = last, 0
         self.next_due_us = self._due_us[0]

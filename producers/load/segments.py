@@ -9,9 +9,11 @@ from typing import Literal
 
 import numpy as np
 
+from producers.load.mix import modulated
 from producers.load.plan import Plan
 from producers.load.stages import Hold, Levels, Ramp, Sine, Soak, Spike, Step
 
+PlanStage = Hold | Ramp | Levels | Step | Spike | Sine | Soak
 _PIECES_A_PERIOD = 64
 """Chords of a sine: over half a period their integral is 0.08% of the swing too low, over a whole one exact."""
 
@@ -45,6 +47,8 @@ class Segment:
     offset_s: float
     pieces: tuple[Piece, ...]
     settle_s: float = 0.0
+    weights: tuple[float, ...] = ()
+    """Of the plan's requests, in their order, in this stretch."""
 
     @property
     def duration_s(self) -> float:
@@ -80,12 +84,21 @@ def segments_of(plan: Plan) -> tuple[Segment, ...]:
         for segment in _of_stage(stage, offset_s):
             # Findings rest on what comes after settling: of a warm-up that is nothing.
             settles_s = segment.settle_s if stage.role == "measure" else segment.duration_s
-            segments.append(replace(segment, settle_s=settles_s))
+            segments.append(replace(segment, settle_s=settles_s, weights=_weights(plan, stage, segment)))
             offset_s = segment.end_s
     return tuple(segments)
 
 
-def _of_stage(stage: Hold | Ramp | Levels | Step | Spike | Sine | Soak, offset_s: float) -> Iterable[Segment]:
+def _weights(plan: Plan, stage: PlanStage, segment: Segment) -> tuple[float, ...]:
+    weights = tuple(request.weight for request in plan.requests)
+    if not isinstance(stage, Levels) or not stage.modulate:
+        return weights
+    # Visits go round by round: in each round every level once.
+    round_, level = (segment.visit - 1) // len(stage.levels), stage.levels.index(segment.rate_from_tps)
+    return modulated(weights, level, round_, stage.visits)
+
+
+def _of_stage(stage: PlanStage, offset_s: float) -> Iterable[Segment]:
     name = stage.name
     match stage:
         case Hold():

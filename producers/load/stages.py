@@ -87,6 +87,9 @@ class Levels(_Stage):
     visits: int = Field(4, ge=1, le=1000, description="Visits of each level.")
     each_s: DurationS = Field(alias="each", description="How long one visit lasts.")
     seed: int = Field(1, ge=0, description="Seed of the order of the visits.")
+    modulate: bool = Field(
+        False, description="Swing the requests' weights by 90% from visit to visit, to tell endpoints' costs apart."
+    )
     settle: DurationS | None = Field(
         None, description="How much of a visit's beginning is left out; default: 1s, at most a quarter of the visit."
     )

@@ -54,7 +54,7 @@ class Bench:
         )
         self.pump = Pump(
             Pacer(segments),
-            weights,
+            [weights] * len(segments),
             engine=self.engine,
             recorder=self.recorder,
             clock=self.clock,
