@@ -44,6 +44,7 @@ def warnings_of(
     return (
         *_about_data(run, accounting),
         *_about_load(run.windows.at(run.load), by_generator, by_host),
+        *_about_users(run),
         *_about_import(run),
         *_about_profile(run, profile),
     )
@@ -83,6 +84,15 @@ def _about_load(load: Windows, by_generator: Mask, by_host: Mask) -> list[str]:
             )
             found.append(f"{text}, and the run may not be judged: {remedy}." if much else f"{text}.")
     return found
+
+
+def _about_users(run: RunFacts) -> list[str]:
+    stages = [str(stage["name"]) for stage in run.plan.get("stages") or () if "users" in stage]
+    if not stages:
+        return []
+    where = " and ".join(stages)
+    text = f"In {where} users waited for their answers (closed model), so a stall shows in few requests"
+    return [f"{text}: take percentiles from stages with a rate."]
 
 
 def _about_import(run: RunFacts) -> list[str]:

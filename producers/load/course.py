@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from producers.load.clock import Clock, SteadyClock
+from producers.load.crowd import stints_of
 from producers.load.engine import Engine, engine_for
 from producers.load.guard import Guard
 from producers.load.pacer import Pacer
@@ -85,6 +86,7 @@ class Course:
             start_us=self._start_us,
             max_in_flight=max(1, plan.max_in_flight // shard.count),
             shard=shard,
+            stints=stints_of(self._segments, self._start_us, shard),
         )
         self._cpu_ns = time.process_time_ns()
 

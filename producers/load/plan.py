@@ -15,7 +15,7 @@ from producers.load.plan_errors import PlanError, sentence
 from producers.load.plan_yaml import PlanLoader
 from producers.load.scenarios import split_scenario
 from producers.load.sizes import SizeBytes
-from producers.load.stages import Number, PlanPart, Stage
+from producers.load.stages import Number, PlanPart, Stage, Users
 from schemas.durations import DurationS
 from schemas.thresholds import Threshold, parse_threshold
 
@@ -193,6 +193,9 @@ class Plan(PlanPart):
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice is not None:
                 raise ValueError(f"two {what} are called {twice!r}; give each a name of its own")
+        crowd = max((stage.users for stage in self.stages if isinstance(stage, Users)), default=0)
+        if crowd > self.max_in_flight:
+            raise ValueError(f"{crowd} users are more than max_in_flight; set max_in_flight: {crowd}")
         self._judgeable()
         return self
 

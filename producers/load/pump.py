@@ -6,13 +6,13 @@ import numpy as np
 
 from producers.load.alarm import Alarm
 from producers.load.clock import Clock
+from producers.load.crowd import NEVER, Crowd, Stint
 from producers.load.engine import Engine
 from producers.load.mix import cycle_of
 from producers.load.pacer import Pacer
 from producers.load.recorder import Recorder
 from producers.load.shards import WHOLE, Shard
 
-NEVER = 1 << 62
 _BLOCK = 4096
 _NAP_US = 250
 """Between two alarms, at least: setting one takes some ten microseconds. Answers that come in between wake us too."""
@@ -21,7 +21,7 @@ _NAP_US = 250
 class Pump:
     """Between the pacer and the engine. `dispatch` may be called at any time; `run` has an alarm call it in time.
 
-    `weights` are those of the endpoints, of each segment.
+    `weights` are those of the endpoints, of each segment; `stints` are when users of the closed model are there.
     """
 
     def __init__(
@@ -35,6 +35,7 @@ class Pump:
         start_us: int,
         max_in_flight: int,
         shard: Shard = WHOLE,
+        stints: Sequence[Stint] = (),
     ) -> None:
         self._pacer = pacer
         cycles = [cycle_of(of_segment) for of_segment in weights]
@@ -52,7 +53,11 @@ class Pump:
         self._due_us: list[int] = []
         self._endpoints: list[int] = []
         self._stages: list[int] = []
+        self._crowd = Crowd(stints) if stints else None
+        self._sent_by_users = shard.index
+        self._is_firing_users = self._again = False
         self._alarm: Alarm | None = None
+        self._alarm_us = NEVER
         self.next_due_us = NEVER
         """When the next arrival is due; NEVER when there is none."""
         self._prepare()
@@ -66,6 +71,7 @@ class Pump:
     def stop(self) -> None:
         """Fire no more: what is not yet due never will be."""
         self.next_due_us = NEVER
+        self._crowd = None
         if self._alarm is not None:
             self._alarm.close()
             self._alarm = None
@@ -85,11 +91,35 @@ class Pump:
             else:
                 self.next_due_us = self._due_us[self._place]
 
+        if self._crowd is not None:
+            self._fire_users(self._crowd, until_us)
+
+    def _fire_users(self, crowd: Crowd, until_us: int) -> None:
+        if self._is_firing_users:
+            self._again = True  # a request ended as soon as it began: whose turn it is must be asked later
+            return
+        self._is_firing_users, self._again = True, False
+        for stage, due_us in list(crowd.due(until_us, self._engine.in_flight)):
+            self._recorder.arrived(due_us, dropped=False)
+            place = self._cycle_starts[stage] + self._sent_by_users % self._cycle_lengths[stage]
+            self._sent_by_users += self._shard.count
+            self._engine.fire(int(self._cycles[place]), stage, due_us, self._clock.now_us())
+        self._is_firing_users = False
+        if self._alarm is not None and self._again:
+            self._alarm.set(_NAP_US)
+        elif crowd.next_due_us < self._alarm_us:
+            self._set_alarm()
+
     def _ring(self) -> None:
-        now_us = self._clock.now_us()
-        self.dispatch(now_us)
-        if self._alarm is not None and self.next_due_us != NEVER:
-            self._alarm.set(max(self.next_due_us - self._clock.now_us(), _NAP_US))
+        self._alarm_us = NEVER
+        self.dispatch(self._clock.now_us())
+        if self._alarm_us == NEVER and not self._again:
+            self._set_alarm()
+
+    def _set_alarm(self) -> None:
+        self._alarm_us = min(self.next_due_us, self._crowd.next_due_us if self._crowd is not None else NEVER)
+        if self._alarm is not None and self._alarm_us != NEVER:
+            self._alarm.set(max(self._alarm_us - self._clock.now_us(), _NAP_US))
 
     def _prepare(self) -> None:
         """Make the next block of arrivals ready: numbers are cheap by the thousand and dear one by one."""

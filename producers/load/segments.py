@@ -11,9 +11,9 @@ import numpy as np
 
 from producers.load.mix import modulated
 from producers.load.plan import Plan
-from producers.load.stages import Hold, Levels, Ramp, Sine, Soak, Spike, Step
+from producers.load.stages import Hold, Levels, Ramp, Sine, Soak, Spike, Step, Users
 
-PlanStage = Hold | Ramp | Levels | Step | Spike | Sine | Soak
+PlanStage = Hold | Ramp | Levels | Step | Spike | Sine | Soak | Users
 _PIECES_A_PERIOD = 64
 """Chords of a sine: over half a period their integral is 0.08% of the swing too low, over a whole one exact."""
 
@@ -36,6 +36,7 @@ class Piece:
 class Segment:
     """One stretch. `label` names it in every row and event: the stage's name, or `map[3]` for a third visit.
 
+    `form` is `ramp` wherever the rate is not one planned number: users of the closed model make their own.
     `visit` counts a levels stage's visits and a staircase's steps from 1 in their order of time; it is 0 for the other
     forms. `offset_s` is seconds from the run's start; the first `settle_s` are for settling.
     """
@@ -49,6 +50,9 @@ class Segment:
     settle_s: float = 0.0
     weights: tuple[float, ...] = ()
     """Of the plan's requests, in their order, in this stretch."""
+    users: int = 0
+    think_s: float = 0.0
+    """Of the closed model: users, and how long each thinks between an answer and the next request."""
 
     @property
     def duration_s(self) -> float:
@@ -101,12 +105,13 @@ def _weights(plan: Plan, stage: PlanStage, segment: Segment) -> tuple[float, ...
 def _of_stage(stage: PlanStage, offset_s: float) -> Iterable[Segment]:
     name = stage.name
     match stage:
-        case Hold():
-            yield Segment(name, name, "hold", 0, offset_s, (Piece(stage.for_s, stage.hold, stage.hold),))
-        case Soak():
-            yield Segment(name, name, "hold", 0, offset_s, (Piece(stage.for_s, stage.soak, stage.soak),))
+        case Hold(hold=rate) | Soak(soak=rate):
+            yield Segment(name, name, "hold", 0, offset_s, (Piece(stage.for_s, rate, rate),))
         case Ramp():
             yield Segment(name, name, "ramp", 0, offset_s, (Piece(stage.for_s, *stage.ramp),))
+        case Users():
+            nobody = (Piece(stage.for_s, 0.0, 0.0),)
+            yield Segment(name, name, "ramp", 0, offset_s, nobody, users=stage.users, think_s=stage.think_s)
         case Sine():
             yield Segment(name, name, "ramp", 0, offset_s, _sine(stage))
         case Spike():

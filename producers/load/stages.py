@@ -9,6 +9,7 @@
 | spike  | a base, then up to a peak, held there, and down again                               |
 | sine   | between a low and a high, as days go                                                |
 | soak   | constant for hours                                                                  |
+| users  | closed model: so many users, each of whom waits for its answer and thinks           |
 """
 
 from typing import Annotated, Any, ClassVar, Literal
@@ -156,7 +157,18 @@ class Soak(_Stage):
     for_s: DurationS = Field(alias="for", description="How long.")
 
 
-MODELS: dict[str, type[_Stage]] = {model.form: model for model in (Hold, Ramp, Levels, Step, Spike, Sine, Soak)}
+class Users(_Stage):
+    """The closed model: users who wait for their answers, think, and send again; the service sets the pace."""
+
+    form: ClassVar[str] = "users"
+    users: int = Field(ge=1, le=100_000, description="How many users there are at once.")
+    think_s: DurationS | Literal[0] = Field(
+        0, alias="think", description="How long a user thinks between an answer and the next request; 0: not at all."
+    )
+    for_s: DurationS = Field(alias="for", description="How long.")
+
+
+MODELS: dict[str, type[_Stage]] = {model.form: model for model in (Hold, Ramp, Levels, Step, Spike, Sine, Soak, Users)}
 _FORMS = ", ".join(MODELS)
 
 
@@ -191,7 +203,8 @@ Stage = Annotated[
     | Annotated[Step, Tag("step")]
     | Annotated[Spike, Tag("spike")]
     | Annotated[Sine, Tag("sine")]
-    | Annotated[Soak, Tag("soak")],
+    | Annotated[Soak, Tag("soak")]
+    | Annotated[Users, Tag("users")],
     Discriminator(_form_of),
     BeforeValidator(_check_form),
 ]

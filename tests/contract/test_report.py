@@ -266,6 +266,12 @@ def test_a_threshold_on_an_endpoint_that_nobody_asked_for_cannot_be_judged(clien
         pytest.param({"reason": "aborted"}, "aborted", None, id="Ctrl-C"),
         pytest.param({"reason": None}, "inconclusive", "The run has not ended", id="still on"),
         pytest.param({"rows_lost": 7}, "inconclusive", "7 outcomes were lost", id="rows lost"),
+        pytest.param(
+            {"planned": [{"name": "map", "levels": [5]}, {"name": "crowd", "users": 5, "for": "1s"}]},
+            "passed",
+            "In crowd users waited for their answers (closed model)",
+            id="the closed model",
+        ),
         pytest.param({"unprofiled_windows": 4}, "passed", "4 of 80 windows have no profile.", id="gaps"),
         pytest.param({"unprofiled_windows": 80}, "passed", "There is no profile of this run", id="no profile"),
         pytest.param(

@@ -163,6 +163,36 @@ async def test_a_stall_of_the_target_shows_in_every_request_that_was_due_meanwhi
     assert outcome.column("dispatch_lag_us").max() < 450_000, "it was the target that stalled, not the generator"
 
 
+async def test_users_of_the_closed_model_wait_think_and_come_again_until_their_stage_is_over(target, plan_of):
+    stages = (
+        {"name": "open", "hold": 20, "for": "400ms"},
+        {"name": "crowd", "users": 5, "think": "100ms", "for": "1s"},
+        {"name": "after", "hold": 20, "for": "200ms"},
+    )
+    outcome = await load(plan_of(target.url, *stages, target_count_path="/counts"))
+    counts = Counter(row["stage"] for row in outcome.rows)
+    assert (counts["open"], counts["after"]) == (8, 4)
+    assert 5 * 5 <= counts["crowd"] <= 5 * 10, "ten times at most if answers took no time at all"
+    assert outcome.totals.target_counted == outcome.totals.sent == outcome.totals.completed
+    assert max(batch.facts.in_flight for batch in outcome.batches) <= 5
+
+
+async def test_a_stall_shows_in_no_more_requests_than_there_are_users(target, plan_of):
+    """What the closed model hides, which is why the open one is the rule."""
+    outcome = await load(plan_of(target.url, {"name": "crowd", "users": 4, "for": "1s"}, path="/freeze"))
+    assert outcome.totals.completed > 10
+    assert ((outcome.column("latency_us") / 1e3) > 100).sum() <= 4
+
+
+async def test_users_of_a_target_that_is_gone_come_again_and_are_counted(plan_of):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        outcome = await load(plan_of(url, {"name": "crowd", "users": 3, "for": "300ms"}))
+    assert {row["error"] for row in outcome.rows} == {"refused"}
+    assert outcome.totals.failed > 3
+
+
 async def test_arrivals_beyond_the_cap_are_dropped_and_counted(target, plan_of):
     stage = {"name": "h", "hold": 50, "for": "400ms"}
     outcome = await load(plan_of(target.url, stage, path="/never", max_in_flight=5, timeout="600ms"))

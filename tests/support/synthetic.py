@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+from pydantic import JsonValue
 
 from schemas.events import LoadTotals, ProducerEnded, RunEnded, RunStarted, StageEntered
 from schemas.joined import JoinedEndpoint, JoinedFunction, JoinedWindow
@@ -97,6 +98,7 @@ class Synthetic:
     busiest_share: float = 1.0
     dispatch_lag_us: int = 120
     latency_us: int = 9_000
+    planned: Sequence[dict[str, JsonValue]] = ()
     totals: LoadTotals = field(default_factory=LoadTotals, init=False)
 
     def write(self, store: Store) -> None:
@@ -224,7 +226,7 @@ class Synthetic:
             window_us=WINDOW_US,
             partitions=4,
             engine="aiohttp",
-            plan={"service": "shop", "thresholds": list(self.thresholds)},
+            plan={"service": "shop", "thresholds": list(self.thresholds), "stages": list(self.planned)},
         )
         for stage in self.stages:
             yield StageEntered(

@@ -6,6 +6,7 @@ import pytest
 
 from producers.load import alarm
 from producers.load.alarm import Alarm
+from producers.load.crowd import Stint
 from producers.load.pacer import Pacer
 from producers.load.pump import NEVER, Pump
 from producers.load.recorder import Recorder
@@ -44,7 +45,7 @@ class NotingEngine:
 
 
 class Bench:
-    def __init__(self, *holds, weights=(1.0,), max_in_flight=10**9, shard=WHOLE):
+    def __init__(self, *holds, weights=(1.0,), max_in_flight=10**9, shard=WHOLE, stints=()):
         segments = [
             Segment(f"s{i}", "s", "hold", 0, float(i), (Piece(1.0, rate, rate),)) for i, rate in enumerate(holds)
         ]
@@ -61,6 +62,7 @@ class Bench:
             start_us=START_US,
             max_in_flight=max_in_flight,
             shard=shard,
+            stints=stints,
         )
 
     def at(self, offset_us):
@@ -107,6 +109,33 @@ def test_no_arrival_is_lost_between_blocks():
     bench = Bench(5_000.0, 10_000.0).at(2_000_000)
     due = [due for _, _, due, _ in bench.engine.fired]
     assert (len(due), due == sorted(due)) == (15_000, True)
+
+
+def test_users_of_the_closed_model_take_turns_with_the_arrivals_of_the_open_one():
+    stints = [Stint(1, START_US + 1_000_000, START_US + 2_000_000, users=2, think_us=300_000)]
+    bench = Bench(2.0, 0.0, weights=(1, 1), stints=stints).at(750_000)
+    bench.engine.in_flight = 0
+    bench.at(1_000_000)
+    bench.engine.in_flight = 1
+    bench.at(1_100_000).at(1_399_999)
+    assert bench.engine.fired[2:] == [(0, 1, 1_000_000, 1_000_000), (1, 1, 1_000_000, 1_000_000)]
+    assert bench.at(1_400_000).engine.fired[4:] == [(0, 1, 1_400_000, 1_400_000)]
+    bench.pump.stop()
+    bench.engine.in_flight = 0
+    assert len(bench.at(1_900_000).engine.fired) == 5
+    assert (bench.recorder.scheduled, bench.recorder.dropped) == (5, 0)
+
+
+def test_a_request_that_ends_as_it_begins_calls_nobody_twice():
+    bench = Bench(0.0, stints=[Stint(0, START_US, START_US + 1_000_000, users=3, think_us=0)])
+
+    def fire_and_fail(endpoint, stage, due_us, now_us):
+        bench.engine.fired.append((endpoint, stage, due_us, now_us))
+        bench.pump.dispatch(now_us)
+
+    bench.engine.fire = fire_and_fail
+    assert len(bench.at(0).engine.fired) == 3
+    assert len(bench.at(1_000).engine.fired) == 6
 
 
 def test_a_plan_of_rests_fires_nothing():
