@@ -9,7 +9,9 @@ import typer
 
 from loadflame.commands.common import AllowHost, Broker, broker_of, run_until_stopped, say_ready
 from loadflame.settings import Settings, SettingsError, read_settings
+from loadflame.stopping import unless
 from loadflame.topics import ensure_topics
+from loadflame.verdicts import exit_code
 
 
 def load(
@@ -26,12 +28,16 @@ def load(
     """Send the requests of PLAN and publish every outcome to Kafka; profiling and storing happen elsewhere.
 
     Give several hosts the same plan, --run and --start-at, and each its --shard, to share one run. Ctrl-C ends the
-    schedule and publishes what was measured.
+    schedule and publishes what was measured; exit code 130 then.
     """
     settings = read_settings(broker=broker, allow_hosts=tuple(allow_host) if allow_host else None)
     if run and open_run:
         raise SettingsError("give --run to take part in a run or --open-run to open one, not both")
-    run_until_stopped(lambda stop: _load(plan, settings, run or open_run, start_at, shard, stop, opens=run is None))
+    is_aborted = run_until_stopped(
+        lambda stop: _load(plan, settings, run or open_run, start_at, shard, stop, opens=run is None)
+    )
+    if is_aborted:
+        raise typer.Exit(exit_code("aborted"))
 
 
 async def _load(
@@ -43,7 +49,8 @@ async def _load(
     stop: asyncio.Event,
     *,
     opens: bool,
-) -> None:
+) -> bool:
+    """Whether it was ended before its plan was through."""
     from loadflame.starting import LEAD_US, STOP_S, aligned, new_run_id, run_started
     from producers.load.guard import check_target
     from producers.load.plan import load_plan
@@ -54,30 +61,31 @@ async def _load(
 
     broker = broker_of(settings, "load")
     plan, part = load_plan(path), parse_shard(shard)
-    await check_target(plan, settings.allow_hosts)
+    async with unless(stop):
+        await check_target(plan, settings.allow_hosts)
+        await ensure_topics(broker, settings.topics)
     run_id = run or new_run_id()
-    await ensure_topics(broker, settings.topics)
-    publisher = KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load")
-    await publisher.start()
-    say_ready()
-    start_us = start_at_us or aligned(int(time.time() * 1e6) + LEAD_US // 5, settings.window_us)
-    if opens:
-        publisher.announce(run_started(plan, settings, run_id, start_us))
-        typer.echo(f"run {run_id}", err=True)
-    totals = await run_load(
-        plan,
-        publisher=publisher,
-        run_id=run_id,
-        start_at_us=start_us,
-        window_us=settings.window_us,
-        stop=stop,
-        allow_hosts=settings.allow_hosts,
-        shard=part,
-    )
-    await say_last_words(publisher, run_id, "load", totals=totals, timeout_s=STOP_S)
+    async with KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load") as publisher:
+        say_ready()
+        start_us = start_at_us or aligned(int(time.time() * 1e6) + LEAD_US // 5, settings.window_us)
+        if opens:
+            publisher.announce(run_started(plan, settings, run_id, start_us))
+            typer.echo(f"run {run_id}", err=True)
+        totals = await run_load(
+            plan,
+            publisher=publisher,
+            run_id=run_id,
+            start_at_us=start_us,
+            window_us=settings.window_us,
+            stop=stop,
+            allow_hosts=settings.allow_hosts,
+            shard=part,
+        )
+        await say_last_words(publisher, run_id, "load", totals=totals, timeout_s=STOP_S)
     if opens:
         reason: Literal["aborted", "finished"] = "aborted" if stop.is_set() else "finished"
-        announcer = KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load")
-        await announcer.start()
-        announcer.announce(RunEnded(run_id=run_id, ended_at_us=int(time.time() * 1e6), reason=reason, producers=1))
-        await announcer.close(STOP_S)
+        async with KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load") as announcer:
+            ended_at_us = max(start_us, int(time.time() * 1e6))
+            announcer.announce(RunEnded(run_id=run_id, ended_at_us=ended_at_us, reason=reason, producers=1))
+            await announcer.close(STOP_S)
+    return stop.is_set()
