@@ -7,29 +7,29 @@ Nothing here decides anything about load, profiles or storage: each role is the 
 
 import asyncio
 import os
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from loadflame.children import Child, ChildError
 from loadflame.early_end import EarlyEnd
-from loadflame.parts import START_S, Parts, parts_here
+from loadflame.parts import Parts
 from loadflame.settings import Settings
 from loadflame.starting import LEAD_US, STOP_S, aligned, run_started
+from loadflame.stopping import StoppedError, unless
 from loadflame.subscription import windows_of
+from loadflame.up import Up, all_up
 from processors.verify import Check
-from producers.load.guard import TargetRefusedError, check_target
 from producers.load.plan import Plan
-from producers.publisher import KafkaPublisher
 from schemas.events import RunEnded, WindowJoined
 
 PUNCTUAL = -10
 """Niceness of the load, whose schedule must not slip."""
-SOURCE = "loadflame/run"
 _LONGEST_NOTE = 1024
-_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,6 @@ class RunOutcome:
 
     run_id: str
     ended_at_us: int
-    aborted: bool
     checks: list[Check]
     failure: ChildError | None = None
     """A part that failed; what was measured until then is stored all the same."""
@@ -114,128 +113,140 @@ async def run_here(
 ) -> RunOutcome:
     """Run a plan with everything on this machine, until it ends or `stop` is set (what was measured is kept).
 
-    `profile` holds the arguments that tell `loadflame profile` what to watch. `on_phase` hears in a few words what is
-    going on, `on_window` gets each joined window. `workers` processes share the load, unless `begin` begins another.
-    The run is over once `early_end` has heard of a broken threshold. Raises UserError when a part cannot start or
-    fails.
+    Look at the target, the broker and the store before (`loadflame.preflight`). `profile` holds the arguments that tell
+    `loadflame profile` what to watch. `on_phase` hears in a few words what is going on, `on_window` gets each joined
+    window. `workers` processes share the load, unless `begin` begins another. The run is over once `early_end` has
+    heard of a broken threshold. Raises UserError when a part cannot start or fails, StoppedError when `stop` is set
+    before the load has begun: nothing of the run is left then.
     """
     logs = settings.data_dir / "runs" / run_id
-    plan_file = _write_plan(plan, logs)
-    if "--" not in profile:  # a command is started by the agent, so its service cannot answer yet
-        await check_target(plan, settings.allow_hosts)
-    on_phase("starting the broker")
-    async with parts_here(settings, logs) as parts:
-        broker = parts.broker
-        on_phase("starting the stream processor and the profiler")
-        worker = await parts.worker(run_id)
-        agent = await parts.child("profile", "--run", run_id, *profile)
-        await _all(worker.ready(START_S), agent.ready(START_S))
-        await _listening(plan, settings, agent, patience_s=START_S if "--" in profile else 0.0)
+    try:
+        async with AsyncExitStack() as stack:
+            async with unless(stop):
+                up = await all_up(plan, settings, stack, profile=profile, run_id=run_id, logs=logs, on_phase=on_phase)
+            started_at_us = aligned(int(time.time() * 1e6) + LEAD_US, settings.window_us)
+            up.announcer.announce(run_started(plan, settings, run_id, started_at_us, host_cores=os.cpu_count()))
+            on_phase("loading")
+            if begin is None:
+                load: Load = await _loads(up.parts, up.plan_file, run_id, started_at_us, workers)
+            else:
+                load = begin(up.parts, started_at_us)
+            early = early_end or EarlyEnd()
 
-        started_at_us = aligned(int(time.time() * 1e6) + LEAD_US, settings.window_us)
-        announcer = KafkaPublisher(broker, settings.topics, run_id, source=SOURCE)
-        await announcer.start()
-        announcer.announce(run_started(plan, settings, run_id, started_at_us, host_cores=os.cpu_count()))
-        on_phase("loading")
-        if begin is None:
-            load: Load = await _loads(parts, plan_file, run_id, started_at_us, workers)
-        else:
-            load = begin(parts, started_at_us)
-        early = early_end or EarlyEnd()
+            def heard(window: WindowJoined) -> None:
+                on_window(window)
+                early.hears(window)
 
-        def heard(window: WindowJoined) -> None:
-            on_window(window)
-            early.hears(window)
-
-        watching = asyncio.create_task(windows_of(broker, settings.topics, run_id, heard))
-        parts.on_end(watching.cancel)
-        failure = await _until_over(load, worker, agent, stop, early.broken)
-
-        on_phase("finishing")
-        producers = load.producers
-        try:
-            await agent.finish(STOP_S)
-            producers += 1
-        except ChildError as error:
-            failure = failure or error
-        reason: Literal["error", "aborted", "broken", "finished"] = "finished"
-        if failure or stop.is_set():
-            reason = "error" if failure else "aborted"
-        elif early.note:
-            reason = "broken"
-            on_phase(early.note)
-        ended_at_us = int(time.time() * 1e6)
-        if load.note:
-            on_phase(load.note)
-        announcer.announce(
-            RunEnded(
+            watching = asyncio.create_task(windows_of(up.parts.broker, settings.topics, run_id, heard))
+            up.parts.on_end(watching.cancel)
+            failure = await _until_over(load, up, stop, early.broken, on_phase)
+            return await _brought_home(
+                load,
+                up,
                 run_id=run_id,
-                ended_at_us=ended_at_us,
-                reason=reason,
-                producers=producers,
-                note="; ".join(filter(None, (early.note, load.note)))[:_LONGEST_NOTE],
+                started_at_us=started_at_us,
+                stop=stop,
+                early=early,
+                failure=failure,
+                on_phase=on_phase,
             )
-        )
-        await announcer.close(STOP_S)
-        if failure and not worker.running:
-            raise failure
-        checks = await parts.drained(worker, run_id)
-        return RunOutcome(run_id, ended_at_us, stop.is_set(), checks, failure)
-
-
-async def _listening(plan: Plan, settings: Settings, agent: Child, *, patience_s: float) -> None:
-    """Check the target, again and again while a service that was just started does not listen yet."""
-    until = time.monotonic() + patience_s
-    while True:
-        try:
-            return await check_target(plan, settings.allow_hosts)
-        except TargetRefusedError:
-            if time.monotonic() > until or not agent.running:
-                raise
-        await asyncio.sleep(_POLL_S)
+    except StoppedError:
+        shutil.rmtree(logs, ignore_errors=True)
+        with suppress(OSError):  # not ours alone
+            logs.parent.rmdir()
+        raise
 
 
 async def _until_over(
-    load: Load, worker: Child, agent: Child, stop: asyncio.Event, broken: asyncio.Event
+    load: Load, up: Up, stop: asyncio.Event, broken: asyncio.Event, on_phase: Callable[[str], None]
 ) -> ChildError | None:
-    """Wait for the load's end. A part that fails is returned, not raised: what was measured is still brought home."""
+    """Wait for the load's end. A part that fails is returned, not raised: what was measured is still brought home.
+
+    What fails first is what is told, for others fail of it; what fails once `stop` is set is no failure of the run.
+    """
     over = asyncio.create_task(load.wait())
-    stopping = {asyncio.create_task(event.wait()) for event in (stop, broken)}
-    parts = {asyncio.create_task(child.wait()): child for child in (worker, agent)}
-    waiting: set[asyncio.Task[Any]] = {over, *stopping, *parts}
+    lasting = [asyncio.create_task(wait) for wait in (_outlasts(up.worker), _goes_on(up.agent))]
+    waiting: set[asyncio.Task[Any]] = {over, *lasting, *(asyncio.create_task(event.wait()) for event in (stop, broken))}
     try:
-        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if all(parts.get(task) is agent and task.exception() is None for task in done):
-            # An agent whose target exits ends well, and the run goes on without a profile.
-            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        errors = [error for task in (*lasting, over) if task in done and (error := task.exception())]
+        for error in errors:
+            if not isinstance(error, ChildError):
+                raise error
+        failure = next((error for error in errors if isinstance(error, ChildError)), None)
         if not over.done():
-            await load.finish(STOP_S)
-        await over
-        for task in done & parts.keys():
-            child = parts[task]
-            if task.exception() is not None or child is worker:
-                return ChildError(f"{child.role} ended before the load did; see {child.log}")
-    except ChildError as error:
-        return error
+            try:
+                await load.finish(STOP_S)
+            except ChildError as error:
+                failure = _failed(error, failure, stop, on_phase)
+        return failure
     finally:
-        for task in (*stopping, *parts):
+        for task in waiting:
             task.cancel()
-    return None
+        await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def _all(*waits: Awaitable[None]) -> None:
-    """Wait for all; the first failure is raised as it is."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
+async def _outlasts(worker: Child) -> None:
+    """Raises ChildError when the worker ends, well or not: there is a load still."""
+    await worker.wait()
+    raise ChildError(f"{worker.role} ended before the load did; see {worker.log}")
+
+
+async def _goes_on(agent: Child) -> None:
+    """Raises ChildError when the agent fails. One whose target exits ends well: the run goes on without a profile."""
+    await agent.wait()
+    await asyncio.Event().wait()
+
+
+def _failed(
+    error: ChildError, before: ChildError | None, stop: asyncio.Event, on_phase: Callable[[str], None]
+) -> ChildError | None:
+    """What the run failed of, once a part did not end well. Told only, where we were asked to end it early."""
+    if before is None and stop.is_set():
+        on_phase(str(error))
+        return None
+    return before or error
+
+
+async def _brought_home(
+    load: Load,
+    up: Up,
+    *,
+    run_id: str,
+    started_at_us: int,
+    stop: asyncio.Event,
+    early: EarlyEnd,
+    failure: ChildError | None,
+    on_phase: Callable[[str], None],
+) -> RunOutcome:
+    """End the profile and the run, wait until everything is stored, and check it."""
+    is_aborted = stop.is_set()  # later it is too late: the plan is through
+    on_phase("finishing")
+    producers = load.producers
     try:
-        for task in asyncio.as_completed(tasks):
-            await task
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
-def _write_plan(plan: Plan, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "plan.yaml"
-    path.write_text(plan.to_yaml())
-    return path
+        await up.agent.finish(STOP_S)
+        producers += 1
+    except ChildError as error:
+        failure = _failed(error, failure, stop, on_phase)
+    reason: Literal["error", "aborted", "broken", "finished"] = "finished"
+    if failure or is_aborted:
+        reason = "error" if failure else "aborted"
+    elif early.note:
+        reason = "broken"
+        on_phase(early.note)
+    ended_at_us = max(int(time.time() * 1e6), started_at_us)  # it may have ended before its first arrival
+    if load.note:
+        on_phase(load.note)
+    up.announcer.announce(
+        RunEnded(
+            run_id=run_id,
+            ended_at_us=ended_at_us,
+            reason=reason,
+            producers=producers,
+            note="; ".join(filter(None, (early.note, load.note)))[:_LONGEST_NOTE],
+        )
+    )
+    await up.announcer.close(STOP_S)
+    if failure and not up.worker.running:
+        raise failure
+    return RunOutcome(run_id, ended_at_us, await up.parts.drained(up.worker, run_id), failure)

@@ -15,9 +15,11 @@ from loadflame.early_end import EarlyEnd
 from loadflame.limit import LimitLoad, Step
 from loadflame.live import display_on
 from loadflame.parts import Parts
+from loadflame.preflight import check_service, check_surroundings
 from loadflame.runs import RunOutcome, run_here
 from loadflame.settings import Settings, SettingsError
 from loadflame.starting import new_run_id
+from loadflame.stopping import unless
 from producers.load.engine import choose_engine
 from producers.load.plan import Plan
 from producers.load.segments import segments_of
@@ -37,10 +39,15 @@ class Watch:
 
     arguments: tuple[str, ...]
 
+    @property
+    def starts_service(self) -> bool:
+        """Whether it is a command, which only begins to listen once the run has started it."""
+        return "--" in self.arguments
+
     @classmethod
     def of(cls, *, pid: int | None, name: str | None, command: list[str] | None) -> "Watch | None":
         """From the flags of a command; None when none is given. Raises UserError when there is nothing to watch."""
-        given = [flag for flag in (pid, name, command) if flag]
+        given = [flag for flag in (pid, name, command or None) if flag is not None]
         if len(given) > 1:
             raise SettingsError("give one of --pid, --name and -- COMMAND, not several")
         if not given:
@@ -77,10 +84,11 @@ def run_and_report(
     choose_backend(backend)
     arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
     run_id, engine = new_run_id(), choose_engine(plan)
-    console.print(f"[bold]run {run_id}[/]: {plan.service} at {plan.target}", highlight=False)
-    console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
 
     async def session(stop: asyncio.Event) -> RunOutcome:
+        await _preflight(plan, settings, watch, stop)
+        console.print(f"[bold]run {run_id}[/]: {plan.service} at {plan.target}", highlight=False)
+        console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
         duration_s = max(segment.offset_s + segment.duration_s for segment in segments_of(plan))
         with display_on(console, duration_s=duration_s) as display:
             return await run_here(
@@ -134,7 +142,6 @@ def find_limit_and_report(
     choose_backend(backend)
     arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
     run_id = new_run_id()
-    console.print(f"[bold]run {run_id}[/]: the limit of {plan.service} at {plan.target}", highlight=False)
     search = LimitSearch(start_tps, resolution=resolution)
     loads: list[LimitLoad] = []
 
@@ -148,6 +155,8 @@ def find_limit_and_report(
         return loads[0]
 
     async def session(stop: asyncio.Event) -> RunOutcome:
+        await _preflight(plan, settings, watch, stop)
+        console.print(f"[bold]run {run_id}[/]: the limit of {plan.service} at {plan.target}", highlight=False)
         return await run_here(
             plan,
             settings,
@@ -164,6 +173,13 @@ def find_limit_and_report(
     found = FoundLimit(search.held_tps, search.violated_tps, tuple(loads[0].steps), loads[0].note)
     console.print(f"[bold]The limit[/]: {escape(found.sentence)}", highlight=False)
     return found, report
+
+
+async def _preflight(plan: Plan, settings: Settings, watch: Watch, stop: asyncio.Event) -> None:
+    """Everything that can be refused is refused here, before anything is started or made."""
+    async with unless(stop):
+        await check_service(plan, settings, is_started=watch.starts_service)
+        await check_surroundings(settings)
 
 
 def judge_and_print(outcome: RunOutcome, settings: Settings, console: Console, *, as_json: bool) -> Report:
