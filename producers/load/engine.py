@@ -29,9 +29,8 @@ class Engine(Protocol):
     when_ended: Callable[[int], None]
     """Called with the time (Unix microseconds) when a request has ended: a moment to look for what is due."""
 
-    @property
-    def in_flight(self) -> int:
-        """Requests begun and not ended."""
+    in_flight: int
+    """Requests begun and not ended."""
 
     async def open(self) -> None:
         """Make ready; sends nothing."""

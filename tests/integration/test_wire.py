@@ -161,6 +161,34 @@ async def test_an_answer(pieces: list[bytes | None], error: str | None, status: 
         assert [row["bytes_received"] for row in rows] == [sum(len(piece) for piece in pieces if piece)] * 3
 
 
+async def test_an_answer_that_came_before_comes_to_the_same_and_another_does_not() -> None:
+    async with (
+        scripted(OK) as script,
+        wire(script.port, checks=[{"body": {"has": "ok"}}, {"header": {"name": "Content-Length"}}]) as bench,
+    ):
+        await bench.ask(2)
+        script.pieces = [OK.replace(b"ok", b"no")]
+        await bench.ask(2)
+        script.pieces = [OK[:-1], b"k"]
+        await bench.ask(2)
+        script.pieces = [OK]
+        await bench.ask(1)
+    failed = "check body ok"
+    rows = bench.rows()
+    assert [row["error"] for row in rows] == [None, None, failed, failed, None, None, None]
+    assert [row["bytes_received"] for row in rows] == [len(OK)] * 7
+    assert script.connections == 1
+
+
+async def test_answers_that_are_all_different_are_not_all_kept() -> None:
+    async with scripted(OK) as script, wire(script.port) as bench:
+        for number in range(60):
+            script.pieces = [head("Content-Length: 2", f"X-Number: {number}") + b"ok"]
+            await bench.ask()
+        assert len(bench.engine.known[0]) <= 16
+    assert Counter(row["error"] for row in bench.rows()) == {None: 60}
+
+
 async def test_a_request_is_what_the_plan_says() -> None:
     async with (
         scripted(OK) as script,
@@ -207,7 +235,7 @@ async def test_what_waits_for_a_connection_times_out_like_everything_else() -> N
 async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted(OK) as script, wire(script.port) as bench:
         await bench.ask()
-        monkeypatch.setattr("producers.load.wire_connection._KEEP_ALIVE_US", 0)
+        monkeypatch.setattr("producers.load.wire_engine._KEEP_ALIVE_US", 0)
         await bench.ask(2)
     assert script.connections == 3
     assert Counter(row["error"] for row in bench.rows()) == {None: 3}
@@ -217,7 +245,7 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again()
     async with scripted(OK, None) as script, wire(script.port) as bench:
         await bench.ask()
         (idle,) = bench.engine._idle
-        await until(lambda: not idle.fresh(bench.clock.now_us()), 5, "the connection's end")
+        await until(lambda: idle.idle_since_us < 0, 5, "the connection's end")
         await bench.ask()
     assert Counter(row["error"] for row in bench.rows()) == {None: 2}
 
