@@ -11,12 +11,14 @@ import socket
 import ssl
 from collections.abc import Collection
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
+from producers.load.connecting import AT_ONCE, counted_for_a_moment
 from producers.load.outcomes import NotAllowedError
 from producers.load.plan import Plan
 from producers.load.prepared import prepared_requests
@@ -54,7 +56,7 @@ class Guard:
 
     def connector(self) -> aiohttp.TCPConnector:
         """Connections of aiohttp that pass here, without a limit of their own: the in-flight cap is the limit."""
-        return aiohttp.TCPConnector(
+        return _PatientConnector(
             resolver=_GuardedResolver(self),
             socket_factory=self._socket,
             limit=0,
@@ -78,6 +80,26 @@ def _is_here(address: str) -> bool:
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
     return ip.is_loopback or ip.is_unspecified  # 0.0.0.0 as a destination is this machine
+
+
+class _PatientConnector(aiohttp.TCPConnector):
+    """Begins few connections at once; see `connecting`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  aiohttp's own
+    ) -> aiohttp.connector.Connection:
+        if (idle := await self._get(req.connection_key, traces)) is not None:
+            return idle
+        await self._turns.acquire()
+        with counted_for_a_moment(self._turns.release):  # an idle one that has turned up meanwhile is taken
+            return await super().connect(req, traces, timeout)
 
 
 class _GuardedResolver(AbstractResolver):

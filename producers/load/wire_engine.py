@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from producers.load.aiohttp_engine import AiohttpEngine, Hop
 from producers.load.answers import redirected
+from producers.load.connecting import AT_ONCE, counted_for_a_moment
 from producers.load.feeds import FeedOverError
 from producers.load.files import allow_files
 from producers.load.guard import KEEP_ALIVE_S
@@ -26,8 +27,6 @@ from producers.load.wire_connection import MOST_KNOWN_BYTES, CheckedConnection, 
 
 _TICKS_A_TIMEOUT = 20
 _MOST_BETWEEN_TICKS_S = 0.02
-_CONNECTING_AT_ONCE = 32
-"""A burst of arrivals waits for these, or for an answer: to connect costs as much as dozens of requests."""
 _KEEP_ALIVE_US = round(KEEP_ALIVE_S * 1e6)
 """Servers close connections that were idle for some seconds, and a request that is just then on its way fails."""
 _MOST_KNOWN = 16
@@ -65,6 +64,7 @@ class WireEngine:
         self._connections: set[Connection] = set()
         self._idle: list[Connection] = []
         self._connecting: set[asyncio.Task[None]] = set()
+        self._beginning = 0
         self._waiting: deque[Waiting] = deque()
         """Requests without a connection, in the order of their dispatch."""
         self._timer: asyncio.TimerHandle | None = None
@@ -150,17 +150,22 @@ class WireEngine:
         self._was_sent(connection.written_us)
 
     def _connect_for_waiting(self) -> None:
-        while len(self._connecting) < min(len(self._waiting), _CONNECTING_AT_ONCE) and not self._closing:
+        while self._beginning < AT_ONCE and len(self._connecting) < len(self._waiting) and not self._closing:
+            self._beginning += 1
             task = self._loop.create_task(self._connect())
             self._connecting.add(task)
-            task.add_done_callback(self._connecting_ended)
+            task.add_done_callback(self._connecting.discard)
 
-    def _connecting_ended(self, task: "asyncio.Task[None]") -> None:
-        self._connecting.discard(task)
-        self._connect_for_waiting()
+    def _begun(self) -> None:
+        self._beginning -= 1
+        self._loop.call_soon(self._connect_for_waiting)
 
     async def _connect(self) -> None:
-        """Try the target's addresses; the one that works goes to the front."""
+        with counted_for_a_moment(self._begun):
+            await self._try_addresses()
+
+    async def _try_addresses(self) -> None:
+        """Connect to one of the target's addresses; the one that works goes to the front."""
         for place, address in enumerate(self._addresses):
             try:
                 async with asyncio.timeout(self._setup.timeout_s):
