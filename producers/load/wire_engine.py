@@ -154,11 +154,15 @@ class WireEngine:
             self._beginning += 1
             task = self._loop.create_task(self._connect())
             self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
+            task.add_done_callback(self._connecting_ended)
 
     def _begun(self) -> None:
         self._beginning -= 1
-        self._loop.call_soon(self._connect_for_waiting)
+        self._connect_for_waiting()
+
+    def _connecting_ended(self, task: "asyncio.Task[None]") -> None:
+        self._connecting.discard(task)
+        self._connect_for_waiting()
 
     async def _connect(self) -> None:
         with counted_for_a_moment(self._begun):
