@@ -188,7 +188,7 @@ async def test_users_of_a_target_that_is_gone_come_again_and_are_counted(plan_of
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        outcome = await load(plan_of(url, {"name": "crowd", "users": 3, "for": "300ms"}))
+        outcome = await load(plan_of(url, {"name": "crowd", "users": 3, "for": "1s"}))
     assert {row["error"] for row in outcome.rows} == {"refused"}
     assert outcome.totals.failed > 3
 
