@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types lock asyncapi dashboards truth freshness generators omission \
+.PHONY: help demo test lint types lock asyncapi dashboards truth freshness generators omission audit \
         bench-tools clean
 
 help:  ## this list
@@ -43,6 +43,9 @@ generators: $(VENV)/.dev  ## requests/s on one core beside k6, vegeta, Locust an
 
 omission: $(VENV)/.dev  ## is a stall of the service seen as long as it was? beside closed-loop tools (5 minutes)
 	$(BIN)/python -m benchmarks.omission
+
+audit: $(VENV)/.dev  ## latency and send times against the kernel's timestamps on loopback (needs CAP_NET_RAW)
+	$(BIN)/python -m benchmarks.audit
 
 TOOLS := $(CURDIR)/.cache/bench-tools
 bench-tools:  ## install what `make generators` compares with: nginx and wrk (Debian), k6 and vegeta (Go), Locust (PyPI)
