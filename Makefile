@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types lock asyncapi dashboards truth freshness generators omission audit \
+.PHONY: help demo test lint types lock asyncapi dashboards truth freshness generators omission audit memory \
         bench-tools clean
 
 help:  ## this list
@@ -46,6 +46,9 @@ omission: $(VENV)/.dev  ## is a stall of the service seen as long as it was? bes
 
 audit: $(VENV)/.dev  ## latency and send times against the kernel's timestamps on loopback (needs CAP_NET_RAW)
 	$(BIN)/python -m benchmarks.audit
+
+memory: $(VENV)/.dev  ## does a load's memory grow at 5,000 requests/s? (10 minutes)
+	$(BIN)/python -m benchmarks.memory
 
 TOOLS := $(CURDIR)/.cache/bench-tools
 bench-tools:  ## install what `make generators` compares with: nginx and wrk (Debian), k6 and vegeta (Go), Locust (PyPI)
