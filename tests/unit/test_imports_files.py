@@ -1,4 +1,4 @@
-"""Files that k6, vegeta and Locust wrote (see tests/fixtures/imports/README.md), read to the last line."""
+"""Files that k6, vegeta, Locust and JMeter wrote (see tests/fixtures/imports/README.md), read to the last line."""
 
 from collections import Counter
 from pathlib import Path
@@ -48,6 +48,16 @@ def read(name: str) -> tuple[str, list[Outcome], Tally]:
                 ("GET /refused%20too", *REFUSED): 14,
             },
         ),
+        (
+            "jmeter.csv",
+            "jmeter",
+            {
+                ("/index.html", *OK): 36,
+                ("missing, with a comma", *MISSING): 36,
+                ("checked", 200, "check failed"): 36,
+                ("refused", *REFUSED): 36,
+            },
+        ),
     ],
 )
 def test_every_request_of_a_real_file_is_found_with_its_endpoint_status_and_error(
@@ -59,13 +69,20 @@ def test_every_request_of_a_real_file_is_found_with_its_endpoint_status_and_erro
     assert Counter((one.endpoint, one.status, one.error) for one in outcomes) == wanted
 
 
-@pytest.mark.parametrize("name", ["k6.json.gz", "vegeta.json", "vegeta.csv", "locust.ndjson"])
+@pytest.mark.parametrize("name", ["k6.json.gz", "vegeta.json", "vegeta.csv", "locust.ndjson", "jmeter.csv"])
 def test_times_and_latencies_of_a_real_file_are_of_the_right_size(name: str):
     _, outcomes, _ = read(name)
     span_s = (max(one.ended_at_us for one in outcomes) - min(one.sent_at_us for one in outcomes)) / 1e6
     assert 2 < span_s < 4
     answered = [one.latency_us for one in outcomes if one.status]
     assert 100 < min(answered) <= max(answered) < 1_000_000
+
+
+def test_the_transactions_of_a_real_jmeter_file_are_no_requests_and_failed_checks_may_run_over_two_lines():
+    _, outcomes, tally = read("jmeter.csv")
+    transactions, header, second_lines = 36, 1, 36
+    assert (tally.lines, tally.requests) == (len(outcomes) + transactions + header + second_lines, len(outcomes))
+    assert {(one.bytes_sent, one.bytes_received) for one in outcomes if one.endpoint == "checked"} == {(122, 187)}
 
 
 def test_json_and_csv_of_the_same_attack_say_the_same():
