@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types lock asyncapi dashboards truth freshness generators omission audit memory \
+.PHONY: help demo test lint types lock asyncapi dashboards truth freshness generators omission audit memory large-bodies \
         bench-tools clean
 
 help:  ## this list
@@ -49,6 +49,9 @@ audit: $(VENV)/.dev  ## latency and send times against the kernel's timestamps o
 
 memory: $(VENV)/.dev  ## does a load's memory grow at 5,000 requests/s? (10 minutes)
 	$(BIN)/python -m benchmarks.memory
+
+large-bodies: $(VENV)/.dev  ## memory of a load under bodies of 1 GiB, up and down
+	$(BIN)/python -m benchmarks.large_bodies
 
 TOOLS := $(CURDIR)/.cache/bench-tools
 bench-tools:  ## install what `make generators` compares with: nginx and wrk (Debian), k6 and vegeta (Go), Locust (PyPI)
