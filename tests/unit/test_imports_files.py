@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from producers.imports import Outcome, Tally, find_format, open_lines
+from producers.imports import Dropped, Outcome, Tally, find_format, open_lines
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "imports"
 NOW_US = 1_800_000_000_000_000
@@ -16,7 +16,9 @@ def read(name: str) -> tuple[str, list[Outcome], Tally]:
     path, tally = FOLDER / name, Tally(until_us=NOW_US)
     form = find_format(path)
     with open_lines(path) as lines:
-        return form.tool, list(form.outcomes(lines, tally)), tally
+        told = list(form.outcomes(lines, tally))
+    assert sum(one.count for one in told if isinstance(one, Dropped)) == tally.dropped
+    return form.tool, [one for one in told if isinstance(one, Outcome)], tally
 
 
 @pytest.mark.parametrize(
@@ -27,6 +29,7 @@ def read(name: str) -> tuple[str, list[Outcome], Tally]:
             "k6",
             {("GET /index.html", *OK): 21, ("missing", *MISSING): 21, ("GET /refused", *REFUSED): 21},
         ),
+        ("k6-dropped.json.gz", "k6", {("GET /index.html", *OK): 25}),
         (
             "vegeta.json",
             "vegeta",
@@ -69,13 +72,21 @@ def test_every_request_of_a_real_file_is_found_with_its_endpoint_status_and_erro
     assert Counter((one.endpoint, one.status, one.error) for one in outcomes) == wanted
 
 
-@pytest.mark.parametrize("name", ["k6.json.gz", "vegeta.json", "vegeta.csv", "locust.ndjson", "jmeter.csv"])
+@pytest.mark.parametrize(
+    "name", ["k6.json.gz", "k6-dropped.json.gz", "vegeta.json", "vegeta.csv", "locust.ndjson", "jmeter.csv"]
+)
 def test_times_and_latencies_of_a_real_file_are_of_the_right_size(name: str):
     _, outcomes, _ = read(name)
     span_s = (max(one.ended_at_us for one in outcomes) - min(one.sent_at_us for one in outcomes)) / 1e6
     assert 2 < span_s < 4
     answered = [one.latency_us for one in outcomes if one.status]
     assert 100 < min(answered) <= max(answered) < 1_000_000
+
+
+def test_what_k6_dropped_for_want_of_virtual_users_is_found():
+    """k6's own summary of that run: 36 dropped iterations, 25 requests."""
+    _, _, tally = read("k6-dropped.json.gz")
+    assert (tally.dropped, tally.requests) == (36, 25)
 
 
 def test_the_transactions_of_a_real_jmeter_file_are_no_requests_and_failed_checks_may_run_over_two_lines():
