@@ -309,8 +309,9 @@ def test_a_damaged_sample_of_jmeter_is_counted(line: str, why: str):
     assert why in tally.examples[0].why
 
 
-def test_samples_without_a_header_are_not_guessed():
-    outcomes, tally = read(jmeter.outcomes, SAMPLE, HEADER, SAMPLE)
+@pytest.mark.parametrize("line", [SAMPLE, "timeStamp,\r0", 'timeStamp,"elapsed', "timeStamp,elapsed"])
+def test_samples_without_a_header_are_not_guessed(line: str):
+    outcomes, tally = read(jmeter.outcomes, line, HEADER, SAMPLE)
     assert len(outcomes) == 1
     assert "header" in tally.examples[0].why
 
