@@ -31,6 +31,16 @@ def read(name: str) -> tuple[str, list[Outcome], Tally]:
         ),
         ("k6-dropped.json.gz", "k6", {("GET /index.html", *OK): 25}),
         (
+            "k6-kafka.json.gz",
+            "k6",
+            {("GET /index.html", *OK): 31, ("missing, with a comma", *MISSING): 31, ("GET /refused", *REFUSED): 31},
+        ),
+        (
+            "k6-kafka.influx.gz",
+            "k6",
+            {("GET /index.html", *OK): 31, ("missing, with a comma", *MISSING): 31, ("GET /refused", *REFUSED): 31},
+        ),
+        (
             "vegeta.json",
             "vegeta",
             {("GET /index.html", *OK): 17, ("GET /missing", *MISSING): 17, ("GET /refused", *REFUSED): 16},
@@ -83,10 +93,13 @@ def test_times_and_latencies_of_a_real_file_are_of_the_right_size(name: str):
     assert 100 < min(answered) <= max(answered) < 1_000_000
 
 
-def test_what_k6_dropped_for_want_of_virtual_users_is_found():
-    """k6's own summary of that run: 36 dropped iterations, 25 requests."""
-    _, _, tally = read("k6-dropped.json.gz")
-    assert (tally.dropped, tally.requests) == (36, 25)
+@pytest.mark.parametrize(
+    ("name", "dropped", "requests"),
+    [("k6-dropped.json.gz", 36, 25), ("k6-kafka.json.gz", 30, 93), ("k6-kafka.influx.gz", 30, 93)],
+)
+def test_what_k6_dropped_for_want_of_virtual_users_is_what_its_own_summary_said(name: str, dropped: int, requests: int):
+    _, _, tally = read(name)
+    assert (tally.dropped, tally.requests) == (dropped, requests)
 
 
 def test_the_transactions_of_a_real_jmeter_file_are_no_requests_and_failed_checks_may_run_over_two_lines():
