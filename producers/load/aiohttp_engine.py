@@ -16,7 +16,7 @@ from producers.load.files import allow_files
 from producers.load.outcomes import error_name
 from producers.load.scenario_user import Tally, User, play
 from producers.load.scenarios import Scenario
-from producers.load.sending import Sending, TimedRequest, answer_head_bytes, sending_now
+from producers.load.sending import Sending, TimedRequest, answer_head_bytes, pieces_of, sending_now
 from producers.load.setup import Setup
 
 
@@ -130,7 +130,7 @@ class AiohttpEngine:
             status = response.status
             async with response:
                 received = answer_head_bytes(response)
-                async for chunk in response.content.iter_any():
+                async for chunk in pieces_of(response, sending.protocol):
                     received += len(chunk)
                     if checks.needs_body and len(kept) <= MOST_BODY_BYTES:
                         kept += chunk[: MOST_BODY_BYTES + 1 - len(kept)]

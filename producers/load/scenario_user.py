@@ -24,7 +24,7 @@ from multidict import CIMultiDict
 from producers.load.checking import MOST_BODY_BYTES, Body
 from producers.load.outcomes import NotAllowedError, error_name, error_of
 from producers.load.scenarios import Scenario
-from producers.load.sending import Sending, answer_head_bytes, sending_now
+from producers.load.sending import Sending, answer_head_bytes, pieces_of, sending_now
 
 NOTHING_SENT = "scenario: nothing sent"
 _NAME_CHARACTERS = 60
@@ -161,7 +161,7 @@ class User:
             )
             self._tally.status = response.status
             async with response:
-                answer = await self._read(response)
+                answer = await self._read(response, sending)
         except (aiohttp.ClientError, OSError, NotAllowedError) as error:
             raise self._failed(step, error_name(error)) from error
         finally:
@@ -171,11 +171,11 @@ class User:
             raise self._failed(step, error_text)
         return answer
 
-    async def _read(self, response: aiohttp.ClientResponse) -> Answer:
+    async def _read(self, response: aiohttp.ClientResponse, sending: Sending) -> Answer:
         """Read to the end, and keep as much as somebody may look at."""
         kept = bytearray()
         self._tally.bytes_received += answer_head_bytes(response)
-        async for chunk in response.content.iter_any():
+        async for chunk in pieces_of(response, sending.protocol):
             self._tally.bytes_received += len(chunk)
             if len(kept) <= MOST_BODY_BYTES:
                 kept += chunk[: MOST_BODY_BYTES + 1 - len(kept)]
