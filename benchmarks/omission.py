@@ -37,7 +37,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.percentiles import Latencies, Percentile
-from benchmarks.generators import AbsentError, program
+from benchmarks.generator_peers import AbsentError, program
 from benchmarks.stalling import stalling
 from producers.load.plan import Plan
 from producers.load.runner import run_load

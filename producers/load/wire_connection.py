@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Protocol, cast
 
 import httptools
 
-from producers.load.answers import HEAD_END, LONGEST_HEAD_BYTES, ends_with_connection
+from producers.load.answers import HEAD_END, LONGEST_HEAD_BYTES, ends_with_connection, status_of
 from producers.load.checking import MOST_BODY_BYTES
 from producers.load.outcomes import error_name
 
@@ -100,8 +101,8 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
 
     def give_up(self, error: str) -> None:
-        """End the request without an answer, and the connection with it."""
-        self._end(0, error, reusable=False)
+        """End the request without a whole answer, and the connection with it."""
+        self._end(status_of(self.head), error, reusable=False)
         self.drop()
 
     def drop(self) -> None:
@@ -142,12 +143,12 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._break("too long" if self._messages else "bad answer")
+            self.give_up("too long" if self._messages else "bad answer")
             return
         if self._messages == 1:
             self._answered(data)
         elif self._messages:
-            self._break("too long")
+            self.give_up("too long")
         elif HEAD_END in self.head and self._engine.has_no_body(self.endpoint):
             self._parser, parser = httptools.HttpResponseParser(self), self._parser
             self._end(parser.get_status_code(), None, reusable=parser.should_keep_alive())
@@ -159,10 +160,6 @@ class Connection(asyncio.Protocol):
         if not self._keeps and self._transport is not None:
             self._transport.close()
 
-    def _break(self, error: str) -> None:
-        self._end(self._parser.get_status_code(), error, reusable=False)
-        self.drop()
-
     def connection_lost(self, error: Exception | None) -> None:
         """The target closed, or we did."""
         self._transport = None
@@ -170,7 +167,7 @@ class Connection(asyncio.Protocol):
         self._engine.lost(self)
         if not self.loaded:
             return
-        status = self._parser.get_status_code() if self.head else 0
+        status = status_of(self.head)
         if error is not None:
             self._end(status, error_name(error), reusable=False)
         elif ends_with_connection(self.head):
@@ -186,10 +183,11 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """An answer is whole, or was one that only informs of another to come (RFC 9110, section 15.2)."""
-        if self._parser.get_status_code() not in _INFORMATIONAL:
+        status = self._parser.get_status_code()
+        if status not in _INFORMATIONAL:
             self._messages += 1
             self._keeps = self._parser.should_keep_alive()  # the parser knows now, and no more when it goes on
-        else:
+        elif status != HTTPStatus.SWITCHING_PROTOCOLS:  # that is the last one
             self.head = b""
 
 

@@ -61,11 +61,6 @@ DIFFERENT: dict[tuple[str, str], tuple[str, int | None]] = {
     ("resets in the middle of the head", "wire"): ("reset", 200),
     ("announces a length that is none", "wire"): ("bad answer", 200),
     ("announces two lengths", "wire"): ("bad answer", 200),
-    # What it gives up has no answer for it.
-    ("stalls in the middle of the body", "wire"): ("timeout", 0),
-    ("stalls between two chunks", "wire"): ("timeout", 0),
-    # On a connection that has carried an answer before, it gives the status of that one.
-    ("speaks another protocol", "wire"): ("bad answer", None),
     # aiohttp closes the connection and tells no one, so the reader of the body waits on.
     ("sends a chunk without a size", "aiohttp"): ("timeout", 200),
     # Its parser forgets the answer when what came with it is none.
