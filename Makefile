@@ -5,14 +5,17 @@ BIN    := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types lock asyncapi dashboards truth freshness generators omission audit memory large-bodies \
-        bench-tools clean
+.PHONY: help demo demo-agrees test lint types lock asyncapi dashboards truth freshness generators omission audit memory \
+        large-bodies bench-tools clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.run  ## load and profile the sample shop, then say which function stops it (about 2 minutes)
 	$(BIN)/loadflame demo
+
+demo-agrees: $(VENV)/.dev  ## the demo three times in a row: does each find what was planted? (5 minutes)
+	$(BIN)/python -m benchmarks.demo_agrees
 
 test: $(VENV)/.dev  ## lint, types and every test
 	$(MAKE) --no-print-directory lint types

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.support.reports import SENTENCE, a_report, load_row
+from tests.support.reports import SENTENCE, a_report, function_row, load_row
 from views import model
 from views.model import Report
 from views.terminal import render, save_svg
@@ -67,6 +67,36 @@ def test_no_figure_of_the_load_is_cut_off(width: int) -> None:
     text = page(a_report(load=(load_row(40), overloaded)), width)
     load = text[text.index("Load") : text.index("Hot functions")]
     assert "…" not in load
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (140, "…sql_operation_in_thread datasette/database.py "),
+        (80, "…sql_operation_in_thread "),
+    ],
+)
+def test_a_name_that_is_too_long_loses_its_front(width: int, shown: str) -> None:
+    name = "Database.execute.<locals>.sql_operation_in_thread"
+    long = function_row(name, 0.3, "unclear", file="datasette/database.py")
+    short = function_row("Shop.sweep", 0.2, "linear", file="shop.py")
+    text = page(a_report(functions=(long, short)), width)
+    assert shown in text
+    assert f"Shop.sweep{' shop.py' if width > 100 else ''} " in text
+
+
+@pytest.mark.parametrize(
+    ("growth", "why"),
+    [
+        ({"design": "ramp"}, "needs a `levels` stage"),
+        ({"design": "levels"}, "not to be told from these rates"),
+        ({"design": "unfit", "left_out": ("9 windows (host-limited)",)}, "too little of the run was usable"),
+    ],
+)
+def test_why_there_is_no_prediction_is_said(growth: dict[str, object], why: str) -> None:
+    unpredicted = a_report().capacity.model_copy(update={"predicted_tps": None})
+    known = a_report().growth.model_copy(update=growth)
+    assert f"– predicted: {why}" in words(page(a_report(capacity=unpredicted, growth=known), 140))
 
 
 def test_names_that_look_like_markup_are_shown_as_they_are() -> None:
