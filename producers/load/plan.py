@@ -149,7 +149,9 @@ class Plan(PlanPart):
     )
     timeout_s: DurationS = Field(10.0, alias="timeout", description="When a request is given up.")
     trace_context: bool | None = Field(
-        None, description="Send W3C traceparent and baggage headers; default: with aiohttp yes, with wire no."
+        None,
+        description="Send W3C traceparent and baggage headers, appended to the requests' own; default: yes, unless the "
+        "engine is wire and the plan's highest rate is over 5000 requests per second.",
     )
     max_in_flight: int = Field(
         1000, ge=1, le=100_000, description="Requests under way at most; arrivals beyond it are dropped and counted."

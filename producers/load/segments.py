@@ -17,6 +17,9 @@ PlanStage = Hold | Ramp | Levels | Step | Spike | Sine | Soak | Users
 _PIECES_A_PERIOD = 64
 """Chords of a sine: over half a period their integral is 0.08% of the swing too low, over a whole one exact."""
 
+FASTEST_ANSWER_S = 1e-3
+"""An answer over a network takes as long at least, so users cannot come faster than this lets them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -78,6 +81,17 @@ class Segment:
     def arrivals(self) -> float:
         """See Piece."""
         return sum(piece.arrivals for piece in self.pieces)
+
+    @property
+    def peak_tps(self) -> float:
+        """The highest rate; of users of the closed model, what they come to when every answer takes a millisecond."""
+        of_users = self.users / (self.think_s + FASTEST_ANSWER_S)
+        return max(of_users, *(max(piece.rate_from_tps, piece.rate_to_tps) for piece in self.pieces))
+
+
+def peak_tps(segments: Iterable[Segment]) -> float:
+    """The highest rate of a plan, in requests per second."""
+    return max(segment.peak_tps for segment in segments)
 
 
 def segments_of(plan: Plan) -> tuple[Segment, ...]:

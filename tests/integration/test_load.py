@@ -264,6 +264,28 @@ async def test_an_answer_that_fails_a_check_is_a_failure_of_its_own_kind(target,
     assert errors == good | {("bad", "check body fine"): 5}
 
 
+async def test_the_trace_context_is_appended_to_the_plans_own_headers_which_are_rendered_for_each_arrival(
+    target, plan_of
+):
+    headers = {"Baggage": "user={{counter}}", "X-Arrival": "{{counter}}"}
+    requests = [{"name": "hop", "path": "/hop", "headers": headers}]
+    outcome = await load(plan_of(target.url, requests=requests))
+    assert outcome.totals.completed == 20
+    sent = [dict(headers) for headers in target.headers]
+    ours = "loadflame.run=run-1,loadflame.endpoint=hop,loadflame.stage=hold"
+    assert [one["baggage"] for one in sent] == [f"user={one['x-arrival']},{ours}" for one in sent]
+    assert Counter(one["x-arrival"] for one in sent) == {str(n): 2 for n in range(20)}, "redirected once each"
+    for name in ("baggage", "traceparent"):
+        assert {[name for name, _ in headers].count(name) for headers in target.headers} == {1}
+
+
+async def test_a_traceparent_of_the_plan_is_the_only_one_and_another_for_each_arrival(target, plan_of):
+    parent = "00-{{counter}}-1-01"
+    await load(plan_of(target.url, requests=[{"name": "ok", "path": "/ok", "headers": {"traceparent": parent}}]))
+    parents = sorted(value for headers in target.headers for name, value in headers if name == "traceparent")
+    assert parents == sorted(f"00-{number}-1-01" for number in range(20))
+
+
 async def test_large_answers_are_drained_and_counted(target, plan_of):
     outcome = await load(plan_of(target.url, path="/big"))
     assert all(len(BIG) < row["bytes_received"] < len(BIG) + 500 for row in outcome.rows)
