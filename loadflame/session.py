@@ -17,10 +17,11 @@ from loadflame.live import display_on
 from loadflame.parts import Parts
 from loadflame.runs import RunOutcome, run_here
 from loadflame.settings import Settings, SettingsError
-from loadflame.starting import new_run_id
+from loadflame.starting import cores_here, new_run_id
 from producers.load.engine import choose_engine
 from producers.load.plan import Plan
 from producers.load.segments import segments_of
+from producers.load.workers import Workers, workers_for
 from producers.profiler.backends import choose_backend
 from producers.profiler.targets import target_of
 from schemas.events import RunJudged
@@ -69,9 +70,12 @@ def run_and_report(
     console: Console,
     *,
     as_json: bool,
-    workers: int = 1,
+    workers: int | None = None,
 ) -> Report:
-    """Run a plan with a display on `console`, print the report, and return it."""
+    """Run a plan with a display on `console`, print the report, and return it.
+
+    `workers` processes share the load; None is as many as the plan's rate needs.
+    """
     if watch is None:
         raise SettingsError(_NOTHING_TO_PROFILE)
     choose_backend(backend)
@@ -79,6 +83,8 @@ def run_and_report(
     run_id, engine = new_run_id(), choose_engine(plan)
     console.print(f"[bold]run {run_id}[/]: {plan.service} at {plan.target}", highlight=False)
     console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
+    needed = Workers(workers, "as --workers says") if workers else workers_for(plan, cores_here())
+    console.print(needed.sentence, style="dim", highlight=False)
 
     async def session(stop: asyncio.Event) -> RunOutcome:
         duration_s = max(segment.offset_s + segment.duration_s for segment in segments_of(plan))
@@ -91,7 +97,7 @@ def run_and_report(
                 stop=stop,
                 on_phase=display.phase,
                 on_window=display.window,
-                workers=workers,
+                workers=needed.count,
                 early_end=EarlyEnd.of(plan),
             )
 

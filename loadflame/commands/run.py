@@ -24,7 +24,14 @@ def run(
     pid: Pid = None,
     name: Name = None,
     save_plan: Annotated[Path | None, typer.Option(help="Keep the plan that was made up for a URL.")] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the load.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=64,
+            help="Processes that share the load. [dim](default: as many as the plan's rate needs, up to the cores)[/]",
+        ),
+    ] = None,
     backend: Backend = "auto",
     allow_host: AllowHost = None,
     broker: Broker = None,
