@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass
 
 import typer
@@ -21,6 +22,7 @@ from loadflame.starting import cores_here, new_run_id
 from producers.load.engine import choose_engine
 from producers.load.plan import Plan
 from producers.load.segments import segments_of
+from producers.load.settled import settled
 from producers.load.workers import Workers, workers_for
 from producers.profiler.backends import choose_backend
 from producers.profiler.targets import target_of
@@ -81,13 +83,14 @@ def run_and_report(
     choose_backend(backend)
     arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
     run_id, engine = new_run_id(), choose_engine(plan)
+    about = settled(plan, time.time_ns() // 1000)  # as far as it can be told before the run begins
     console.print(f"[bold]run {run_id}[/]: {plan.service} at {plan.target}", highlight=False)
     console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
-    needed = Workers(workers, "as --workers says") if workers else workers_for(plan, cores_here())
+    needed = Workers(workers, "as --workers says") if workers else workers_for(about, cores_here())
     console.print(needed.sentence, style="dim", highlight=False)
 
     async def session(stop: asyncio.Event) -> RunOutcome:
-        duration_s = max(segment.offset_s + segment.duration_s for segment in segments_of(plan))
+        duration_s = max(segment.offset_s + segment.duration_s for segment in segments_of(about))
         with display_on(console, duration_s=duration_s) as display:
             return await run_here(
                 plan,
@@ -98,7 +101,7 @@ def run_and_report(
                 on_phase=display.phase,
                 on_window=display.window,
                 workers=needed.count,
-                early_end=EarlyEnd.of(plan),
+                early_end=EarlyEnd.of(about),
             )
 
     outcome = run_until_stopped(session)

@@ -68,7 +68,9 @@ class Request(PlanPart):
     body: str | None = Field(None, description="Body as text.")
     body_file: Path | None = Field(None, description="Body from a file, streamed; relative to the plan.")
     body_size: SizeBytes | None = Field(None, description="Body of so many made-up bytes, streamed, like 1GiB.")
-
+    answer_size: SizeBytes | None = Field(
+        None, description="How long the answer is, as a rate in bytes counts it beside the body."
+    )
     checks: tuple[Check, ...] = Field((), description="What an answer must be to count as answered as asked.")
     scenario: str | None = Field(
         None, description="Instead of a path: an async function, as in flow.py:checkout; relative to the plan."
