@@ -123,7 +123,7 @@ async def run_here(
     logs = settings.data_dir / "runs" / run_id
     about = settled(plan, time.time_ns() // 1000)  # how it would be now, to be checked before anything starts
     if "--" not in profile:  # a command is started by the agent, so its service cannot answer yet
-        await check_target(about, settings.allow_hosts)
+        await check_target(about, settings.allow_hosts, settings.max_tps)
     on_phase("starting the broker")
     async with parts_here(settings, logs) as parts:
         broker = parts.broker
@@ -197,7 +197,7 @@ async def _listening(plan: Plan, settings: Settings, agent: Child, *, patience_s
     until = time.monotonic() + patience_s
     while True:
         try:
-            return await check_target(plan, settings.allow_hosts)
+            return await check_target(plan, settings.allow_hosts, settings.max_tps)
         except TargetRefusedError:
             if time.monotonic() > until or not agent.running:
                 raise

@@ -55,7 +55,8 @@ async def _load(
 
     broker = broker_of(settings, "load")
     plan, part = load_plan(path), parse_shard(shard)
-    await check_target(settled(plan, start_at_us or time.time_ns() // 1000), settings.allow_hosts)
+    about = settled(plan, start_at_us or time.time_ns() // 1000)
+    await check_target(about, settings.allow_hosts, settings.max_tps)
     run_id = run or new_run_id()
     await ensure_topics(broker, settings.topics)
     publisher = KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load")

@@ -68,7 +68,7 @@ def _plan(target: str, settings: Settings, watch: Watch | None, console: Console
         raise SettingsError("to load a URL without a plan, say with --pid or --name which running process serves it")
     from loadflame.made_up import made_up_plan
 
-    plan = run_until_stopped(lambda _: made_up_plan(target, settings.allow_hosts))
+    plan = run_until_stopped(lambda _: made_up_plan(target, settings.allow_hosts, settings.max_tps))
     console.print("A short probe made up this plan:", plan.to_yaml(), sep="\n", highlight=False)
     if save:
         save.write_text(plan.to_yaml())

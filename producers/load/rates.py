@@ -9,6 +9,8 @@ from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 from producers.load.sizes import PATTERN, format_bytes, parse_bytes
 
 HIGHEST_TPS = 1_000_000.0
+AWAY_TPS = 1_000.0
+"""The highest rate for another machine than this one unless somebody says more, for a slip of the pen is an attack."""
 
 
 @dataclass(frozen=True, slots=True)

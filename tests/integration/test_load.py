@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from producers.load import probe
 from producers.load.guard import TargetError, check_target
 from producers.load.plan import Plan
 from producers.load.probe import probe_rate
@@ -384,6 +385,24 @@ class TestTheTarget:
         with pytest.raises(TargetError, match=r"is another machine \(192\.0\.2\.1\); .* --allow-host 192\.0\.2\.1"):
             await check_target(plan_of("http://192.0.2.1"), ("192.0.2.2",))
 
+    async def test_another_machine_gets_no_higher_rate_than_is_allowed(self, plan_of, monkeypatch):
+        async def refuses(*_args: object, **_more: object) -> None:
+            raise ConnectionRefusedError
+
+        monkeypatch.setattr(asyncio, "open_connection", refuses)
+        fast, slow = (plan_of("http://192.0.2.1", {"name": "s", "hold": tps, "for": "1s"}) for tps in (1001, 1000))
+        said = "at most 1000 requests per second, and .* highest rate is 1001; lower it, or set LOADFLAME_MAX_TPS=1001"
+        with pytest.raises(TargetError, match=said):
+            await check_target(fast, ("192.0.2.1",))
+        with pytest.raises(TargetError, match="at most 999 requests per second"):
+            await check_target(slow, ("192.0.2.1",), 999)
+        for plan, allowed in ((slow, 1000.0), (fast, 1001.0)):
+            with pytest.raises(TargetError, match="refuses connections"):
+                await check_target(plan, ("192.0.2.1",), allowed)
+
+    async def test_this_machine_gets_any_rate(self, target, plan_of):
+        await check_target(plan_of(target.url, {"name": "s", "hold": 1_000_000, "for": "1s"}), (), 1)
+
     async def test_an_unknown_host_is_said(self, monkeypatch, plan_of):
         def unknown(*_args, **_more):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -409,6 +428,17 @@ class TestTheProbe:
         assert 50 < rate < 50_000
         assert rate == pytest.approx(target.requests / 2.0, rel=0.6)
         assert time.perf_counter() - began < 4
+
+    async def test_another_machine_is_not_asked_more_than_is_allowed(self, target, monkeypatch):
+        async def bounded(url: str, max_tps: float) -> float:
+            assert url == target.url
+            return max_tps
+
+        monkeypatch.setattr(probe, "highest_tps", bounded)
+        assert await probe_rate(target.url, "/ok", (), 50) == pytest.approx(50, rel=0.1)
+        assert target.requests <= 101
+        assert await probe_rate(target.url, "/ok", (), 0.5) <= 0.5
+        assert target.requests <= 102
 
     async def test_a_service_that_fails_is_no_base_for_a_plan(self, target):
         with pytest.raises(TargetError, match="answers the probe with 'http 500'"):
