@@ -13,6 +13,7 @@ from analysis.limit_search import LimitSearch
 from loadflame.checks import checks_table
 from loadflame.commands.common import run_until_stopped
 from loadflame.early_end import EarlyEnd
+from loadflame.found import FoundLimit
 from loadflame.limit import LimitLoad, Step
 from loadflame.live import display_on
 from loadflame.parts import Parts
@@ -23,6 +24,7 @@ from producers.load.engine import choose_engine
 from producers.load.plan import Plan
 from producers.load.segments import segments_of
 from producers.load.settled import settled
+from producers.load.stages import Hold
 from producers.load.workers import Workers, workers_for
 from producers.profiler.backends import choose_backend
 from producers.profiler.targets import target_of
@@ -108,24 +110,6 @@ def run_and_report(
     return judge_and_print(outcome, settings, console, as_json=as_json)
 
 
-@dataclass(frozen=True, slots=True)
-class FoundLimit:
-    """What a search found: rates in requests per second, None where there is none; `note` why it ended early."""
-
-    held_tps: float | None
-    violated_tps: float | None
-    steps: tuple[Step, ...]
-    note: str
-
-    @property
-    def sentence(self) -> str:
-        """In plain words."""
-        last = next((step for step in reversed(self.steps) if step.tps == self.violated_tps), None)
-        broken = f"at {self.violated_tps:.4g} TPS this did not hold: {last.broken}" if last else "nothing broke"
-        held = f"{self.held_tps:.4g} TPS held" if self.held_tps is not None else "no rate held"
-        return f"{held}; {broken}{'. ' + self.note if self.note else ''}"
-
-
 def find_limit_and_report(
     plan: Plan,
     settings: Settings,
@@ -145,12 +129,17 @@ def find_limit_and_report(
     run_id = new_run_id()
     console.print(f"[bold]run {run_id}[/]: the limit of {plan.service} at {plan.target}", highlight=False)
     search = LimitSearch(start_tps, resolution=resolution)
+    # What the plan's own stages say does not count, and is not what is run.
+    first = Hold.model_validate({"name": "find", "hold": start_tps, "for": each_s})
+    plan = plan.model_copy(update={"stages": (first,)})
     loads: list[LimitLoad] = []
 
     def tell(step: Step) -> None:
         told = "[green]held[/]" if step.broken is None else f"[red]broke[/]: {escape(step.broken)}"
         p99 = "" if step.p99_ms is None else f", p99 {step.p99_ms:.1f} ms"
-        console.print(f"  {step.tps:8.4g} TPS: achieved {step.achieved_tps:.4g}{p99}, {told}", highlight=False)
+        restless = "" if step.steady or step.broken else ", not steady"
+        figures = f"{step.tps:8,.5g} TPS for {step.seconds:.0f} s: achieved {step.achieved_tps:,.5g}{p99}{restless}"
+        console.print(f"  {figures}, {told}", highlight=False)
 
     def begin(parts: Parts, start_at_us: int) -> LimitLoad:
         loads.append(LimitLoad(plan, settings, parts.broker, run_id, start_at_us, search, each_s, tell))
@@ -170,7 +159,7 @@ def find_limit_and_report(
 
     outcome = run_until_stopped(session)
     report = judge_and_print(outcome, settings, console, as_json=False)
-    found = FoundLimit(search.held_tps, search.violated_tps, tuple(loads[0].steps), loads[0].note)
+    found = FoundLimit.of(search, loads[0].steps, loads[0].note)
     console.print(f"[bold]The limit[/]: {escape(found.sentence)}", highlight=False)
     return found, report
 

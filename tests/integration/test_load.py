@@ -298,6 +298,10 @@ class TestStopping:
         plan = plan_of(target.url, {"name": "long", "hold": 100, "for": "1h"}, target_count_path="/counts")
         outcome = await load(plan, stop=stop, on_progress=lambda p: stop.set() if p.elapsed_s >= 0.4 else None)
         assert 40 <= outcome.totals.scheduled <= 200
+        planned, ended = (event for event in outcome.publisher.events if isinstance(event, StageEntered))
+        assert planned.event_id() == ended.event_id(), "the later one holds"
+        assert planned.ends_at_us == planned.starts_at_us + 3_600_000_000
+        assert 400_000 <= ended.ends_at_us - ended.starts_at_us < 2_000_000
         assert outcome.totals.completed == outcome.totals.sent == outcome.totals.target_counted
         assert outcome.totals.in_flight_at_end == 0
 
