@@ -22,6 +22,7 @@ from loadflame.subscription import windows_of
 from processors.verify import Check
 from producers.load.guard import TargetRefusedError, check_target
 from producers.load.plan import Plan
+from producers.load.settled import settled
 from producers.publisher import KafkaPublisher
 from schemas.events import RunEnded, WindowJoined
 
@@ -120,9 +121,9 @@ async def run_here(
     fails.
     """
     logs = settings.data_dir / "runs" / run_id
-    plan_file = _write_plan(plan, logs)
+    about = settled(plan, time.time_ns() // 1000)  # how it would be now, to be checked before anything starts
     if "--" not in profile:  # a command is started by the agent, so its service cannot answer yet
-        await check_target(plan, settings.allow_hosts)
+        await check_target(about, settings.allow_hosts, settings.max_tps)
     on_phase("starting the broker")
     async with parts_here(settings, logs) as parts:
         broker = parts.broker
@@ -130,12 +131,12 @@ async def run_here(
         worker = await parts.worker(run_id)
         agent = await parts.child("profile", "--run", run_id, *profile)
         await _all(worker.ready(START_S), agent.ready(START_S))
-        await _listening(plan, settings, agent, patience_s=START_S if "--" in profile else 0.0)
+        await _listening(about, settings, agent, patience_s=START_S if "--" in profile else 0.0)
 
         started_at_us = aligned(int(time.time() * 1e6) + LEAD_US, settings.window_us)
-        announcer = KafkaPublisher(broker, settings.topics, run_id, source=SOURCE)
-        await announcer.start()
-        announcer.announce(run_started(plan, settings, run_id, started_at_us, host_cores=os.cpu_count()))
+        plan = settled(plan, started_at_us)
+        plan_file = _write_plan(plan, logs)
+        announcer = await _opened(plan, settings, broker, run_id, started_at_us)
         on_phase("loading")
         if begin is None:
             load: Load = await _loads(parts, plan_file, run_id, started_at_us, workers)
@@ -183,12 +184,20 @@ async def run_here(
         return RunOutcome(run_id, ended_at_us, stop.is_set(), checks, failure)
 
 
+async def _opened(plan: Plan, settings: Settings, broker: str, run_id: str, started_at_us: int) -> KafkaPublisher:
+    """Announce the run, and give what will announce its end."""
+    announcer = KafkaPublisher(broker, settings.topics, run_id, source=SOURCE)
+    await announcer.start()
+    announcer.announce(run_started(plan, settings, run_id, started_at_us, host_cores=os.cpu_count()))
+    return announcer
+
+
 async def _listening(plan: Plan, settings: Settings, agent: Child, *, patience_s: float) -> None:
     """Check the target, again and again while a service that was just started does not listen yet."""
     until = time.monotonic() + patience_s
     while True:
         try:
-            return await check_target(plan, settings.allow_hosts)
+            return await check_target(plan, settings.allow_hosts, settings.max_tps)
         except TargetRefusedError:
             if time.monotonic() > until or not agent.running:
                 raise

@@ -1,5 +1,6 @@
 """How a run begins: its id, its first moment, and the event that opens it."""
 
+import os
 import secrets
 from datetime import UTC, datetime
 
@@ -17,6 +18,11 @@ STOP_S = 20.0
 def new_run_id() -> str:
     """Sortable by time, and unique without asking anybody."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def cores_here() -> int:
+    """Cores that this process may use: fewer than there are where somebody pinned it."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def aligned(time_us: int, window_us: int) -> int:

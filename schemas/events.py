@@ -60,7 +60,8 @@ class RunStarted(EventData):
 class StageEntered(EventData):
     """A segment of the plan begins: a whole stage, or one visit of a `levels` stage.
 
-    Arrivals run from `rate_from_tps` to `rate_to_tps` between the two times; requests carry `label` as their stage.
+    Arrivals run from `rate_from_tps` to `rate_to_tps` between the two times; requests carry `label` as their stage. A
+    segment that ends before its time is announced again, under the same id: the later one holds.
     """
 
     type: ClassVar[str] = "loadflame.stage.entered.v1"

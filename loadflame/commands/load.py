@@ -48,19 +48,22 @@ async def _load(
     from producers.load.guard import check_target
     from producers.load.plan import load_plan
     from producers.load.runner import run_load
+    from producers.load.settled import settled
     from producers.load.shards import parse_shard
     from producers.publisher import KafkaPublisher, say_last_words
     from schemas.events import RunEnded
 
     broker = broker_of(settings, "load")
     plan, part = load_plan(path), parse_shard(shard)
-    await check_target(plan, settings.allow_hosts)
+    about = settled(plan, start_at_us or time.time_ns() // 1000)
+    await check_target(about, settings.allow_hosts, settings.max_tps)
     run_id = run or new_run_id()
     await ensure_topics(broker, settings.topics)
     publisher = KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load")
     await publisher.start()
     say_ready()
     start_us = start_at_us or aligned(int(time.time() * 1e6) + LEAD_US // 5, settings.window_us)
+    plan = settled(plan, start_us)
     if opens:
         publisher.announce(run_started(plan, settings, run_id, start_us))
         typer.echo(f"run {run_id}", err=True)

@@ -24,7 +24,14 @@ def run(
     pid: Pid = None,
     name: Name = None,
     save_plan: Annotated[Path | None, typer.Option(help="Keep the plan that was made up for a URL.")] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the load.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=64,
+            help="Processes that share the load. [dim](default: as many as the plan's rate needs, up to the cores)[/]",
+        ),
+    ] = None,
     backend: Backend = "auto",
     allow_host: AllowHost = None,
     broker: Broker = None,
@@ -61,7 +68,7 @@ def _plan(target: str, settings: Settings, watch: Watch | None, console: Console
         raise SettingsError("to load a URL without a plan, say with --pid or --name which running process serves it")
     from loadflame.made_up import made_up_plan
 
-    plan = run_until_stopped(lambda _: made_up_plan(target, settings.allow_hosts))
+    plan = run_until_stopped(lambda _: made_up_plan(target, settings.allow_hosts, settings.max_tps))
     console.print("A short probe made up this plan:", plan.to_yaml(), sep="\n", highlight=False)
     if save:
         save.write_text(plan.to_yaml())

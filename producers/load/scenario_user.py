@@ -19,7 +19,6 @@ from json import loads
 from typing import Any
 
 import aiohttp
-from multidict import CIMultiDict
 
 from producers.load.checking import MOST_BODY_BYTES, Body
 from producers.load.outcomes import NotAllowedError, error_name, error_of
@@ -77,12 +76,15 @@ class User:
         *,
         target: str,
         session: aiohttp.ClientSession,
-        headers: Callable[[], Mapping[str, str]],
+        headers: Callable[[Mapping[str, str]], Mapping[str, str]],
         sending: Callable[[], Sending],
         redirects: int,
         tally: Tally,
     ) -> None:
-        """`session` has the user's cookies; `headers` go with every request, `sending` is made anew for each."""
+        """`session` has the user's cookies; `headers` gives all of a request's from those that the scenario sets.
+
+        `sending` is made anew for each request.
+        """
         self.number = number
         self.vars: dict[str, Any] = {}
         self._target = target
@@ -134,7 +136,7 @@ class User:
             name: The step's name, if it is no part of a `step`.
             json: Body as JSON.
             data: Body as bytes or text, or the fields of a form.
-            headers: Besides those of the plan.
+            headers: Besides those of the plan, or in their place.
             allow: Statuses of 400 and above that are no error here.
 
         Raises:
@@ -146,8 +148,6 @@ class User:
         step = _short(name) or _step.get()
         sending = self._sending()
         sending_now.set(sending)
-        every = CIMultiDict({**self._headers()})
-        every.update(headers or {})
         self._tally.status = 0
         try:
             response = await self._session.request(
@@ -155,7 +155,7 @@ class User:
                 self._target + path,
                 json=json,
                 data=data,
-                headers=every,
+                headers=self._headers(headers or {}),
                 allow_redirects=self._redirects > 0,
                 max_redirects=self._redirects + 1,  # aiohttp gives up at that many, before it follows the last
             )

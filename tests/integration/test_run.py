@@ -64,6 +64,7 @@ def test_a_run_is_counted_to_the_last_request_and_names_the_function_that_grows(
         done = loadflame("run", str(plan), "--json", data_dir=tmp_path / "data")
         counted = json.load(urllib.request.urlopen(f"{url}/counts"))["requests"]
     assert done.returncode in (0, 3), done.stderr  # 3: a busy machine may make the run host-limited
+    assert "1 load process: the plan's highest rate is 320 TPS, and a core sends 30,000" in done.stderr
     report = json.loads(done.stdout)
     accounting = report["accounting"]
     assert accounting["scheduled"] == (40 + 80 + 160 + 320) * 3 * 4
@@ -101,6 +102,7 @@ def test_processes_that_share_a_load_send_the_plan_exactly_on_a_broker_of_ones_o
     report = json.loads(done.stdout)
     accounting = report["accounting"]
     assert accounting["scheduled"] == 2 * 20 + 4 * 151, done.stderr
+    assert "3 load processes: as --workers says" in done.stderr
     assert accounting["sent"] == accounting["stored"] == counted
     assert [(row["stage"], round(row["offered_tps"])) for row in report["load"]] == [("warm", 20), ("s", 151)]
     # Its topics outlive the run, so what lies below the commits can still be held against the store.
