@@ -5,7 +5,7 @@ added, so that recomputing a window from the store gives the same record to the 
 row: rows are handled as columns, and texts through the codes of their dictionaries.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -49,6 +49,7 @@ def join_window(
         completed=sum(endpoint.completed for endpoint in endpoints),
         failed=sum(endpoint.failed for endpoint in endpoints),
         generator_cpu_us=sum(fact.generator_cpu_us for fact in facts),
+        busiest_generator_us=_busiest_generator_us(requests),
         dispatch_lag_p99_us=_p99(_column(requests, "dispatch_lag_us")),
         instances=len(instances),
         covered_us=sum(fact.covered_us for fact in watched) // max(len(watched), 1),
@@ -61,6 +62,14 @@ def join_window(
         endpoints=endpoints,
         functions=functions,
     )
+
+
+def _busiest_generator_us(requests: Iterable[Batch]) -> int:
+    """CPU of the load process that took most: its batches' facts add up, and each process has a core of its own."""
+    of_producer: Counter[str] = Counter()
+    for batch in requests:
+        of_producer[batch.header.key.producer_id] += cast("RequestFacts", batch.facts).generator_cpu_us
+    return max(of_producer.values(), default=0)
 
 
 def _endpoints(requests: Sequence[Batch]) -> tuple[JoinedEndpoint, ...]:

@@ -47,7 +47,8 @@ class JoinedWindow:
     `batches_covered` says how much of the truth went in: of two records of one window the greater wins. `closed_by`
     is `producers` (every expected final batch was in), `grace` (time was up) or `late` (rebuilt after a late batch).
     `covered_us` is the mean over instances of the time a sampler was watching; 0 instances means "no profile",
-    never zero CPU. `unattributed_us` is CPU that the samples could not place.
+    never zero CPU. `unattributed_us` is CPU that the samples could not place. `generator_cpu_us` is of all load
+    processes together, `busiest_generator_us` of the one that took most.
     """
 
     run_id: str
@@ -62,6 +63,7 @@ class JoinedWindow:
     completed: int
     failed: int
     generator_cpu_us: int
+    busiest_generator_us: int
     dispatch_lag_p99_us: int
     instances: int
     covered_us: int

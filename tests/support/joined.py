@@ -49,6 +49,7 @@ def joined_window(
         completed=completed,
         failed=sum(one.failed for one in endpoints),
         generator_cpu_us=21_000,
+        busiest_generator_us=14_000,
         dispatch_lag_p99_us=300,
         instances=1,
         covered_us=990_000,

@@ -317,6 +317,7 @@ def _joined(
         completed=int((~unanswered).sum()),
         failed=failed,
         generator_cpu_us=facts.generator_cpu_us,
+        busiest_generator_us=facts.generator_cpu_us,
         dispatch_lag_p99_us=int(requests["dispatch_lag_us"][0].as_py()),
         instances=1 if profile else 0,
         covered_us=profile.covered_us if profile else 0,

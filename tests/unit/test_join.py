@@ -85,6 +85,14 @@ def test_the_facts_of_all_batches_add_up() -> None:
     assert window.generator_cpu_us == 18
 
 
+def test_the_busiest_generator_is_one_process_with_all_its_batches() -> None:
+    def batch(producer: str, seq: int, cpu_us: int) -> Batch:
+        return request_batch(facts=RequestFacts(generator_cpu_us=cpu_us), producer=producer, seq=seq)
+
+    window = join([batch("load-1", 0, 250), batch("load-2", 0, 200), batch("load-2", 1, 90), batch("load-3", 0, 260)])
+    assert (window.generator_cpu_us, window.busiest_generator_us) == (800, 290)
+
+
 def test_dispatch_lag_is_the_99th_percentile_of_all_requests() -> None:
     window = join([request_batch([Request(dispatch_lag_us=us) for us in range(1, 201)])])
     assert window.dispatch_lag_p99_us == 199

@@ -49,6 +49,19 @@ def test_a_migration_that_was_cut_short_is_done_again_without_harm(store_client:
     assert migrate(store_client) == tuple(migration.name for migration in migrations())
 
 
+def test_of_older_windows_the_one_generator_is_taken_to_be_the_busiest(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = migrations()
+    with closing(open_client(store_url)) as client:
+        monkeypatch.setattr(sinks.migrate, "migrations", lambda: every[:5])
+        migrate(client)
+        client.command("INSERT INTO windows_stored (window, generator_cpu_us, joined_at) SELECT 1, 700, now()")
+        monkeypatch.setattr(sinks.migrate, "migrations", lambda: every)
+        migrate(client)
+        assert client.query("SELECT busiest_generator_us FROM windows").result_rows == [(700,)]
+
+
 def test_two_databases_of_one_folder_are_two_stores(store_client: Client, store_url: str) -> None:
     with closing(open_client(f"{store_url}?database=other")) as other:
         assert migrate(other)
