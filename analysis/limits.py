@@ -15,6 +15,8 @@ LAG_SHARE_OF_P99 = 0.10
 GENERATOR_CORE_SHARE = 0.90
 QUEUE_SHARE_OF_MEDIAN = 0.25
 OWN_SHARE_OF_CPU = 0.25
+LIMITED_SHARE = 0.10
+"""More of the windows of a run, a stage or a level than this may not be limited if it is to be judged."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

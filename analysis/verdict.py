@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Verdict = Literal["passed", "failed", "inconclusive", "generator-limited", "host-limited", "aborted"]
+from analysis.limits import LIMITED_SHARE
 
-LIMITED_SHARE = 0.10
+Verdict = Literal["passed", "failed", "inconclusive", "generator-limited", "host-limited", "aborted"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,8 @@ class StageEntered(EventData):
     rate_to_tps: Annotated[Number, Field(ge=0)]
     settle_us: Count = 0
     """How much of its beginning is for things to settle, and left out of findings."""
+    role: Literal["measure", "warm-up", "cool-down"] = "measure"
+    """No capacity is drawn from the other two."""
 
     def event_id(self) -> str:
         """One for each label of a run."""

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
-from analysis.blocks import Segment
+from analysis.blocks import Segment, inside
 from analysis.limits import Ints, Windows
 from analysis.percentiles import Latencies
 from schemas.sketch import GAMMA
@@ -74,9 +74,8 @@ class RunFacts:
         return self.total("in_flight_at_end")
 
     def rows_of(self, segment: Segment) -> Ints:
-        """Positions of the windows that lie, for the most part, in a segment."""
-        middle = self.windows.starts_us + self.windows.window_us // 2
-        return np.flatnonzero((middle >= segment.starts_us) & (middle < segment.ends_us))
+        """See `analysis.blocks.inside`."""
+        return inside(self.windows, segment)
 
 
 def read_run(client: Client, run: str) -> RunFacts:
@@ -134,6 +133,7 @@ def _segments(table: pa.Table, ended_at: datetime | None) -> tuple[Segment, ...]
             row["rate_from_tps"],
             row["rate_to_tps"],
             row["settle_us"] if row["form"] == "level" else row["settle_us"] or None,
+            row["role"],
         )
         for row in table.to_pylist()
     )

@@ -39,7 +39,7 @@ RUNS = Query(
 STAGES = Query(
     "stages",
     f"SELECT label, stage, form, visit, {_UNIX_US}(starts_at) AS starts_us, {_UNIX_US}(ends_at) AS ends_us, "
-    "rate_from_tps, rate_to_tps, settle_us FROM stages WHERE run = {run:String} ORDER BY starts_us, label",
+    "rate_from_tps, rate_to_tps, settle_us, role FROM stages WHERE run = {run:String} ORDER BY starts_us, label",
     _RUN,
 )
 PRODUCERS = Query(

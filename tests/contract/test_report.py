@@ -2,6 +2,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -294,6 +295,67 @@ def test_verdicts_and_warnings(client: Client, changes: dict[str, Any], verdict:
     report = report_of(client, Synthetic(**changes))
     assert report.run.verdict == verdict
     assert [one for one in report.warnings if warning and warning in one] if warning else report.warnings == ()
+
+
+# What the generator limited says nothing of the service
+
+
+def steps(*rates: float, seconds: int = 10) -> list[Stage]:
+    return [Stage(f"s[{n}]", "s", "hold", seconds, float(rate), visit=n) for n, rate in enumerate(rates, 1)]
+
+
+@pytest.mark.parametrize(
+    ("late_windows", "held", "max_tps"),
+    [
+        pytest.param((), [True, True, True, True], 400, id="never late"),
+        pytest.param((12, 33), [True, True, True, True], 400, id="one window of ten is borne"),
+        pytest.param((32, 36), [True, True, True, None], 300, id="two of ten are not, and only that step is hit"),
+        pytest.param(range(15, 18), [True, None, None, None], 100, id="nor anything that follows a late stretch"),
+    ],
+)
+def test_no_capacity_is_drawn_from_what_the_generator_limited_or_what_follows(
+    client: Client, late_windows: range, held: list[bool | None], max_tps: float
+) -> None:
+    report = report_of(client, Synthetic(stages=steps(100, 200, 300, 400), late_windows=late_windows))
+    assert [row.held for row in report.load] == held
+    assert [row.limited for row in report.load] == [one is None for one in held]
+    assert report.capacity.max_tps_within_thresholds == max_tps
+    named = [row.stage for row in report.load if row.limited]
+    told = [one for one in report.warnings if one.startswith("No capacity is drawn from")]
+    assert told == ([f"No capacity is drawn from {', '.join(named)}: {ELSEWHERE}"] if named else [])
+
+
+ELSEWHERE = "generator or host was the limit there, or at a lower rate before."
+
+
+def test_a_step_that_the_generator_limited_is_no_overload_of_the_service(client: Client) -> None:
+    behind = Synthetic(stages=steps(100, 200), dropped_per_s=40)
+    assert "got through 200 when offered 240" in summaries(report_of(client, behind))
+    behind.late_windows = range(14, 18)
+    assert "got through" not in summaries(report_of(client, behind))
+
+
+def summaries(report: Report) -> str:
+    return " ".join(finding.summary for finding in report.findings)
+
+
+def test_a_level_that_the_generator_limited_is_not_extrapolated_from(client: Client) -> None:
+    stages = levels()
+    starts = [place * 5 for place, stage in enumerate(stages) if stage.tps == 320]
+    report = report_of(client, Synthetic(stages=stages, late_windows=[start + 3 for start in starts]))
+    assert [row.held for row in report.load] == [True, True, True, None]
+    assert report.capacity.max_tps_within_thresholds == 160
+    beyond = next(one.evidence["beyond"] for one in report.findings if one.kind == "capacity")
+    assert beyond == pytest.approx(report.capacity.predicted_tps / 160, rel=0.05)
+
+
+def test_a_warm_up_or_cool_down_is_no_capacity(client: Client) -> None:
+    fast = [Stage("warm", "warm", "hold", 5, 400, role="warm-up"), *steps(100), Stage("cool", "cool", "hold", 5, 300)]
+    fast[-1] = replace(fast[-1], role="cool-down")
+    report = report_of(client, Synthetic(stages=fast))
+    assert [row.stage for row in report.load] == ["warm", "s[1]", "cool"]
+    assert [row.role for row in report.load] == ["warm-up", "measure", "cool-down"]
+    assert report.capacity.max_tps_within_thresholds == 100
 
 
 def test_no_profile_is_not_zero_cpu(client: Client) -> None:

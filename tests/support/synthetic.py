@@ -4,8 +4,9 @@ The service is a single process. Each second of it spends CPU by `COST_US`, micr
 the rate, plus a fixed part; a sampler of known recall sees it at 400 Hz. Nothing is random but counts, from a seed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,7 @@ from tests.support.batches import WINDOW, WINDOW_US, request_batch, stack_batch
 
 HZ = 400
 RECALL = 0.9
+LATE_US = 40_000
 FIXED_US_PER_S = 12_000.0
 
 PLUMBING = ("main (shop.py)", "run_forever (asyncio/base_events.py)", "_run_once (asyncio/base_events.py)")
@@ -64,6 +66,7 @@ class Stage:
     tps: float
     to_tps: float | None = None
     visit: int = 0
+    role: Literal["measure", "warm-up", "cool-down"] = "measure"
 
 
 def levels(
@@ -80,7 +83,10 @@ def levels(
 
 @dataclass(slots=True)
 class Synthetic:
-    """What to write. `dropped_per_s` and `timeouts_per_s` happen at the highest rate only, on top of the rest."""
+    """What to write. `dropped_per_s` and `timeouts_per_s` happen at the highest rate only, on top of the rest.
+
+    In `late_windows` (by number, from 0) the generator dispatches 40 ms late.
+    """
 
     stages: Sequence[Stage] = field(default_factory=levels)
     costs: Costs = field(default_factory=shop_costs)
@@ -98,6 +104,7 @@ class Synthetic:
     busiest_share: float = 1.0
     dispatch_lag_us: int = 120
     latency_us: int = 9_000
+    late_windows: Collection[int] = ()
     planned: Sequence[dict[str, JsonValue]] = ()
     totals: LoadTotals = field(default_factory=LoadTotals, init=False)
 
@@ -113,7 +120,8 @@ class Synthetic:
             completed = round(tps)
             failed = self.timeouts_per_s if extra else 0
             dropped = self.dropped_per_s if extra else 0
-            rows = self._requests(random, window, stage.label, completed, failed)
+            lag_us = LATE_US if number in self.late_windows else self.dispatch_lag_us
+            rows = self._requests(random, window, stage.label, completed=completed, failed=failed, lag_us=lag_us)
             requests = RequestFacts(
                 engine="aiohttp",
                 scheduled=completed + failed + dropped,
@@ -159,7 +167,7 @@ class Synthetic:
                 yield stage, stage.tps + ((stage.to_tps or stage.tps) - stage.tps) * share
 
     def _requests(
-        self, random: np.random.Generator, window: int, label: str, completed: int, failed: int
+        self, random: np.random.Generator, window: int, label: str, *, completed: int, failed: int, lag_us: int
     ) -> pa.RecordBatch:
         count = completed + failed
         latency = (self.latency_us * np.exp(random.normal(0, 0.3, count))).astype(np.uint32)
@@ -167,7 +175,7 @@ class Synthetic:
         ended = window * WINDOW_US + np.sort(random.integers(0, WINDOW_US, count))
         unanswered = np.arange(count) >= completed
         endpoint = (random.random(count) < 0.3).astype(np.int16)
-        lag = np.full(count, self.dispatch_lag_us, np.uint32)
+        lag = np.full(count, lag_us, np.uint32)
         columns = [
             pa.array(ended - latency, pa.int64()).cast(pa.timestamp("us", tz="UTC")),
             pa.array(lag),
@@ -238,6 +246,7 @@ class Synthetic:
                 starts_at_us=at_us,
                 ends_at_us=at_us + stage.seconds * WINDOW_US,
                 settle_us=min(2, stage.seconds - 1) * WINDOW_US if stage.form == "level" else 0,
+                role=stage.role,
                 rate_from_tps=stage.tps,
                 rate_to_tps=stage.tps if stage.to_tps is None else stage.to_tps,
             )

@@ -35,7 +35,7 @@ COLUMNS = {
     "latency_counts",
     "functions": "run window starts_at service function file self_samples total_samples self_cpu_us total_cpu_us",
     "runs": "run service target started_at ended_at reason verdict engine window_us plan",
-    "stages": "run label stage form visit starts_at ends_at settle_us rate_from_tps rate_to_tps",
+    "stages": "run label stage form visit starts_at ends_at settle_us rate_from_tps rate_to_tps role",
     "producers": "run producer role batches_acknowledged rows_acknowledged batches_lost rows_lost note "
     + " ".join(LoadTotals.model_fields),
     "findings": "run kind summary function evidence",
@@ -218,6 +218,7 @@ def test_stages_producers_and_findings_are_seen_in_columns(
     assert seen == {
         "run": RUN, "label": "map[3]", "stage": "map", "form": "level", "visit": 2, "starts_at": utc(1_000_000),
         "ends_at": utc(9_000_000), "settle_us": 0, "rate_from_tps": 12.5, "rate_to_tps": 50.0,
+        "role": "measure",
     }  # fmt: skip
     of_load, of_agent = rows(store_client, "SELECT * FROM producers ORDER BY producer")
     assert of_load == {
