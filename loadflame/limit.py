@@ -17,6 +17,7 @@ from producers.load.plan import Plan
 from producers.load.runner import run_load
 from producers.load.stages import Hold
 from producers.publisher import KafkaPublisher, say_last_words
+from schemas.censoring import unanswered
 from schemas.events import LoadTotals
 from schemas.rows import RequestFacts, StackFacts
 from schemas.thresholds import Threshold
@@ -159,7 +160,7 @@ def judged_step(
     settled = [(rows, facts) for window, rows, facts in batches if from_window <= window < to_window]
     seconds = len(settled) * window_us / 1e6
     rows = pa.Table.from_batches([rows for rows, _ in settled])
-    names, status = rows["endpoint"].to_numpy(), rows["status"].to_numpy()
+    names, in_vain = rows["endpoint"].to_numpy(), np.concatenate([unanswered(part) for part, _ in settled])
     latency_us = rows["latency_us"].to_numpy().astype(np.float64)
     errors = rows["error"].cast(pa.string())
     failed = errors.is_valid().to_numpy()
@@ -175,9 +176,7 @@ def judged_step(
                 failed=int((mine & failed).sum()),
                 sent_bytes=0,
                 received_bytes=0,
-                latencies=Latencies.of(
-                    _counted(latency_us[mine & (status > 0)]), _counted(latency_us[mine & (status == 0)])
-                ),
+                latencies=Latencies.of(_counted(latency_us[mine & ~in_vain]), _counted(latency_us[mine & in_vain])),
                 errors={one["values"]: one["counts"] for one in counted},
             )
         )

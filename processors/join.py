@@ -15,6 +15,7 @@ from typing import cast
 import numpy as np
 
 from schemas.batches import Batch
+from schemas.censoring import unanswered
 from schemas.joined import ClosedBy, JoinedEndpoint, JoinedFunction, JoinedWindow
 from schemas.rows import RequestFacts, StackFacts
 from schemas.sketch import Sketch, buckets_of
@@ -80,6 +81,8 @@ def _endpoints(requests: Sequence[Batch]) -> tuple[JoinedEndpoint, ...]:
     failed = _valid(requests, "error")
     failures = np.bincount(members[failed], minlength=len(groups))
     answers = np.bincount(members[~failed], minlength=len(groups))
+    in_vain = np.concatenate([np.zeros(0, np.bool_), *(unanswered(batch.rows) for batch in requests)])
+    waited = np.bincount(members[in_vain], minlength=len(groups))
     sent, received = (_sums(members, _column(requests, name), len(groups)) for name in ("bytes_sent", "bytes_received"))
     sketches = _sketches(members, _column(requests, "latency_us"), len(groups))
     found = [
@@ -88,6 +91,7 @@ def _endpoints(requests: Sequence[Batch]) -> tuple[JoinedEndpoint, ...]:
             endpoint=names[group % len(names)],
             completed=int(answers[at]),
             failed=int(failures[at]),
+            unanswered=int(waited[at]),
             bytes_sent=int(sent[at]),
             bytes_received=int(received[at]),
             latency=sketches[at],

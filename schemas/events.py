@@ -148,13 +148,18 @@ class EndpointOutcome(BaseModel):
     p50_ms: Number | None
     p95_ms: Number | None
     p99_ms: Number | None
+    p999_ms: Number | None = None
+    mean_ms: Number | None = None
+    max_ms: Number | None = None
+    unanswered: Count = 0
 
 
 class WindowJoined(EventData):
     """One joined window. `tps` is what ended in it per second; times are milliseconds from the scheduled start.
 
     `profile_coverage` is the watched part of the window, null when there is no profile (which is not zero CPU).
-    `endpoints` and `functions` are those with the most requests and CPU time, when there are many.
+    `endpoints` and `functions` are those with the most requests and CPU time, when there are many. Latencies are of
+    all that ended, the `unanswered` with the time they were waited for: one among these or the `dropped` is a bound.
     """
 
     type: ClassVar[str] = "loadflame.window.joined.v1"
@@ -177,6 +182,10 @@ class WindowJoined(EventData):
     cpu_us: Count | None
     profile_coverage: Number | None
     functions: list[HotFunction]
+    p999_ms: Number | None = None
+    mean_ms: Number | None = None
+    max_ms: Number | None = None
+    unanswered: Count = 0
     endpoints: list[EndpointOutcome] = Field(default_factory=list)
 
     def event_id(self) -> str:

@@ -13,12 +13,16 @@ ClosedBy = Literal["producers", "grace", "late"]
 
 @dataclass(frozen=True, slots=True)
 class JoinedEndpoint:
-    """One endpoint in one stage: `completed` were answered as asked, `failed` were not; the sketch holds both."""
+    """One endpoint in one stage: `completed` were answered as asked, `failed` were not; the sketch holds both.
+
+    `unanswered` of the failed got no whole answer: the sketch has how long they were waited for (`schemas.censoring`).
+    """
 
     stage: str
     endpoint: str
     completed: int
     failed: int
+    unanswered: int
     bytes_sent: int
     bytes_received: int
     latency: Sketch
@@ -80,3 +84,8 @@ class JoinedWindow:
     def latency(self) -> Sketch:
         """Latencies of all endpoints together."""
         return Sketch.merged(endpoint.latency for endpoint in self.endpoints)
+
+    @property
+    def unanswered(self) -> int:
+        """Requests of all endpoints that got no whole answer."""
+        return sum(endpoint.unanswered for endpoint in self.endpoints)

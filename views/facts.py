@@ -12,8 +12,8 @@ from clickhouse_connect.driver.client import Client
 
 from analysis.blocks import Segment, inside
 from analysis.limits import Ints, Windows
-from analysis.percentiles import Latencies
-from schemas.sketch import GAMMA
+from analysis.percentiles import Latencies, longest
+from schemas.sketch import GAMMA, latency_us
 from schemas.thresholds import Threshold, parse_threshold
 from views import queries
 from views.runs import unknown_run
@@ -169,12 +169,12 @@ def _endpoints(client: Client, run: str) -> tuple[EndpointFacts, ...]:
     found = []
     for row in queries.fetch(client, queries.ENDPOINTS, run=run).to_pylist():
         waited = unanswered.get((row["stage"], row["endpoint"]), {})
-        answered = (
-            (bucket, count - waited.get(bucket, 0)) for bucket, count in zip(row["buckets"], row["counts"], strict=True)
-        )
+        counts = dict(zip(row["buckets"], row["counts"], strict=True))
+        if sum(waited.values()) < row["in_vain"]:
+            waited = dict(longest(counts, int(row["in_vain"])))  # the requests have outlived their time in the store
         latencies = Latencies.of(
-            ((_bucket_us(bucket), count) for bucket, count in answered),
-            ((_bucket_us(bucket), count) for bucket, count in waited.items()),
+            ((latency_us(bucket), count - waited.get(bucket, 0)) for bucket, count in counts.items()),
+            ((latency_us(bucket), count) for bucket, count in waited.items()),
         )
         found.append(
             EndpointFacts(
@@ -189,8 +189,3 @@ def _endpoints(client: Client, run: str) -> tuple[EndpointFacts, ...]:
             )
         )
     return tuple(found)
-
-
-def _bucket_us(bucket: int) -> float:
-    """The latency that a bucket of the sketch stands for (see `schemas.sketch`)."""
-    return float(2 * GAMMA**bucket / (GAMMA + 1))

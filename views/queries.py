@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
+from schemas.censoring import UNANSWERED_SQL
 from sinks.errors import store_errors
 from sinks.sketch_sql import quantile_ms
 
@@ -59,7 +60,7 @@ WINDOWS = Query(
 )
 ENDPOINTS = Query(
     "endpoints",
-    "SELECT stage, endpoint, sum(completed) AS completed, sum(failed) AS failed, "
+    "SELECT stage, endpoint, sum(completed) AS completed, sum(failed) AS failed, sum(unanswered) AS in_vain, "
     "sum(bytes_sent) AS sent_bytes, sum(bytes_received) AS received_bytes, "
     "sumMap(latency_buckets, latency_counts) AS sketch, "
     "tupleElement(sketch, 1) AS buckets, tupleElement(sketch, 2) AS counts "
@@ -69,7 +70,8 @@ ENDPOINTS = Query(
 ENDPOINT_WINDOWS = Query(
     "windows of an endpoint",
     "SELECT window, sum(completed) AS completed, sum(failed) AS failed, "
-    f"{quantile_ms(0.5)} AS p50_ms, {quantile_ms(0.95)} AS p95_ms, {quantile_ms(0.99)} AS p99_ms "
+    "sum(unanswered) AS in_vain, sumMap(latency_buckets, latency_counts) AS sketch, "
+    "tupleElement(sketch, 1) AS buckets, tupleElement(sketch, 2) AS counts "
     "FROM endpoints WHERE run = {run:String} AND stage IN {stages:Array(String)} "
     "AND {endpoint:String} IN ('', endpoint) GROUP BY window ORDER BY window",
     {**_RUN, "stages": ["steady"], "endpoint": ""},
@@ -85,7 +87,8 @@ UNANSWERED = Query(
     "unanswered",
     # No answer came: its latency is how long it was waited for. Grouped by bucket, as the answers are.
     "SELECT stage, endpoint, toInt32(ceil(log(greatest(latency_us, 1)) / log({gamma:Float64}) - 1e-9)) AS bucket, "
-    "count() AS requests FROM requests WHERE run = {run:String} AND status = 0 "
+    "count() AS requests FROM requests WHERE run = {run:String} "
+    f"AND {UNANSWERED_SQL} "
     "GROUP BY stage, endpoint, bucket ORDER BY stage, endpoint, bucket",
     {**_RUN, "gamma": 1.02},
 )

@@ -220,14 +220,52 @@ def test_a_percentile_among_drops_is_a_bound_and_breaks_its_threshold(client: Cl
     assert report.capacity.max_tps_within_thresholds == 160
 
 
-def test_timeouts_are_bounds_at_the_time_that_was_waited(client: Client) -> None:
-    synthetic = Synthetic(timeouts_per_s=10, thresholds=["p99(search) < 9s", "errors < 5%"])
+@pytest.mark.parametrize("head_status", [0, 200])
+def test_timeouts_are_bounds_at_the_time_that_was_waited(client: Client, head_status: int) -> None:
+    synthetic = Synthetic(timeouts_per_s=10, head_status=head_status, thresholds=["p99(search) < 9s", "errors < 5%"])
     report = report_of(client, synthetic)
     top = report.load[-1]
     assert top.censored == ("p99_ms", "p999_ms")
     assert top.p99_ms == pytest.approx(5_000, rel=0.01)
     assert top.error_rate == pytest.approx(10 / 330, rel=1e-3)
     assert [one.held for one in report.thresholds] == [False, True]
+
+
+def test_that_a_percentile_is_a_bound_is_known_when_the_requests_are_gone(client: Client) -> None:
+    synthetic = Synthetic(timeouts_per_s=10)
+    before = report_of(client, synthetic).load[-1]
+    client.command(f"ALTER TABLE requests_stored DELETE WHERE run = '{synthetic.run}' SETTINGS mutations_sync = 2")
+    after = build_report(client, synthetic.run).load[-1]
+    assert (after.p99_ms, after.censored) == (before.p99_ms, before.censored) == (before.p99_ms, ("p99_ms", "p999_ms"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "threshold", "held", "value_ms"),
+    [
+        pytest.param({}, "p95 < 500ms for 3s", True, 14.9, id="answered"),
+        pytest.param({}, "p95 < 5ms for 3s", False, 14.9, id="answered too late"),
+        pytest.param({}, "p99.9 < 500ms for 3s", True, None, id="p99.9"),
+        pytest.param({}, "mean < 20ms for 3s", True, 9.4, id="the mean"),
+        pytest.param({}, "mean < 5ms for 3s", False, 9.4, id="a mean that is too long"),
+        pytest.param({}, "max < 15ms for 3s", False, None, id="the longest"),
+        pytest.param({"dropped_per_s": 20}, "p95 < 500ms for 3s", False, None, id="6% dropped"),
+        pytest.param({"dropped_per_s": 20}, "p50 < 500ms for 3s", True, None, id="6% dropped do not reach the median"),
+        pytest.param({"dropped_per_s": 20}, "p95(search) < 500ms for 3s", False, None, id="6% of each endpoint, too"),
+        pytest.param({"dropped_per_s": 20}, "p95 < 500ms for 21s", True, None, id="6% dropped, not for so long"),
+        pytest.param({"timeouts_per_s": 20}, "p95 < 6s for 3s", False, 5_000, id="6% timed out after 5 s"),
+        pytest.param({"timeouts_per_s": 20}, "mean < 6s for 3s", False, None, id="a mean with timeouts is a bound"),
+        pytest.param({"timeouts_per_s": 20, "head_status": 200}, "p95 < 6s for 3s", False, 5_000, id="with a head"),
+        pytest.param({"timeouts_per_s": 20}, "p95 > 4s for 3s", False, None, id="from below, the levels before"),
+    ],
+)
+def test_a_threshold_for_a_time_counts_what_was_dropped_or_not_answered(
+    client: Client, changes: dict[str, Any], threshold: str, held: bool, value_ms: float | None
+) -> None:
+    stages = [Stage("low", "low", "hold", 25, 40), Stage("top", "top", "hold", 20, 320)]
+    (one,) = report_of(client, Synthetic(stages=stages, thresholds=[threshold], **changes)).thresholds
+    assert one.held is held
+    if value_ms is not None:
+        assert one.value == pytest.approx(value_ms, rel=0.1)
 
 
 THRESHOLDS = {

@@ -13,7 +13,7 @@ def joined_endpoint(
     """An endpoint whose requests took `latencies_us`; all of them were answered."""
     count = len(latencies_us)
     latency = Sketch.of(np.array(latencies_us, np.int64))
-    return JoinedEndpoint(stage, endpoint, count, 0, 180 * count, 2_400 * count, latency)
+    return JoinedEndpoint(stage, endpoint, count, 0, 0, 180 * count, 2_400 * count, latency)
 
 
 def joined_function(function: str = "sweep", *, service: str = "shop", self_cpu_us: int = 40_000) -> JoinedFunction:

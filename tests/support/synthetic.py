@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import JsonValue
 
+from schemas.censoring import unanswered
 from schemas.events import LoadTotals, ProducerEnded, RunEnded, RunStarted, StageEntered
 from schemas.joined import JoinedEndpoint, JoinedFunction, JoinedWindow
 from schemas.rows import REQUESTS, STACKS, RequestFacts, StackFacts
@@ -83,7 +84,8 @@ def levels(
 
 @dataclass(slots=True)
 class Synthetic:
-    """What to write. `dropped_per_s` and `timeouts_per_s` happen at the highest rate only, on top of the rest.
+    """What to write. `dropped_per_s` and `timeouts_per_s` happen at the highest rate only, on top of the rest;
+    the answers that time out had a head of `head_status`, or none.
 
     In `late_windows` (by number, from 0) the generator dispatches 40 ms late.
     """
@@ -96,6 +98,7 @@ class Synthetic:
     seed: int = 1
     dropped_per_s: int = 0
     timeouts_per_s: int = 0
+    head_status: int = 0
     in_flight_at_end: int = 0
     rows_lost: int = 0
     unprofiled_windows: int = 0
@@ -173,7 +176,7 @@ class Synthetic:
         latency = (self.latency_us * np.exp(random.normal(0, 0.3, count))).astype(np.uint32)
         latency[completed:] = 5_000_000
         ended = window * WINDOW_US + np.sort(random.integers(0, WINDOW_US, count))
-        unanswered = np.arange(count) >= completed
+        in_vain = np.arange(count) >= completed
         endpoint = (random.random(count) < 0.3).astype(np.int16)
         lag = np.full(count, lag_us, np.uint32)
         columns = [
@@ -181,11 +184,11 @@ class Synthetic:
             pa.array(lag),
             pa.array(lag + np.uint32(50)),
             pa.array(latency),
-            pa.array(np.where(unanswered, 0, 200).astype(np.uint16)),
-            pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int16), mask=~unanswered), ["timeout"]),
+            pa.array(np.where(in_vain, self.head_status, 200).astype(np.uint16)),
+            pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int16), mask=~in_vain), ["timeout"]),
             pa.DictionaryArray.from_arrays(pa.array(endpoint), ["search", "checkout"]),
             pa.array(np.full(count, 200, np.uint64)),
-            pa.array(np.where(unanswered, 0, 800).astype(np.uint64)),
+            pa.array(np.where(in_vain, 0, 800).astype(np.uint64)),
             pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int16)), [label]),
         ]
         return pa.RecordBatch.from_arrays(columns, schema=REQUESTS)
@@ -277,7 +280,7 @@ def _joined(
     failed: int,
 ) -> JoinedWindow:
     latencies, names = requests["latency_us"].to_numpy(), requests["endpoint"].to_pylist()
-    unanswered = requests["status"].to_numpy() == 0
+    in_vain = unanswered(requests)
     endpoints = []
     for name in sorted(set(names)):
         mine = np.array([one == name for one in names])
@@ -285,10 +288,11 @@ def _joined(
             JoinedEndpoint(
                 label,
                 name,
-                int((mine & ~unanswered).sum()),
-                int((mine & unanswered).sum()),
+                int((mine & ~in_vain).sum()),
+                int((mine & in_vain).sum()),
+                int((mine & in_vain).sum()),
                 200 * int(mine.sum()),
-                800 * int((mine & ~unanswered).sum()),
+                800 * int((mine & ~in_vain).sum()),
                 Sketch.of(latencies[mine]),
             )
         )
@@ -323,7 +327,7 @@ def _joined(
         sent=facts.sent,
         dropped=facts.dropped,
         in_flight=facts.in_flight,
-        completed=int((~unanswered).sum()),
+        completed=int((~in_vain).sum()),
         failed=failed,
         generator_cpu_us=facts.generator_cpu_us,
         busiest_generator_us=facts.generator_cpu_us,

@@ -59,6 +59,20 @@ def test_outcomes_are_counted_by_stage_and_endpoint() -> None:
     assert (window.endpoints[0].bytes_sent, window.endpoints[0].bytes_received) == (1, 2)
 
 
+def test_of_the_failed_those_without_a_whole_answer_are_counted() -> None:
+    requests = [
+        Request(),
+        Request(status=200, error="timeout"),
+        Request(status=0, error="refused"),
+        Request(status=500, error="http 500"),
+        Request(endpoint="checkout", status=200, error="step pay: timeout"),
+    ]
+    window = join([request_batch(requests[:2]), request_batch(requests[2:], seq=1)])
+    counted = {one.endpoint: (one.failed, one.unanswered) for one in window.endpoints}
+    assert counted == {"checkout": (1, 1), "search": (3, 2)}
+    assert window.unanswered == 3
+
+
 def test_an_answer_of_status_500_has_failed_only_when_the_load_says_so() -> None:
     window = join([request_batch([Request(status=500), Request(status=500, error="http 500"), Request(error="")])])
     assert (window.completed, window.failed) == (1, 2)
