@@ -48,6 +48,7 @@ class Windows:
     busiest_thread_us: Ints
     run_queue_us: Ints
     agent_cpu_us: Ints
+    own_cpu_us: Ints
 
     def __len__(self) -> int:
         return len(self.window)
@@ -76,12 +77,12 @@ def generator_limited(windows: Windows) -> Mask:
 def host_limited(windows: Windows) -> Mask:
     """Windows in which the service waited for a core that loadflame itself was using.
 
-    Both must hold: the wait in the run queue per request is over 25% of the median latency, and generator and agent
-    took over a quarter of the busy CPU. (On two quiet cores the wait alone is already 10 to 16% of the CPU time of an
-    async service and 40 to 50% of a threaded one.)
+    Both must hold: the wait in the run queue per request is over 25% of the median latency, and loadflame's processes
+    on that host took over a quarter of the busy CPU; a load on another host takes nothing from the service. (On
+    two quiet cores the wait alone is already 10 to 16% of the CPU time of an async service and 40 to 50% of a threaded
+    one.)
     """
     ended = np.maximum(windows.completed + windows.failed, 1)
     waits = windows.run_queue_us / ended > QUEUE_SHARE_OF_MEDIAN * np.nan_to_num(windows.p50_us, nan=np.inf)
-    own_us = windows.generator_cpu_us + windows.agent_cpu_us
-    busy_us = np.maximum(own_us + windows.cpu_us, 1)
-    return np.asarray(waits & (own_us > OWN_SHARE_OF_CPU * busy_us) & (windows.instances > 0))
+    busy_us = np.maximum(windows.own_cpu_us + windows.cpu_us, 1)
+    return np.asarray(waits & (windows.own_cpu_us > OWN_SHARE_OF_CPU * busy_us) & (windows.instances > 0))

@@ -31,12 +31,18 @@ _BUCKETS = 2048
 def join_window(
     run_id: str, window: int, window_us: int, requests: Sequence[Batch], stacks: Sequence[Batch], *, closed_by: ClosedBy
 ) -> JoinedWindow:
-    """Join the batches of one window; `requests` and `stacks` are all that is known of it, each batch once."""
+    """Join the batches of one window; `requests` and `stacks` are all that is known of it, each batch once.
+
+    Agents on one host see the same processes of ours there, so the most that one saw counts; agents that do not tell
+    are older, and then load and agents are taken for all.
+    """
     facts = [cast("RequestFacts", batch.facts) for batch in requests]
     endpoints = _endpoints(requests)
     instances = _instances(stacks)
     functions, samples, unattributed_us = _functions(instances.values())
     watched = [_total(batches) for batches in instances.values()]
+    generator_cpu_us = sum(fact.generator_cpu_us for fact in facts)
+    agent_cpu_us = sum(_stack_facts(batch).agent_cpu_us for batch in stacks)
     return JoinedWindow(
         run_id=run_id,
         window=window,
@@ -49,8 +55,8 @@ def join_window(
         in_flight=sum(fact.in_flight for fact in facts),
         completed=sum(endpoint.completed for endpoint in endpoints),
         failed=sum(endpoint.failed for endpoint in endpoints),
-        generator_cpu_us=sum(fact.generator_cpu_us for fact in facts),
-        busiest_generator_us=_busiest_generator_us(requests),
+        generator_cpu_us=generator_cpu_us,
+        busiest_generator_us=_most_of_a_producer(requests, "generator_cpu_us"),
         dispatch_lag_p99_us=_p99(_column(requests, "dispatch_lag_us")),
         instances=len(instances),
         covered_us=sum(fact.covered_us for fact in watched) // max(len(watched), 1),
@@ -59,17 +65,18 @@ def join_window(
         unattributed_us=unattributed_us,
         busiest_thread_us=max((fact.busiest_thread_us for fact in watched), default=0),
         run_queue_us=sum(fact.run_queue_us for fact in watched),
-        agent_cpu_us=sum(_stack_facts(batch).agent_cpu_us for batch in stacks),
+        agent_cpu_us=agent_cpu_us,
+        own_cpu_us=_most_of_a_producer(stacks, "own_cpu_us") or generator_cpu_us + agent_cpu_us,
         endpoints=endpoints,
         functions=functions,
     )
 
 
-def _busiest_generator_us(requests: Iterable[Batch]) -> int:
-    """CPU of the load process that took most: its batches' facts add up, and each process has a core of its own."""
+def _most_of_a_producer(batches: Iterable[Batch], fact: str) -> int:
+    """The most that one producer has of a fact: those of its batches add up."""
     of_producer: Counter[str] = Counter()
-    for batch in requests:
-        of_producer[batch.header.key.producer_id] += cast("RequestFacts", batch.facts).generator_cpu_us
+    for batch in batches:
+        of_producer[batch.header.key.producer_id] += getattr(batch.facts, fact)
     return max(of_producer.values(), default=0)
 
 

@@ -52,7 +52,8 @@ class JoinedWindow:
     is `producers` (every expected final batch was in), `grace` (time was up) or `late` (rebuilt after a late batch).
     `covered_us` is the mean over instances of the time a sampler was watching; 0 instances means "no profile",
     never zero CPU. `unattributed_us` is CPU that the samples could not place. `generator_cpu_us` is of all load
-    processes together, `busiest_generator_us` of the one that took most.
+    processes together, `busiest_generator_us` of the one that took most. `own_cpu_us` is of loadflame's processes on
+    the service's host, with several agents the most that one of them saw.
     """
 
     run_id: str
@@ -77,6 +78,7 @@ class JoinedWindow:
     busiest_thread_us: int
     run_queue_us: int
     agent_cpu_us: int
+    own_cpu_us: int
     endpoints: tuple[JoinedEndpoint, ...]
     functions: tuple[JoinedFunction, ...]
 

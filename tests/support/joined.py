@@ -59,6 +59,7 @@ def joined_window(
         busiest_thread_us=cpu_us,
         run_queue_us=1_200,
         agent_cpu_us=9_000,
+        own_cpu_us=62_000,
         endpoints=endpoints,
         functions=functions,
     )

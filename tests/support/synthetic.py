@@ -225,6 +225,7 @@ class Synthetic:
             covered_us=995_000,
             period_us=1_000_000 // HZ,
             agent_cpu_us=20_000,
+            own_cpu_us=180_000,
         )
 
     def _events(self) -> Iterator[RunStarted | StageEntered | ProducerEnded | RunEnded]:
@@ -340,6 +341,7 @@ def _joined(
         busiest_thread_us=profile.busiest_thread_us if profile else 0,
         run_queue_us=profile.run_queue_us if profile else 0,
         agent_cpu_us=profile.agent_cpu_us if profile else 0,
+        own_cpu_us=profile.own_cpu_us if profile else 0,
         endpoints=tuple(endpoints),
         functions=functions,
     )

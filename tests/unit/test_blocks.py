@@ -79,7 +79,7 @@ def test_one_busy_second_does_not_leave_a_visit_out_nor_is_it_left_out_alone() -
     [
         pytest.param({"instances": 0}, NO_PROFILE, id="no profile"),
         pytest.param({"dispatch_lag_p99_us": 40_000}, GENERATOR, id="the generator was late"),
-        pytest.param({"run_queue_us": 50 * 9_000, "generator_cpu_us": 700_000}, HOST, id="the service had no core"),
+        pytest.param({"run_queue_us": 50 * 9_000, "own_cpu_us": 700_000}, HOST, id="the service had no core"),
     ],
 )
 def test_windows_that_say_nothing_of_the_service_are_left_out_one_by_one(changes: dict[str, int], reason: str) -> None:
@@ -172,6 +172,7 @@ def test_when_a_window_is_limited_by_the_host(queue_us: int, own_us: int, limite
         run_queue_us=np.array([queue_us]),
         p50_us=np.array([10_000.0]),
         cpu_us=np.array([100_000]),
-        generator_cpu_us=np.array([own_us]),
+        generator_cpu_us=np.array([900_000]),  # of a load that may run elsewhere
+        own_cpu_us=np.array([own_us]),
     )
     assert host_limited(windows).tolist() == [limited]

@@ -107,6 +107,16 @@ def test_the_busiest_generator_is_one_process_with_all_its_batches() -> None:
     assert (window.generator_cpu_us, window.busiest_generator_us) == (800, 290)
 
 
+def test_our_cpu_on_the_host_is_the_most_that_one_agent_saw_there() -> None:
+    def agent(producer: str, *own_us: int) -> list[Batch]:
+        facts = [StackFacts(instance=f"pid-{seq}", agent_cpu_us=5, own_cpu_us=us) for seq, us in enumerate(own_us)]
+        return [stack_batch(facts=fact, producer=producer, seq=seq) for seq, fact in enumerate(facts)]
+
+    load = [request_batch(facts=RequestFacts(generator_cpu_us=900))]
+    assert join(load, [*agent("a", 0, 300), *agent("b", 250)]).own_cpu_us == 300
+    assert join(load, agent("old", 0)).own_cpu_us == 905, "an agent that does not tell"
+
+
 def test_dispatch_lag_is_the_99th_percentile_of_all_requests() -> None:
     window = join([request_batch([Request(dispatch_lag_us=us) for us in range(1, 201)])])
     assert window.dispatch_lag_p99_us == 199

@@ -34,7 +34,7 @@ def test_how_many_limited_windows_a_stage_bears(windows: int, limited: int, fit:
 
 
 def test_a_window_that_the_host_limited_counts_as_much() -> None:
-    waiting = replace(windows_of([50.0] * 5), run_queue_us=np.full(5, 50 * 9_000), generator_cpu_us=np.full(5, 700_000))
+    waiting = replace(windows_of([50.0] * 5), run_queue_us=np.full(5, 50 * 9_000), own_cpu_us=np.full(5, 700_000))
     assert not mostly_fit(waiting)
 
 
