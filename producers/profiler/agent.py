@@ -75,6 +75,7 @@ async def run_agent(
             started=started,
             publisher=publisher,
             service=service,
+            run_id=run_id,
             choice=choice,
             window_us=window_us,
             now_us=now_us,
@@ -94,6 +95,7 @@ class _Agent:
         started: subprocess.Popen[bytes] | None,
         publisher: Publisher,
         service: str,
+        run_id: str,
         choice: BackendChoice,
         window_us: int,
         now_us: Callable[[], int],
@@ -107,7 +109,7 @@ class _Agent:
         self._window_us = window_us
         self._now_us = now_us
         self._own_cpu_us = time.process_time_ns() // 1000
-        self._ours = OwnProcesses()
+        self._ours = OwnProcesses(run_id)
         self._pace = choice.pace()
         self._refused_at: dict[Instance, float] = {}
         self._seen = 0

@@ -8,6 +8,7 @@ is new, and once more at the next listing, for it may have been about to become 
 import contextlib
 import os
 from collections.abc import Callable, Collection, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,7 @@ from producers.profiler.counters import cpu_us_of
 
 _BROKER_STORAGE = "memory://tansu/"
 """What the embedded broker is started with."""
+_RUN_OPTIONS = ("--run", "--open-run", "--drain")
 
 
 def is_ours(words: Sequence[str]) -> bool:
@@ -23,6 +25,15 @@ def is_ours(words: Sequence[str]) -> bool:
     if any(word == "loadflame" or word.endswith("/loadflame") for word in words[:4]):
         return True
     return words[1:2] == ["broker"] and _BROKER_STORAGE in words
+
+
+def names_another(words: Sequence[str], run_id: str) -> bool:
+    """Whether a command line of ours says that it works for another run than this one."""
+    for word, value in pairwise([*words, ""]):
+        name, _, given = word.partition("=")
+        if name in _RUN_OPTIONS and (given or value) != run_id:
+            return True
+    return False
 
 
 def words_of(pid: int) -> list[str]:
@@ -35,15 +46,20 @@ def words_of(pid: int) -> list[str]:
 
 
 class OwnProcesses:
-    """Finds them, this process included, and reads what they used. The functions are there to be replaced in tests."""
+    """Finds them, this process included, and reads what they used; those of another run are a neighbour's.
+
+    The functions are there to be replaced in tests.
+    """
 
     def __init__(
         self,
+        run_id: str,
         *,
         pids: Callable[[], Collection[int]] = psutil.pids,
         words: Callable[[int], Sequence[str]] = words_of,
         cpu_us: Callable[[int], int] = cpu_us_of,
     ) -> None:
+        self._run_id = run_id
         self._pids = pids
         self._words = words
         self._cpu_us = cpu_us
@@ -76,4 +92,7 @@ class OwnProcesses:
         looked = self._seen
         self._seen = {pid: min(looked.get(pid, 0) + 1, 2) for pid in self._pids()}
         new = [pid for pid in self._seen if looked.get(pid, 0) < 2 and pid not in self._read_us]
-        return [pid for pid in new if pid == os.getpid() or is_ours(self._words(pid))]
+        return [pid for pid in new if pid == os.getpid() or self._is_of_this_run(self._words(pid))]
+
+    def _is_of_this_run(self, words: Sequence[str]) -> bool:
+        return is_ours(words) and not names_another(words, self._run_id)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from producers.profiler.own_processes import OwnProcesses, is_ours, words_of
+from producers.profiler.own_processes import OwnProcesses, is_ours, names_another, words_of
 from tests.support.targets import SLEEP, target
 
 
@@ -25,6 +25,23 @@ from tests.support.targets import SLEEP, target
 )
 def test_which_processes_are_ours(command: str, ours: bool) -> None:
     assert is_ours(command.split()) is ours
+
+
+@pytest.mark.parametrize(
+    ("command", "another"),
+    [
+        ("python -m loadflame load plan.yaml --run run-1 --shard 1/2", False),
+        ("python -m loadflame load plan.yaml --run run-2 --shard 1/2", True),
+        ("loadflame load plan.yaml --open-run=run-2", True),
+        ("loadflame load plan.yaml --open-run=run-1", False),
+        ("loadflame process --drain run-2", True),
+        ("loadflame process", False),
+        ("loadflame load plan.yaml", False),
+        ("loadflame profile --run", True),
+    ],
+)
+def test_which_of_ours_say_that_they_are_of_another_run(command: str, another: bool) -> None:
+    assert names_another(command.split(), "run-1") is another
 
 
 LOAD, SHOP = "python -m loadflame load", "python shop.py"
@@ -49,7 +66,10 @@ class Host:
             self.looked_at.append(pid)
             return self.commands[pid].split()
 
-        return OwnProcesses(pids=lambda: list(self.commands), words=words, cpu_us=lambda pid: self.cpu_us.get(pid, 0))
+        def cpu_us(pid: int) -> int:
+            return self.cpu_us.get(pid, 0)
+
+        return OwnProcesses("run-1", pids=lambda: list(self.commands), words=words, cpu_us=cpu_us)
 
 
 def test_only_what_ours_used_since_the_last_time_counts() -> None:
@@ -59,6 +79,15 @@ def test_only_what_ours_used_since_the_last_time_counts() -> None:
     ours = host.watched()
     host.cpu_us = {1: 5_700, 2: 9_000}
     assert (ours.used_us(), ours.used_us()) == (700, 0)
+
+
+def test_those_of_another_run_are_a_neighbours() -> None:
+    host = Host()
+    host.begin(1, f"{LOAD} --run run-1")
+    host.begin(2, f"{LOAD} --run run-2")
+    ours = host.watched()
+    host.cpu_us = {1: 10, 2: 500}
+    assert ours.used_us() == 10
 
 
 def test_this_process_is_one_of_them_whatever_it_is_called() -> None:
