@@ -18,7 +18,7 @@ from producers.load.runner import run_load
 from producers.load.stages import Hold
 from producers.publisher import KafkaPublisher, say_last_words
 from schemas.censoring import unanswered
-from schemas.events import LoadTotals
+from schemas.events import LoadTotals, ProducerEnded
 from schemas.rows import RequestFacts, StackFacts
 from schemas.thresholds import Threshold
 from schemas.topics import Bulk
@@ -97,6 +97,11 @@ class LimitLoad:
         except TimeoutError:
             self._task.cancel()
             raise ChildError(f"the load did not end within {timeout_s:.0f} s") from None
+
+    async def unspoken(self, until_us: int | None) -> Sequence[ProducerEnded]:
+        """Nothing: it is no process of its own."""
+        del until_us
+        return ()
 
     async def _run(self) -> None:
         publisher = _Recording(self.broker, self.settings.topics, self.run_id, source="loadflame/find-limit")

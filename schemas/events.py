@@ -108,6 +108,8 @@ class ProducerEnded(EventData):
     rows_lost: Count = 0
     totals: LoadTotals | None = None
     note: Text = ""
+    died: bool = False
+    """It could not say this itself: its totals are what its batches said, with the rest of its share as dropped."""
 
     def event_id(self) -> str:
         """One for each producer of a run."""

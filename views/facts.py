@@ -60,6 +60,7 @@ class RunFacts:
     send_lag_p99_ms: float | None
     dead_letters: int
     host_cores: int | None = None
+    note: str = ""
 
     def total(self, name: str) -> int:
         """A total of the load: what the producers said at their end, or the sum of what arrived if they did not."""
@@ -112,6 +113,7 @@ def read_run(client: Client, run: str) -> RunFacts:
         send_lag_p99_ms=queries.fetch(client, queries.SEND_LAG, run=run)["p99_ms"][0].as_py(),
         dead_letters=letters["letters"][0].as_py(),
         host_cores=int(queries.fetch(client, queries.HOST, run=run)["host_cores"][0].as_py()) or None,
+        note=row["note"],
     )
 
 

@@ -26,7 +26,7 @@ _UNIX_US = "toUnixTimestamp64Micro"
 
 RUN = Query(
     "run",
-    "SELECT run, service, target, started_at, ended_at, reason, verdict, engine, window_us, plan "
+    "SELECT run, service, target, started_at, ended_at, reason, verdict, engine, window_us, plan, note "
     "FROM runs WHERE run = {run:String}",
     _RUN,
 )
@@ -46,7 +46,8 @@ STAGES = Query(
 PRODUCERS = Query(
     "producers",
     "SELECT role, batches_acknowledged, rows_acknowledged, batches_lost, rows_lost, scheduled, sent, completed, "
-    "failed, dropped, in_flight_at_end, target_counted, note FROM producers WHERE run = {run:String} ORDER BY producer",
+    "failed, dropped, in_flight_at_end, target_counted, note, died FROM producers "
+    "WHERE run = {run:String} ORDER BY producer",
     _RUN,
 )
 WINDOWS = Query(

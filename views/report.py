@@ -48,6 +48,8 @@ def build_report(client: Client, run_id: str) -> Report:
             ended_requests=accounting.completed + accounting.failed,
             lost_rows=accounting.lost,
             thresholds=[threshold.held for threshold in thresholds],
+            load_processes=sum(one["role"] == "load" for one in run.producers),
+            died=sum(bool(one["died"]) for one in run.producers if one["role"] == "load"),
         )
     )
     seen = measured([(row.achieved_tps, bool(row.held)) for row in rows if row.role == "measure"])

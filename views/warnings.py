@@ -48,6 +48,7 @@ def warnings_of(
 ) -> tuple[str, ...]:
     """One sentence each, the gravest first; the masks are of the windows of the load, which of them were limited."""
     return (
+        *_about_end(run),
         *_about_data(run, accounting),
         *_about_load(run.windows.at(run.load), by_generator, by_host),
         *_about_stages(rows),
@@ -55,6 +56,17 @@ def warnings_of(
         *_about_import(run),
         *_about_profile(run, profile),
     )
+
+
+def _about_end(run: RunFacts) -> list[str]:
+    found = []
+    if run.note and "imported" not in run.plan:  # of an import more is said below
+        found.append(f"{run.note[0].upper()}{run.note[1:]}.")
+    for one in run.producers:
+        if one["died"]:
+            text = f"{one['note'][0].upper()}{one['note'][1:]}" if one["note"] else "A load process died"
+            found.append(f"{text} ({one['dropped'] or 0:,} of its {one['scheduled'] or 0:,} arrivals).")
+    return found
 
 
 def _about_data(run: RunFacts, accounting: model.Accounting) -> list[str]:

@@ -311,6 +311,13 @@ def test_a_threshold_on_an_endpoint_that_nobody_asked_for_cannot_be_judged(clien
             "In crowd users waited for their answers (closed model)",
             id="the closed model",
         ),
+        pytest.param({"note": "it was odd"}, "passed", "It was odd.", id="what is told of the run's end"),
+        pytest.param(
+            {"died": True, "dropped_per_s": 5},
+            "inconclusive",
+            "The load process of shard 1/1 died (100 of its 12,100 arrivals).",
+            id="a load that died",
+        ),
         pytest.param({"unprofiled_windows": 4}, "passed", "4 of 80 windows have no profile.", id="gaps"),
         pytest.param({"unprofiled_windows": 80}, "passed", "There is no profile of this run", id="no profile"),
         pytest.param(

@@ -95,6 +95,8 @@ class Synthetic:
     run: str = "run-1"
     thresholds: Sequence[str] = ("p99 < 500ms", "errors < 1%")
     reason: str | None = "finished"
+    note: str = ""
+    died: bool = False
     seed: int = 1
     dropped_per_s: int = 0
     timeouts_per_s: int = 0
@@ -264,9 +266,11 @@ class Synthetic:
             rows_acknowledged=rows,
             rows_lost=self.rows_lost,
             totals=self.totals,
+            died=self.died,
+            note="the load process of shard 1/1 died" if self.died else "",
         )
         if self.reason:
-            yield RunEnded(run_id=self.run, ended_at_us=at_us, reason=self.reason, producers=2)
+            yield RunEnded(run_id=self.run, ended_at_us=at_us, reason=self.reason, producers=2, note=self.note)
 
 
 def _joined(
