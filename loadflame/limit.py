@@ -21,7 +21,8 @@ from producers.load.rates import HIGHEST_TPS
 from producers.load.runner import run_load
 from producers.load.stages import Hold
 from producers.publisher import KafkaPublisher, say_last_words
-from schemas.events import LoadTotals
+from schemas.censoring import unanswered
+from schemas.events import LoadTotals, ProducerEnded
 from schemas.rows import RequestFacts, StackFacts
 from schemas.thresholds import Threshold
 from schemas.topics import Bulk
@@ -110,6 +111,11 @@ class LimitLoad:
         except TimeoutError:
             self._task.cancel()
             raise ChildError(f"the load did not end within {timeout_s:.0f} s") from None
+
+    async def unspoken(self, until_us: int | None) -> Sequence[ProducerEnded]:
+        """Nothing: it is no process of its own."""
+        del until_us
+        return ()
 
     async def _run(self) -> None:
         publisher = _Recording(self.broker, self.settings.topics, self.run_id, source="loadflame/find-limit")
@@ -240,7 +246,7 @@ def judged_step(
     settled = [(rows, facts) for _, rows, facts in batches[_first_settled(count) : count]]
     seconds = len(settled) * window_us / 1e6
     rows = pa.Table.from_batches([rows for rows, _ in settled])
-    names, status = rows["endpoint"].to_numpy(), rows["status"].to_numpy()
+    names, in_vain = rows["endpoint"].to_numpy(), np.concatenate([unanswered(part) for part, _ in settled])
     latency_us = rows["latency_us"].to_numpy().astype(np.float64)
     errors = rows["error"].cast(pa.string())
     failed = errors.is_valid().to_numpy()
@@ -256,9 +262,7 @@ def judged_step(
                 failed=int((mine & failed).sum()),
                 sent_bytes=0,
                 received_bytes=0,
-                latencies=Latencies.of(
-                    _counted(latency_us[mine & (status > 0)]), _counted(latency_us[mine & (status == 0)])
-                ),
+                latencies=Latencies.of(_counted(latency_us[mine & ~in_vain]), _counted(latency_us[mine & in_vain])),
                 errors={one["values"]: one["counts"] for one in counted},
             )
         )

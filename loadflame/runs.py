@@ -8,13 +8,14 @@ Nothing here decides anything about load, profiles or storage: each role is the 
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from loadflame.children import Child, ChildError
 from loadflame.early_end import EarlyEnd
+from loadflame.loads import begin_loads
 from loadflame.parts import START_S, Parts, parts_here
 from loadflame.settings import Settings
 from loadflame.starting import LEAD_US, STOP_S, aligned, run_started
@@ -24,10 +25,8 @@ from producers.load.guard import TargetRefusedError, check_target
 from producers.load.plan import Plan
 from producers.load.settled import settled
 from producers.publisher import KafkaPublisher
-from schemas.events import RunEnded, WindowJoined
+from schemas.events import ProducerEnded, RunEnded, WindowJoined
 
-PUNCTUAL = -10
-"""Niceness of the load, whose schedule must not slip."""
 SOURCE = "loadflame/run"
 _LONGEST_NOTE = 1024
 _POLL_S = 0.1
@@ -62,42 +61,16 @@ class Load(Protocol):
     async def finish(self, timeout_s: float) -> None:
         """End it early, and wait. Raises ChildError as `wait` does, or when it does not end in time."""
 
+    async def unspoken(self, until_us: int | None) -> Sequence[ProducerEnded]:
+        """What is to be said for those of it that could not say their last words themselves, once it is over.
 
+        `until_us` is when its arrivals were cut off, None when they were not. Raises ChildError when it is not known.
+        """
+
+
+Reason = Literal["error", "aborted", "broken", "finished"]
 BeginLoad = Callable[[Parts, int], Load]
 """From the parts of the run and the time of the first arrival, in Unix microseconds."""
-
-
-class Loads:
-    """The processes that share a load. One that fails is told in `note`, and the others go on."""
-
-    def __init__(self, children: Sequence[Child]) -> None:
-        self._children = children
-        self.producers = len(children)
-        self.note = ""
-
-    async def wait(self) -> None:
-        """Wait until all have ended. Raises ChildError when none ended well."""
-        await self._all(child.wait() for child in self._children)
-
-    async def finish(self, timeout_s: float) -> None:
-        """Interrupt all, as Ctrl-C would, and wait. Raises as `wait` does."""
-        await self._all(child.finish(timeout_s) for child in self._children)
-
-    async def _all(self, waits: Iterable[Awaitable[None]]) -> None:
-        ends = await asyncio.gather(*waits, return_exceptions=True)
-        errors = [end for end in ends if isinstance(end, BaseException)]
-        self.producers = len(ends) - len(errors)
-        for error in errors:
-            if not isinstance(error, ChildError) or len(errors) == len(self._children):
-                raise error
-        if errors:
-            self.note = f"{len(errors)} of {len(ends)} load processes ended before their time: {errors[0]}"
-
-
-async def _loads(parts: Parts, plan_file: Path, run_id: str, started_at_us: int, workers: int) -> Loads:
-    arguments = (str(plan_file), "--run", run_id, "--start-at", str(started_at_us))
-    shards = [f"{number}/{workers}" for number in range(1, workers + 1)]
-    return Loads([await parts.child("load", *arguments, "--shard", shard, niceness=PUNCTUAL) for shard in shards])
 
 
 async def run_here(
@@ -139,7 +112,7 @@ async def run_here(
         announcer = await _opened(plan, settings, broker, run_id, started_at_us)
         on_phase("loading")
         if begin is None:
-            load: Load = await _loads(parts, plan_file, run_id, started_at_us, workers)
+            load: Load = await begin_loads(parts, plan, plan_file, run_id, started_at_us=started_at_us, workers=workers)
         else:
             load = begin(parts, started_at_us)
         early = early_end or EarlyEnd()
@@ -150,20 +123,13 @@ async def run_here(
 
         watching = asyncio.create_task(windows_of(broker, settings.topics, run_id, heard))
         parts.on_end(watching.cancel)
-        failure = await _until_over(load, worker, agent, stop, early.broken)
+        failure, cut_off_us = await _until_over(load, worker, agent, stop, early.broken)
 
         on_phase("finishing")
-        producers = load.producers
-        try:
-            await agent.finish(STOP_S)
-            producers += 1
-        except ChildError as error:
-            failure = failure or error
-        reason: Literal["error", "aborted", "broken", "finished"] = "finished"
-        if failure or stop.is_set():
-            reason = "error" if failure else "aborted"
-        elif early.note:
-            reason = "broken"
+        producers, trouble = await _last_words(load, agent, announcer, cut_off_us)
+        failure = failure or trouble
+        reason = _reason(failure, stop, early)
+        if reason == "broken":
             on_phase(early.note)
         ended_at_us = int(time.time() * 1e6)
         if load.note:
@@ -192,6 +158,33 @@ async def _opened(plan: Plan, settings: Settings, broker: str, run_id: str, star
     return announcer
 
 
+async def _last_words(
+    load: Load, agent: Child, announcer: KafkaPublisher, cut_off_us: int | None
+) -> tuple[int, ChildError | None]:
+    """See that every producer has its last words said: how many have, and what failed on the way."""
+    producers, failure = load.producers, None
+    try:
+        for ended in await load.unspoken(cut_off_us):
+            announcer.announce(ended)
+            producers += 1
+    except ChildError as error:
+        failure = error
+    try:
+        await agent.finish(STOP_S)
+        producers += 1
+    except ChildError as error:
+        failure = failure or error
+    return producers, failure
+
+
+def _reason(failure: ChildError | None, stop: asyncio.Event, early: EarlyEnd) -> Reason:
+    if failure:
+        return "error"
+    if stop.is_set():
+        return "aborted"
+    return "broken" if early.note else "finished"
+
+
 async def _listening(plan: Plan, settings: Settings, agent: Child, *, patience_s: float) -> None:
     """Check the target, again and again while a service that was just started does not listen yet."""
     until = time.monotonic() + patience_s
@@ -206,8 +199,12 @@ async def _listening(plan: Plan, settings: Settings, agent: Child, *, patience_s
 
 async def _until_over(
     load: Load, worker: Child, agent: Child, stop: asyncio.Event, broken: asyncio.Event
-) -> ChildError | None:
-    """Wait for the load's end. A part that fails is returned, not raised: what was measured is still brought home."""
+) -> tuple[ChildError | None, int | None]:
+    """Wait for the load's end; gives when its arrivals were cut off, in Unix microseconds, None when they were not.
+
+    A part that fails is returned, not raised: what was measured is still brought home.
+    """
+    cut_off_us = None
     over = asyncio.create_task(load.wait())
     stopping = {asyncio.create_task(event.wait()) for event in (stop, broken)}
     parts = {asyncio.create_task(child.wait()): child for child in (worker, agent)}
@@ -218,18 +215,19 @@ async def _until_over(
             # An agent whose target exits ends well, and the run goes on without a profile.
             done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if not over.done():
+            cut_off_us = int(time.time() * 1e6)
             await load.finish(STOP_S)
         await over
         for task in done & parts.keys():
             child = parts[task]
             if task.exception() is not None or child is worker:
-                return ChildError(f"{child.role} ended before the load did; see {child.log}")
+                return ChildError(f"{child.role} ended before the load did; see {child.log}"), cut_off_us
     except ChildError as error:
-        return error
+        return error, cut_off_us or int(time.time() * 1e6)
     finally:
         for task in (*stopping, *parts):
             task.cancel()
-    return None
+    return None, cut_off_us
 
 
 async def _all(*waits: Awaitable[None]) -> None:

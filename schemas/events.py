@@ -75,6 +75,8 @@ class StageEntered(EventData):
     rate_to_tps: Annotated[Number, Field(ge=0)]
     settle_us: Count = 0
     """How much of its beginning is for things to settle, and left out of findings."""
+    role: Literal["measure", "warm-up", "cool-down"] = "measure"
+    """No capacity is drawn from the other two."""
 
     def event_id(self) -> str:
         """One for each label of a run."""
@@ -107,6 +109,8 @@ class ProducerEnded(EventData):
     rows_lost: Count = 0
     totals: LoadTotals | None = None
     note: Text = ""
+    died: bool = False
+    """It could not say this itself: its totals are what its batches said, with the rest of its share as dropped."""
 
     def event_id(self) -> str:
         """One for each producer of a run."""
@@ -147,13 +151,18 @@ class EndpointOutcome(BaseModel):
     p50_ms: Number | None
     p95_ms: Number | None
     p99_ms: Number | None
+    p999_ms: Number | None = None
+    mean_ms: Number | None = None
+    max_ms: Number | None = None
+    unanswered: Count = 0
 
 
 class WindowJoined(EventData):
     """One joined window. `tps` is what ended in it per second; times are milliseconds from the scheduled start.
 
     `profile_coverage` is the watched part of the window, null when there is no profile (which is not zero CPU).
-    `endpoints` and `functions` are those with the most requests and CPU time, when there are many.
+    `endpoints` and `functions` are those with the most requests and CPU time, when there are many. Latencies are of
+    all that ended, the `unanswered` with the time they were waited for: one among these or the `dropped` is a bound.
     """
 
     type: ClassVar[str] = "loadflame.window.joined.v1"
@@ -176,6 +185,10 @@ class WindowJoined(EventData):
     cpu_us: Count | None
     profile_coverage: Number | None
     functions: list[HotFunction]
+    p999_ms: Number | None = None
+    mean_ms: Number | None = None
+    max_ms: Number | None = None
+    unanswered: Count = 0
     endpoints: list[EndpointOutcome] = Field(default_factory=list)
 
     def event_id(self) -> str:

@@ -53,7 +53,7 @@ def load_table(report: Report, width: int) -> Table:
         if width >= WIDE:
             cells += [f"{rate / 1000:,.0f}" for rate in (row.sent_bytes_per_s, row.received_bytes_per_s)]
         held = {True: Text("yes", style="green"), False: Text("no", style="bold red"), None: Text("–", style="dim")}
-        table.add_row(*cells, held[row.held])
+        table.add_row(*cells, Text("limited" if wide else "lim.", style="yellow") if row.limited else held[row.held])
     return table
 
 

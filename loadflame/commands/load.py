@@ -21,6 +21,9 @@ def load(
     ] = None,
     start_at: Annotated[int | None, typer.Option(help="First arrival, microseconds since the Unix epoch.")] = None,
     shard: Annotated[str, typer.Option(help="Send only this part of the plan: 2/8 is the second of eight.")] = "1/1",
+    producer: Annotated[
+        str | None, typer.Option(hidden=True, help="Publish under this id, which whoever starts us knows.")
+    ] = None,
     allow_host: AllowHost = None,
 ) -> None:
     """Send the requests of PLAN and publish every outcome to Kafka; profiling and storing happen elsewhere.
@@ -31,7 +34,11 @@ def load(
     settings = read_settings(broker=broker, allow_hosts=tuple(allow_host) if allow_host else None)
     if run and open_run:
         raise SettingsError("give --run to take part in a run or --open-run to open one, not both")
-    run_until_stopped(lambda stop: _load(plan, settings, run or open_run, start_at, shard, stop, opens=run is None))
+    run_until_stopped(
+        lambda stop: _load(
+            plan, settings, run or open_run, start_at, shard, stop, producer_id=producer, opens=run is None
+        )
+    )
 
 
 async def _load(
@@ -42,6 +49,7 @@ async def _load(
     shard: str,
     stop: asyncio.Event,
     *,
+    producer_id: str | None,
     opens: bool,
 ) -> None:
     from loadflame.starting import LEAD_US, STOP_S, aligned, new_run_id, run_started
@@ -59,7 +67,7 @@ async def _load(
     await check_target(about, settings.allow_hosts, settings.max_tps)
     run_id = run or new_run_id()
     await ensure_topics(broker, settings.topics)
-    publisher = KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load")
+    publisher = KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load", producer_id=producer_id)
     await publisher.start()
     say_ready()
     start_us = start_at_us or aligned(int(time.time() * 1e6) + LEAD_US // 5, settings.window_us)

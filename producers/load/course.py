@@ -175,6 +175,7 @@ class Course:
                 rate_from_tps=segment.rate_from_tps,
                 rate_to_tps=segment.rate_to_tps,
                 settle_us=round(segment.settle_s * 1e6),
+                role=segment.role,
             )
         )
 

@@ -12,7 +12,7 @@ import numpy as np
 from producers.load.mix import modulated
 from producers.load.plan import Plan
 from producers.load.rates import BytesPerS
-from producers.load.stages import Hold, Levels, Ramp, Sine, Soak, Spike, Step, Users
+from producers.load.stages import Hold, Levels, Ramp, Role, Sine, Soak, Spike, Step, Users
 
 PlanStage = Hold | Ramp | Levels | Step | Spike | Sine | Soak | Users
 _PIECES_A_PERIOD = 64
@@ -56,6 +56,7 @@ class Segment:
     """Of the plan's requests, in their order, in this stretch."""
     users: int = 0
     think_s: float = 0.0
+    role: Role = "measure"
     """Of the closed model: users, and how long each thinks between an answer and the next request."""
 
     @property
@@ -103,7 +104,8 @@ def segments_of(plan: Plan) -> tuple[Segment, ...]:
         for segment in _of_stage(stage, offset_s):
             # Findings rest on what comes after settling: of a warm-up that is nothing.
             settles_s = segment.settle_s if stage.role == "measure" else segment.duration_s
-            segments.append(replace(segment, settle_s=settles_s, weights=_weights(plan, stage, segment)))
+            weights = _weights(plan, stage, segment)
+            segments.append(replace(segment, settle_s=settles_s, role=stage.role, weights=weights))
             offset_s = segment.end_s
     return tuple(segments)
 

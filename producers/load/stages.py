@@ -50,13 +50,14 @@ def _pair(value: Any) -> Any:
     return value
 
 
+Role = Literal["measure", "warm-up", "cool-down"]
 Rates = Annotated[tuple[Rate, Rate], BeforeValidator(_pair)]
 
 
 class _Stage(PlanPart):
     form: ClassVar[str]
     name: str = Field(pattern=r"^[^\[\]\s][^\[\]]{0,63}$", description="Labels the stage's requests; no brackets.")
-    role: Literal["measure", "warm-up", "cool-down"] = Field(
+    role: Role = Field(
         "measure", description="Whether findings rest on it; warm-up and cool-down are left out of them."
     )
 

@@ -81,6 +81,17 @@ async def test_cpu_is_the_kernels_and_goes_to_the_function_that_burns_it() -> No
     assert joined.agent_cpu_us > 0
 
 
+async def test_what_loadflame_takes_of_the_host_is_told_apart_from_the_service() -> None:
+    watch = Watch()
+    with target(BURN) as process, target(BURN, "loadflame"):  # by its command line the other one is ours
+        await watch.run(target_of(pid=process.pid))
+    whole = [batches for _, batches in sorted(watch.by_window().items())][1:-1]
+    joined = [join_window("run", 1, WINDOW_US, [], batches, closed_by="producers") for batches in whole]
+    ours_us = sum(window.own_cpu_us - window.agent_cpu_us for window in joined)
+    assert 0.15 * WINDOW_US * len(whole) < ours_us < 1.2 * WINDOW_US * len(whole)
+    assert all(window.own_cpu_us >= window.agent_cpu_us > 0 for window in joined)
+
+
 async def test_workers_are_instances_of_one_profile() -> None:
     watch = Watch()
     with target(TWO_WORKERS) as process:

@@ -107,7 +107,7 @@ def whole_run(shared_target, plan_of):
     shared_target.requests = 0
     plan = plan_of(
         shared_target.url,
-        {"name": "hold", "hold": 100, "for": "600ms"},
+        {"name": "hold", "hold": 100, "for": "600ms", "role": "warm-up"},
         {"name": "ramp", "ramp": [20, 180], "for": "600ms"},
         {"name": "map", "levels": [50, 100], "visits": 2, "each": "400ms"},
         target_count_path="/counts",
@@ -140,6 +140,7 @@ class TestAWholeRun:
         events = [event for event in whole_run.publisher.events if isinstance(event, StageEntered)]
         assert [event.label for event in events] == ["hold", "ramp", "map[1]", "map[2]", "map[3]", "map[4]"]
         assert events[0].starts_at_us == whole_run.start_us
+        assert [event.role for event in events] == ["warm-up"] + ["measure"] * 5
         assert [event.ends_at_us for event in events[:-1]] == [event.starts_at_us for event in events[1:]]
 
     def test_bodies_arrive_and_bytes_are_counted_both_ways(self, whole_run, shared_target):

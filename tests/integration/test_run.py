@@ -110,7 +110,7 @@ def test_processes_that_share_a_load_send_the_plan_exactly_on_a_broker_of_ones_o
     assert checks == {"I0": None, "I1": True, "I2": True, "I3": True, "I4": True}
 
 
-def test_a_process_of_a_shared_load_that_dies_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_load_process_that_dies_is_told_its_share_counts_as_dropped_and_the_others_go_on(tmp_path: Path) -> None:
     with sample_shop() as (url, pid):
         plan = plan_file(tmp_path, url, pid, stages=[{"name": "s", "hold": 100, "for": "12s"}])
 
@@ -118,13 +118,21 @@ def test_a_process_of_a_shared_load_that_dies_is_told_and_the_others_go_on(tmp_p
             next(child for child in run.children() if "2/2" in child.cmdline()).kill()
 
         code, told = run_and(kill_the_second, plan, "--workers", "2", data_dir=tmp_path / "data")
-    assert code in (0, 3), told
+    assert code == 3, told
     assert "1 of 2 load processes ended before their time" in " ".join(told.split())
-    accounting = report_of(tmp_path / "data")["accounting"]
+    report = report_of(tmp_path / "data")
+    assert report["run"]["verdict"] == "inconclusive"
+    assert report["run"]["why"] == "1 of 2 load processes died, so part was not sent"
+    assert [one for one in report["warnings"] if one.startswith("1 of 2 load processes ended before their time")]
+    assert [one for one in report["warnings"] if one.startswith("The load process of shard 2/2 died")]
+    accounting = report["accounting"]
     assert 600 < accounting["stored"] < 1200
+    assert accounting["scheduled"] == 1200
+    assert accounting["dropped"] > 100
+    ended = accounting["completed"] + accounting["failed"]
+    assert accounting["scheduled"] == ended + accounting["dropped"] + accounting["in_flight_at_end"]
     checks = checks_of(tmp_path / "data")
-    # What the dead one had in hand is unknown, and said to be.
-    assert [checks[name] for name in ("I1", "I2", "I3")] == [None, True, None]
+    assert [checks[name] for name in ("I1", "I2", "I3")] == [True, True, True]
     assert_committed(told)
 
 

@@ -64,9 +64,11 @@ def test_no_figure_of_the_load_is_cut_off(width: int) -> None:
     slow = {"p50_ms": 1_954.0, "p95_ms": 12_382.0, "p99_ms": 13_872.0, "p999_ms": 14_671.0}
     bound = ("p50_ms", "p95_ms", "p99_ms", "p999_ms")
     overloaded = load_row(12_520, **slow, censored=bound, error_rate=0.123, dropped=210_123, held=False)
-    text = page(a_report(load=(load_row(40), overloaded)), width)
+    unjudged = load_row(12_521, **slow, error_rate=0.123, dropped=210_123, held=None, limited=True)
+    text = page(a_report(load=(load_row(40), overloaded, unjudged)), width)
     load = text[text.index("Load") : text.index("Hot functions")]
     assert "…" not in load
+    assert load.count("limited" if width >= 100 else "lim.") == 1
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,7 @@ def test_half_a_sine_is_within_a_thousandth_of_its_integral():
 def test_of_a_warm_up_nothing_is_left_for_findings():
     warm, hold = segments(Hold(name="w", hold=10, for_s=5.0, role="warm-up"), Hold(name="h", hold=10, for_s=5.0))
     assert (warm.settle_s, hold.settle_s) == (5.0, 0.0)
+    assert (warm.role, hold.role) == ("warm-up", "measure")
 
 
 @pytest.mark.parametrize(
