@@ -29,5 +29,6 @@ def test_the_rate_is_raised_until_a_threshold_breaks_and_everything_is_counted(t
         assert (limit["held_tps"] or 0) < limit["violated_tps"]
     report = report_of(tmp_path / "data")
     assert len(report["load"]) == len(limit["steps"])
+    assert report["generator"]["reason"] == "the fastest, and it can do all that the plan asks for"
     assert report["accounting"]["sent"] == counted
     assert all(checks_of(tmp_path / "data")[name] for name in ("I0", "I1", "I2", "I3"))

@@ -53,6 +53,7 @@ def test_a_run_is_counted_to_the_last_request_and_names_the_function_that_grows(
         counted = json.load(urllib.request.urlopen(f"{url}/counts"))["requests"]
     assert done.returncode in (0, 3), done.stderr  # 3: a busy machine may make the run host-limited
     report = json.loads(done.stdout)
+    assert report["generator"]["reason"] == "the fastest, and it can do all that the plan asks for"
     accounting = report["accounting"]
     assert accounting["scheduled"] == (40 + 80 + 160 + 320) * 3 * 4
     assert accounting["scheduled"] == accounting["completed"] + accounting["failed"] + accounting["dropped"]
