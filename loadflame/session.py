@@ -127,7 +127,9 @@ def find_limit_and_report(
     choose_backend(backend)
     arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
     run_id = new_run_id()
+    engine = choose_engine(plan)
     console.print(f"[bold]run {run_id}[/]: the limit of {plan.service} at {plan.target}", highlight=False)
+    console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
     search = LimitSearch(start_tps, resolution=resolution)
     # What the plan's own stages say does not count, and is not what is run.
     first = Hold.model_validate({"name": "find", "hold": start_tps, "for": each_s})

@@ -34,6 +34,7 @@ def run_started(
     plan: Plan, settings: Settings, run_id: str, started_at_us: int, *, host_cores: int | None = None
 ) -> RunStarted:
     """The event that opens a run. Raises PlanError when the plan names an engine that cannot send its requests."""
+    engine = choose_engine(plan)
     return RunStarted(
         run_id=run_id,
         service=plan.service,
@@ -41,7 +42,8 @@ def run_started(
         started_at_us=started_at_us,
         window_us=settings.window_us,
         partitions=settings.partitions,
-        engine=choose_engine(plan).name,
+        engine=engine.name,
+        engine_reason=engine.reason,
         plan=plan.model_dump(mode="json"),
         host_cores=host_cores,
     )

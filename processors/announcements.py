@@ -40,6 +40,8 @@ def window_event(window: JoinedWindow) -> WindowJoined:
         dropped=window.dropped,
         in_flight=window.in_flight,
         unanswered=window.unanswered,
+        sent_bytes=sum(endpoint.bytes_sent for endpoint in window.endpoints),
+        received_bytes=sum(endpoint.bytes_received for endpoint in window.endpoints),
         **_latencies(window.latency),
         cpu_us=window.cpu_us if window.instances else None,
         profile_coverage=window.covered_us / window.window_us if window.instances else None,
@@ -61,6 +63,8 @@ def window_event(window: JoinedWindow) -> WindowJoined:
                 completed=endpoint.completed,
                 failed=endpoint.failed,
                 unanswered=endpoint.unanswered,
+                sent_bytes=endpoint.bytes_sent,
+                received_bytes=endpoint.bytes_received,
                 **_latencies(endpoint.latency),
             )
             for endpoint in sorted(window.endpoints, key=lambda one: -(one.completed + one.failed))[:ENDPOINTS]

@@ -55,6 +55,8 @@ class RunStarted(EventData):
     plan: dict[str, JsonValue]
     host_cores: Count | None = None
     """Cores of the service's host, where whoever opened the run knows them."""
+    engine_reason: Text = ""
+    """Why this engine, in a few words."""
 
 
 class StageEntered(EventData):
@@ -155,6 +157,8 @@ class EndpointOutcome(BaseModel):
     mean_ms: Number | None = None
     max_ms: Number | None = None
     unanswered: Count = 0
+    sent_bytes: Count = 0
+    received_bytes: Count = 0
 
 
 class WindowJoined(EventData):
@@ -163,6 +167,7 @@ class WindowJoined(EventData):
     `profile_coverage` is the watched part of the window, null when there is no profile (which is not zero CPU).
     `endpoints` and `functions` are those with the most requests and CPU time, when there are many. Latencies are of
     all that ended, the `unanswered` with the time they were waited for: one among these or the `dropped` is a bound.
+    Bytes are those of the requests that ended in the window, by direction as the load saw it.
     """
 
     type: ClassVar[str] = "loadflame.window.joined.v1"
@@ -189,6 +194,8 @@ class WindowJoined(EventData):
     mean_ms: Number | None = None
     max_ms: Number | None = None
     unanswered: Count = 0
+    sent_bytes: Count = 0
+    received_bytes: Count = 0
     endpoints: list[EndpointOutcome] = Field(default_factory=list)
 
     def event_id(self) -> str:

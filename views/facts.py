@@ -61,6 +61,7 @@ class RunFacts:
     dead_letters: int
     host_cores: int | None = None
     note: str = ""
+    engine_reason: str = ""
 
     def total(self, name: str) -> int:
         """A total of the load: what the producers said at their end, or the sum of what arrived if they did not."""
@@ -114,6 +115,7 @@ def read_run(client: Client, run: str) -> RunFacts:
         dead_letters=letters["letters"][0].as_py(),
         host_cores=int(queries.fetch(client, queries.HOST, run=run)["host_cores"][0].as_py()) or None,
         note=row["note"],
+        engine_reason=row["engine_reason"] if batches["engine"] in ("", row["engine"]) else "",
     )
 
 

@@ -103,12 +103,13 @@ class LoadRow(_Part):
 
 
 class Generator(_Part):
-    """The load's own side. `cpu_share` is of one core."""
+    """The load's own side. `cpu_share` is of one core; `reason` says why this engine."""
 
     engine: str
     send_lag_p99_ms: MaybeFigure
     cpu_share: Figure
     limited: bool
+    reason: str = ""
 
 
 class Instance(_Part):

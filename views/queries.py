@@ -26,7 +26,7 @@ _UNIX_US = "toUnixTimestamp64Micro"
 
 RUN = Query(
     "run",
-    "SELECT run, service, target, started_at, ended_at, reason, verdict, engine, window_us, plan, note "
+    "SELECT run, service, target, started_at, ended_at, reason, verdict, engine, window_us, plan, note, engine_reason "
     "FROM runs WHERE run = {run:String}",
     _RUN,
 )

@@ -110,6 +110,7 @@ def _generator(run: RunFacts, *, limited: bool) -> model.Generator:
         send_lag_p99_ms=None if "imported" in run.plan else run.send_lag_p99_ms,  # there was no schedule
         cpu_share=float(load.generator_cpu_us.sum() / max(load.window_us.sum(), 1)),
         limited=limited,
+        reason=run.engine_reason,
     )
 
 

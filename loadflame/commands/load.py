@@ -73,8 +73,9 @@ async def _load(
     start_us = start_at_us or aligned(int(time.time() * 1e6) + LEAD_US // 5, settings.window_us)
     plan = settled(plan, start_us)
     if opens:
-        publisher.announce(run_started(plan, settings, run_id, start_us))
-        typer.echo(f"run {run_id}", err=True)
+        started = run_started(plan, settings, run_id, start_us)
+        publisher.announce(started)
+        typer.echo(f"run {run_id}\nengine {started.engine}: {started.engine_reason}", err=True)
     totals = await run_load(
         plan,
         publisher=publisher,

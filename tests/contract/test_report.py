@@ -173,6 +173,7 @@ def test_the_profile_says_how_far_it_can_be_trusted(planted: Report) -> None:
     assert planted.profile.coverage == pytest.approx(0.995)
     assert planted.profile.agent_cpu_share == pytest.approx(0.02)
     assert planted.generator.cpu_share == pytest.approx(0.09)
+    assert planted.generator.reason == "the plan has scenarios"
     assert planted.generator.send_lag_p99_ms == pytest.approx(0.12)
     assert [(one.pid, one.backend) for one in planted.profile.instances] == [(100, "austin")]
     assert (planted.run.verdict, planted.warnings) == ("passed", ())

@@ -52,5 +52,6 @@ def test_the_rate_is_raised_until_a_threshold_breaks_and_everything_is_counted(t
     assert [row["stage"].removesuffix(" again") for row in rows] == tried
     for row, step in zip(rows, steps, strict=True):
         assert row["offered_tps"] == pytest.approx(step["tps"], rel=0.15), "a step is as long as it was held"
+    assert report["generator"]["reason"] == "the fastest, and it can do all that the plan asks for"
     assert report["accounting"]["sent"] == counted
     assert all(checks_of(tmp_path / "data")[name] for name in ("I0", "I1", "I2", "I3"))

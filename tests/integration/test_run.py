@@ -66,6 +66,7 @@ def test_a_run_is_counted_to_the_last_request_and_names_the_function_that_grows(
     assert done.returncode in (0, 3), done.stderr  # 3: a busy machine may make the run host-limited
     assert "1 load process: the plan's highest rate is 320 TPS, and a core sends 30,000" in done.stderr
     report = json.loads(done.stdout)
+    assert report["generator"]["reason"] == "the fastest, and it can do all that the plan asks for"
     accounting = report["accounting"]
     assert accounting["scheduled"] == (40 + 80 + 160 + 320) * 3 * 4
     assert accounting["scheduled"] == accounting["completed"] + accounting["failed"] + accounting["dropped"]

@@ -240,6 +240,7 @@ class Synthetic:
             window_us=WINDOW_US,
             partitions=4,
             engine="aiohttp",
+            engine_reason="the plan has scenarios",
             plan={"service": "shop", "thresholds": list(self.thresholds), "stages": list(self.planned)},
         )
         for stage in self.stages:

@@ -49,6 +49,7 @@ def test_without_colour_the_page_says_everything_in_words_and_signs(width: int) 
         "11,960 outcomes, all of them; 0 dead letters",
         "80 joined, 2 without a profile, 1 joined again after a late batch",
         "! 2 of 80 windows have no profile.",
+        "engine aiohttp: it can do all",
     ):
         assert expected in text
 

@@ -34,7 +34,7 @@ COLUMNS = {
     "endpoints": "run window starts_at stage endpoint completed failed bytes_sent bytes_received latency_buckets "
     "latency_counts",
     "functions": "run window starts_at service function file self_samples total_samples self_cpu_us total_cpu_us",
-    "runs": "run service target started_at ended_at reason verdict engine window_us plan note",
+    "runs": "run service target started_at ended_at reason verdict engine window_us plan note engine_reason",
     "stages": "run label stage form visit starts_at ends_at settle_us rate_from_tps rate_to_tps role",
     "producers": "run producer role batches_acknowledged rows_acknowledged batches_lost rows_lost note died "
     + " ".join(LoadTotals.model_fields),
@@ -161,6 +161,7 @@ STARTED = RunStarted(
     window_us=WINDOW_US,
     partitions=4,
     engine="aiohttp",
+    engine_reason="it can do it",
     plan={"stages": [{"name": "ramp", "ramp": [20, 200]}]},
 )
 ENDED = RunEnded(run_id=RUN, ended_at_us=WINDOW * WINDOW_US + 5, reason="finished", producers=2, note="n")
@@ -176,6 +177,7 @@ NEW = {
     "window_us": WINDOW_US,
     "plan": '{"stages":[{"name":"ramp","ramp":[20,200]}]}',
     "note": "",
+    "engine_reason": "it can do it",
 }
 OVER = NEW | {"ended_at": utc(WINDOW * WINDOW_US + 5), "reason": "finished", "note": "n"}
 LIVES = {
