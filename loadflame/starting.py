@@ -1,4 +1,4 @@
-"""How a run begins: its id, its first moment, and the event that opens it."""
+"""How a run begins and ends: its id, its first moment, and the events that open and close it."""
 
 import os
 import secrets
@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from loadflame.settings import Settings
 from producers.load.engine import choose_engine
 from producers.load.plan import Plan
-from schemas.events import RunStarted
+from producers.load.shards import Shard
+from schemas.events import RunEnded, RunStarted
 
 LEAD_US = 2_500_000
 """Between the announcement of a run and its first arrival: time for the load process to start."""
@@ -46,4 +47,20 @@ def run_started(
         engine_reason=engine.reason,
         plan=plan.model_dump(mode="json"),
         host_cores=host_cores,
+    )
+
+
+def run_ended(run_id: str, ended_at_us: int, heard: int, part: Shard, *, aborted: bool) -> RunEnded:
+    """The event that closes a run of loads on their own, of which so many have said their last words.
+
+    It names as many producers as there will be, so that nobody waits for a load that is gone; such a run may not be
+    judged.
+    """
+    silent = part.count - heard
+    return RunEnded(
+        run_id=run_id,
+        ended_at_us=ended_at_us,
+        reason="aborted" if aborted else "error" if silent > 0 else "finished",
+        producers=heard,
+        note=f"{silent} of {part.count} loads have not said how they ended" if silent > 0 else "",
     )

@@ -3,13 +3,15 @@
 import asyncio
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from loadflame.commands.common import AllowHost, Broker, broker_of, run_until_stopped, say_ready
 from loadflame.settings import Settings, SettingsError, read_settings
+from loadflame.subscription import loads_ended
 from loadflame.topics import ensure_topics
+from schemas.moments import parse_moment_us
 
 
 def load(
@@ -19,7 +21,10 @@ def load(
     open_run: Annotated[
         str | None, typer.Option(help="Open a run of this id, which an agent may know already.")
     ] = None,
-    start_at: Annotated[int | None, typer.Option(help="First arrival, microseconds since the Unix epoch.")] = None,
+    start_at: Annotated[
+        str | None,
+        typer.Option(help="First arrival: 2026-05-01T18:30:00Z, or microseconds since the Unix epoch."),
+    ] = None,
     shard: Annotated[str, typer.Option(help="Send only this part of the plan: 2/8 is the second of eight.")] = "1/1",
     producer: Annotated[
         str | None, typer.Option(hidden=True, help="Publish under this id, which whoever starts us knows.")
@@ -28,17 +33,26 @@ def load(
 ) -> None:
     """Send the requests of PLAN and publish every outcome to Kafka; profiling and storing happen elsewhere.
 
-    Give several hosts the same plan, --run and --start-at, and each its --shard, to share one run. Ctrl-C ends the
+    Several hosts share one run when each gets the same plan, run and --start-at, and a --shard of its own: one of them
+    opens the run with --open-run and says when all have ended, the others take part with --run. Ctrl-C ends the
     schedule and publishes what was measured.
     """
     settings = read_settings(broker=broker, allow_hosts=tuple(allow_host) if allow_host else None)
     if run and open_run:
         raise SettingsError("give --run to take part in a run or --open-run to open one, not both")
+    start_at_us = _start_at_us(start_at) if start_at is not None else None
     run_until_stopped(
         lambda stop: _load(
-            plan, settings, run or open_run, start_at, shard, stop, producer_id=producer, opens=run is None
+            plan, settings, run or open_run, start_at_us, shard, stop, producer_id=producer, opens=run is None
         )
     )
+
+
+def _start_at_us(text: str) -> int:
+    try:
+        return int(text) if text.isdecimal() else parse_moment_us(text)
+    except ValueError as error:
+        raise SettingsError(f"--start-at: {error}") from error
 
 
 async def _load(
@@ -52,14 +66,13 @@ async def _load(
     producer_id: str | None,
     opens: bool,
 ) -> None:
-    from loadflame.starting import LEAD_US, STOP_S, aligned, new_run_id, run_started
+    from loadflame.starting import LEAD_US, STOP_S, aligned, new_run_id, run_ended, run_started
     from producers.load.guard import check_target
     from producers.load.plan import load_plan
     from producers.load.runner import run_load
     from producers.load.settled import settled
     from producers.load.shards import parse_shard
     from producers.publisher import KafkaPublisher, say_last_words
-    from schemas.events import RunEnded
 
     broker = broker_of(settings, "load")
     plan, part = load_plan(path), parse_shard(shard)
@@ -88,8 +101,12 @@ async def _load(
     )
     await say_last_words(publisher, run_id, "load", totals=totals, timeout_s=STOP_S)
     if opens:
-        reason: Literal["aborted", "finished"] = "aborted" if stop.is_set() else "finished"
+        # The others began when we did; whoever is slower has as long as we had for what is under way and unsent.
+        patience_s = plan.timeout_s + STOP_S
+        heard = 1
+        if not part.is_whole:
+            heard = await loads_ended(broker, settings.topics, run_id, count=part.count, timeout_s=patience_s)
         announcer = KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load")
         await announcer.start()
-        announcer.announce(RunEnded(run_id=run_id, ended_at_us=int(time.time() * 1e6), reason=reason, producers=1))
+        announcer.announce(run_ended(run_id, int(time.time() * 1e6), heard, part, aborted=stop.is_set()))
         await announcer.close(STOP_S)

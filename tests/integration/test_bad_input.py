@@ -91,6 +91,15 @@ def test_a_rate_that_is_too_high_for_another_machine(tmp_path: Path) -> None:
     refused(done, "at most 1000 requests per second", "LOADFLAME_MAX_TPS=1000000")
 
 
+def test_a_start_that_is_no_moment(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(GOOD_PLAN.format(port=1, pid=1))
+    refused(
+        loadflame("load", str(plan), "--start-at", "18:30", data_dir=tmp_path / "data"),
+        "--start-at: '18:30' is no moment; write date, time and offset, like 2026-05-01T18:30:00Z",
+    )
+
+
 def test_a_pid_that_does_not_exist(tmp_path: Path, closed_port: int) -> None:
     refused(
         loadflame(
