@@ -49,6 +49,7 @@ class Windows:
     run_queue_us: Ints
     agent_cpu_us: Ints
     own_cpu_us: Ints
+    host_cpu_us: Ints
 
     def __len__(self) -> int:
         return len(self.window)
@@ -78,11 +79,11 @@ def host_limited(windows: Windows) -> Mask:
     """Windows in which the service waited for a core that loadflame itself was using.
 
     Both must hold: the wait in the run queue per request is over 25% of the median latency, and loadflame's processes
-    on that host took over a quarter of the busy CPU; a load on another host takes nothing from the service. (On
-    two quiet cores the wait alone is already 10 to 16% of the CPU time of an async service and 40 to 50% of a threaded
-    one.)
+    on that host took over a quarter of the busy CPU: a load on another host takes nothing from the service, and what
+    neighbours take is not ours. (On two quiet cores the wait alone is already 10 to 16% of the CPU time of an async
+    service and 40 to 50% of a threaded one.)
     """
     ended = np.maximum(windows.completed + windows.failed, 1)
     waits = windows.run_queue_us / ended > QUEUE_SHARE_OF_MEDIAN * np.nan_to_num(windows.p50_us, nan=np.inf)
-    busy_us = np.maximum(windows.own_cpu_us + windows.cpu_us, 1)
+    busy_us = np.maximum(windows.host_cpu_us, np.maximum(windows.own_cpu_us + windows.cpu_us, 1))
     return np.asarray(waits & (windows.own_cpu_us > OWN_SHARE_OF_CPU * busy_us) & (windows.instances > 0))

@@ -67,6 +67,7 @@ def join_window(
         run_queue_us=sum(fact.run_queue_us for fact in watched),
         agent_cpu_us=agent_cpu_us,
         own_cpu_us=_most_of_a_producer(stacks, "own_cpu_us") or generator_cpu_us + agent_cpu_us,
+        host_cpu_us=_most_of_a_producer(stacks, "host_cpu_us"),
         endpoints=endpoints,
         functions=functions,
     )

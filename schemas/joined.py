@@ -53,7 +53,7 @@ class JoinedWindow:
     `covered_us` is the mean over instances of the time a sampler was watching; 0 instances means "no profile",
     never zero CPU. `unattributed_us` is CPU that the samples could not place. `generator_cpu_us` is of all load
     processes together, `busiest_generator_us` of the one that took most. `own_cpu_us` is of loadflame's processes on
-    the service's host, with several agents the most that one of them saw.
+    the service's host and `host_cpu_us` of everything there (0: not known), with several agents the most of one.
     """
 
     run_id: str
@@ -79,6 +79,7 @@ class JoinedWindow:
     run_queue_us: int
     agent_cpu_us: int
     own_cpu_us: int
+    host_cpu_us: int
     endpoints: tuple[JoinedEndpoint, ...]
     functions: tuple[JoinedFunction, ...]
 

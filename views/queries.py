@@ -54,7 +54,7 @@ WINDOWS = Query(
     "windows",
     f"SELECT window, {_UNIX_US}(starts_at) AS starts_us, window_us, closed_by, scheduled, sent, completed, failed, "
     "dropped, in_flight, dispatch_lag_p99_us, generator_cpu_us, busiest_generator_us, instances, covered_us, samples, "
-    "cpu_us, unattributed_us, busiest_thread_us, run_queue_us, agent_cpu_us, own_cpu_us, "
+    "cpu_us, unattributed_us, busiest_thread_us, run_queue_us, agent_cpu_us, own_cpu_us, host_cpu_us, "
     f"1000 * {quantile_ms(0.5)} AS p50_us, 1000 * {quantile_ms(0.99)} AS p99_us "
     "FROM windows WHERE run = {run:String} GROUP BY ALL ORDER BY window",
     _RUN,

@@ -11,7 +11,7 @@ import pyarrow as pa
 import structlog
 
 from producers.profiler.backends import BackendChoice, choose_backend
-from producers.profiler.counters import ProcessGoneError
+from producers.profiler.counters import ProcessGoneError, host_cpu_us
 from producers.profiler.errors import ProfilerError, TargetError
 from producers.profiler.launcher import end, launch
 from producers.profiler.own_processes import OwnProcesses
@@ -109,6 +109,7 @@ class _Agent:
         self._window_us = window_us
         self._now_us = now_us
         self._own_cpu_us = time.process_time_ns() // 1000
+        self._host_cpu_us = host_cpu_us()
         self._ours = OwnProcesses(run_id)
         self._pace = choice.pace()
         self._refused_at: dict[Instance, float] = {}
@@ -192,9 +193,13 @@ class _Agent:
             self._keep_pace(sampling_us / self._window_us)
         for key in [key for key, watched in self.watched.items() if watched.gone]:
             self.watched.pop(key).close()
-        own_us = time.process_time_ns() // 1000
-        own = StackFacts(agent_cpu_us=own_us - self._own_cpu_us, own_cpu_us=ours_us + sampling_us)
-        self._own_cpu_us = own_us
+        own_us, host_us = time.process_time_ns() // 1000, max(host_cpu_us(), self._host_cpu_us)
+        own = StackFacts(
+            agent_cpu_us=own_us - self._own_cpu_us,
+            own_cpu_us=ours_us + sampling_us,
+            host_cpu_us=host_us - self._host_cpu_us,
+        )
+        self._own_cpu_us, self._host_cpu_us = own_us, host_us
         # The last batch tells of the agent itself, of no instance: it is there also when nothing is left to watch.
         parts.append(WindowOfOne(pa.RecordBatch.from_pylist([], schema=STACKS), own))
         for place, part in enumerate(parts):

@@ -1,6 +1,7 @@
 """The agent on real processes: every window published, one batch an instance, clean ends."""
 
 import asyncio
+import os
 import sys
 from collections import defaultdict
 
@@ -90,6 +91,8 @@ async def test_what_loadflame_takes_of_the_host_is_told_apart_from_the_service()
     ours_us = sum(window.own_cpu_us - window.agent_cpu_us for window in joined)
     assert 0.15 * WINDOW_US * len(whole) < ours_us < 1.2 * WINDOW_US * len(whole)
     assert all(window.own_cpu_us >= window.agent_cpu_us > 0 for window in joined)
+    known_us = sum(window.own_cpu_us + window.cpu_us for window in joined)
+    assert 0.8 * known_us < sum(window.host_cpu_us for window in joined) < 1.3 * WINDOW_US * len(whole) * os.cpu_count()
 
 
 async def test_workers_are_instances_of_one_profile() -> None:

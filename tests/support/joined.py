@@ -60,6 +60,7 @@ def joined_window(
         run_queue_us=1_200,
         agent_cpu_us=9_000,
         own_cpu_us=62_000,
+        host_cpu_us=130_000,
         endpoints=endpoints,
         functions=functions,
     )

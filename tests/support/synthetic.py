@@ -347,6 +347,7 @@ def _joined(
         run_queue_us=profile.run_queue_us if profile else 0,
         agent_cpu_us=profile.agent_cpu_us if profile else 0,
         own_cpu_us=profile.own_cpu_us if profile else 0,
+        host_cpu_us=0,
         endpoints=tuple(endpoints),
         functions=functions,
     )

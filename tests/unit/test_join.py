@@ -114,6 +114,8 @@ def test_our_cpu_on_the_host_is_the_most_that_one_agent_saw_there() -> None:
 
     load = [request_batch(facts=RequestFacts(generator_cpu_us=900))]
     assert join(load, [*agent("a", 0, 300), *agent("b", 250)]).own_cpu_us == 300
+    seen = [stack_batch(facts=StackFacts(host_cpu_us=us), producer=f"agent-{us}") for us in (700, 900)]
+    assert join(load, seen).host_cpu_us == 900
     assert join(load, agent("old", 0)).own_cpu_us == 905, "an agent that does not tell"
 
 
