@@ -5,17 +5,22 @@ BIN    := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types lock asyncapi dashboards truth freshness generators bench-tools clean
+.PHONY: help demo demo-agrees test lint types lock asyncapi dashboards truth freshness generators omission audit memory \
+        large-bodies bench-tools clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.run  ## load and profile the sample shop, then say which function stops it (about 2 minutes)
 	$(BIN)/loadflame demo
 
+demo-agrees: $(VENV)/.dev  ## the demo three times in a row: does each find what was planted? (5 minutes)
+	$(BIN)/python -m benchmarks.demo_agrees
+
 test: $(VENV)/.dev  ## lint, types and every test
 	$(MAKE) --no-print-directory lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto tests/unit
+	$(BIN)/python -m pytest --ignore tests/unit
 
 lint: $(VENV)/.dev  ## style (ruff) and the rooms' import rule (import-linter)
 	$(BIN)/ruff check .
@@ -39,6 +44,18 @@ freshness: $(VENV)/.dev  ## seconds from a request's completion to its row and i
 
 generators: $(VENV)/.dev  ## requests/s on one core beside k6, vegeta, Locust and wrk (those that are there)
 	$(BIN)/python -m benchmarks.generators
+
+omission: $(VENV)/.dev  ## is a stall of the service seen as long as it was? beside closed-loop tools (5 minutes)
+	$(BIN)/python -m benchmarks.omission
+
+audit: $(VENV)/.dev  ## latency and send times against the kernel's timestamps on loopback (needs CAP_NET_RAW)
+	$(BIN)/python -m benchmarks.audit
+
+memory: $(VENV)/.dev  ## does a load's memory grow at 5,000 requests/s? (10 minutes)
+	$(BIN)/python -m benchmarks.memory
+
+large-bodies: $(VENV)/.dev  ## memory of a load under bodies of 1 GiB, up and down
+	$(BIN)/python -m benchmarks.large_bodies
 
 TOOLS := $(CURDIR)/.cache/bench-tools
 bench-tools:  ## install what `make generators` compares with: nginx and wrk (Debian), k6 and vegeta (Go), Locust (PyPI)

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from analysis.limits import Ints, Mask, Windows, generator_limited, host_limited
+from analysis.overrun import Overrun, first_overrun, mostly_fit
 
 Form = Literal["hold", "ramp", "level"]
 Design = Literal["levels", "ramp", "steady", "unfit"]
@@ -26,6 +27,7 @@ STRETCHES = 12
 NO_PROFILE = "no profile"
 GENERATOR = "generator-limited"
 HOST = "host-limited"
+AFTER = "a higher rate after a limited one"
 ERRORS = "over 1% errors"
 BACKLOG = "growing backlog"
 BUSY = "a thread over 85% busy"
@@ -48,6 +50,7 @@ class Segment:
     rate_from_tps: float
     rate_to_tps: float
     settle_us: int | None = None
+    role: str = "measure"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,6 +93,8 @@ class Selection:
     design: Design
     blocks: tuple[Block, ...]
     left_out: tuple[LeftOut, ...]
+    limited_tps: frozenset[float] = frozenset()
+    """Rates of levels of which too many windows were limited: nothing is extrapolated from them."""
 
     @property
     def level_tps(self) -> tuple[float, ...]:
@@ -101,7 +106,8 @@ def select(windows: Windows, segments: Sequence[Segment]) -> Selection:
     """Choose the windows that findings may rest on, and group them.
 
     Of each segment the start is left out while things settle (see `Segment`), and so are windows
-    without a profile, generator-limited ones and host-limited ones. A whole visit (or stretch) is left out for over 1%
+    without a profile, generator-limited ones and host-limited ones, and without levels what comes after the first
+    sustained stretch of these at a higher rate. A whole visit (or stretch) is left out for over 1%
     errors, a growing backlog or a thread over 85% busy. These three are judged over the visit, never by the window:
     leaving out single busy windows of a level near that bound would keep its cheap ones and so fake a lower cost.
     """
@@ -111,6 +117,9 @@ def select(windows: Windows, segments: Sequence[Segment]) -> Selection:
         GENERATOR: generator_limited(windows),
         HOST: host_limited(windows),
     }
+    overrun = overrun_of(windows, segments)
+    if overrun is not None and not levels:
+        unfit[AFTER] = overrun.leaves_out(windows)
     blocks: list[Block] = []
     left_out: list[LeftOut] = []
     for segment in levels or segments:
@@ -127,7 +136,29 @@ def select(windows: Windows, segments: Sequence[Segment]) -> Selection:
         return Selection("unfit", tuple(block for block in blocks if block.completed), tuple(left_out))
     rates = [block.tps for block in blocks]
     design: Design = "levels" if levels else "ramp" if max(rates) > STEADY_RANGE * min(rates) else "steady"
-    return Selection(design, tuple(blocks), tuple(left_out))
+    return Selection(design, tuple(blocks), tuple(left_out), _limited_levels(windows, levels))
+
+
+def _limited_levels(windows: Windows, levels: Sequence[Segment]) -> frozenset[float]:
+    """The rates of levels that are too limited to be judged, all their visits together."""
+    found = set()
+    for rate_tps in {segment.rate_from_tps for segment in levels}:
+        visits = (inside(windows, segment) for segment in levels if segment.rate_from_tps == rate_tps)
+        if not mostly_fit(windows.at(np.concatenate(list(visits)))):
+            found.add(rate_tps)
+    return frozenset(found)
+
+
+def overrun_of(windows: Windows, segments: Sequence[Segment]) -> Overrun | None:
+    """Where a run first met a limit of our own: of its measured stages, but for levels, whose order is random."""
+    rows = [inside(windows, one) for one in segments if one.form != "level" and one.role == "measure"]
+    return first_overrun(windows, np.concatenate(rows)) if rows else None
+
+
+def inside(windows: Windows, segment: Segment) -> Ints:
+    """Positions of the windows that lie, for the most part, in a segment."""
+    middle_us = windows.starts_us + windows.window_us // 2
+    return np.flatnonzero((middle_us >= segment.starts_us) & (middle_us < segment.ends_us))
 
 
 def windows_inside(windows: Windows, starts_us: int, ends_us: int) -> Ints:

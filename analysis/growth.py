@@ -12,7 +12,7 @@ polling) the rest shrinks per request as the rate rises, and honest linear funct
 fixed work at the lowest rate they measure 1.3 by it, and 1.0 by the smaller of the two.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -62,6 +62,11 @@ class Experiment:
             cpu_us=np.array([float(windows.cpu_us[block.rows].sum()) for block in blocks]),
             randomised=selection.design == "levels",
         )
+
+    def at(self, rows: NDArray[np.bool_]) -> "Experiment":
+        """Some of the blocks."""
+        columns = (one.name for one in fields(self) if one.name != "randomised")
+        return replace(self, **{name: getattr(self, name)[rows] for name in columns})
 
     @property
     def lacks(self) -> str | None:

@@ -15,6 +15,8 @@ LAG_SHARE_OF_P99 = 0.10
 GENERATOR_CORE_SHARE = 0.90
 QUEUE_SHARE_OF_MEDIAN = 0.25
 OWN_SHARE_OF_CPU = 0.25
+LIMITED_SHARE = 0.10
+"""More of the windows of a run, a stage or a level than this may not be limited if it is to be judged."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +37,7 @@ class Windows:
     in_flight: Ints
     dispatch_lag_p99_us: Ints
     generator_cpu_us: Ints
+    busiest_generator_us: Ints
     p50_us: Floats
     p99_us: Floats
     instances: Ints
@@ -45,6 +48,8 @@ class Windows:
     busiest_thread_us: Ints
     run_queue_us: Ints
     agent_cpu_us: Ints
+    own_cpu_us: Ints
+    host_cpu_us: Ints
 
     def __len__(self) -> int:
         return len(self.window)
@@ -60,24 +65,25 @@ class Windows:
 
 
 def generator_limited(windows: Windows) -> Mask:
-    """Windows in which the generator could not keep its schedule: late by itself, or its own core over 90% busy.
+    """Windows in which the generator could not keep its schedule: late by itself, or a core of its own over 90% busy.
 
-    Late means a p99 of the dispatch lag over 10 ms and over 10% of the p99 latency: less does not show in a result.
+    Several load processes have a core each, so the busiest one is judged and not their sum. Late means a p99 of the
+    dispatch lag over 10 ms and over 10% of the p99 latency: less does not show in a result.
     """
     latency_us = np.nan_to_num(windows.p99_us)
     late = windows.dispatch_lag_p99_us > np.maximum(LAG_LIMIT_US, LAG_SHARE_OF_P99 * latency_us)
-    return np.asarray(late | (windows.generator_cpu_us > GENERATOR_CORE_SHARE * windows.window_us))
+    return np.asarray(late | (windows.busiest_generator_us > GENERATOR_CORE_SHARE * windows.window_us))
 
 
 def host_limited(windows: Windows) -> Mask:
     """Windows in which the service waited for a core that loadflame itself was using.
 
-    Both must hold: the wait in the run queue per request is over 25% of the median latency, and generator and agent
-    took over a quarter of the busy CPU. (On two quiet cores the wait alone is already 10 to 16% of the CPU time of an
-    async service and 40 to 50% of a threaded one.)
+    Both must hold: the wait in the run queue per request is over 25% of the median latency, and loadflame's processes
+    on that host took over a quarter of the busy CPU: a load on another host takes nothing from the service, and what
+    neighbours take is not ours. (On two quiet cores the wait alone is already 10 to 16% of the CPU time of an async
+    service and 40 to 50% of a threaded one.)
     """
     ended = np.maximum(windows.completed + windows.failed, 1)
     waits = windows.run_queue_us / ended > QUEUE_SHARE_OF_MEDIAN * np.nan_to_num(windows.p50_us, nan=np.inf)
-    own_us = windows.generator_cpu_us + windows.agent_cpu_us
-    busy_us = np.maximum(own_us + windows.cpu_us, 1)
-    return np.asarray(waits & (own_us > OWN_SHARE_OF_CPU * busy_us) & (windows.instances > 0))
+    busy_us = np.maximum(windows.host_cpu_us, np.maximum(windows.own_cpu_us + windows.cpu_us, 1))
+    return np.asarray(waits & (windows.own_cpu_us > OWN_SHARE_OF_CPU * busy_us) & (windows.instances > 0))

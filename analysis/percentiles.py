@@ -5,7 +5,7 @@ right-censored. Leaving it out would flatter the service (a cap of 100 in flight
 from 376 ms into 1 ms), so it ranks above every answer. A percentile that falls among such requests is a bound.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Self
@@ -77,6 +77,19 @@ class Latencies:
             return None
         total = float((self.answered_us * self.answered).sum() + (self.censored_us * self.censored).sum())
         return Percentile(total / self.count, censored=bool(self.censored.sum()))
+
+
+def longest(counts: Mapping[int, int], number: int) -> Iterator[tuple[int, int]]:
+    """So many of the greatest values, as pairs (value, count): the unanswered, of which only the number is known.
+
+    That is right where they were waited for longer than any answer took; where some failed at once, the answers that
+    are left are too few by the slow ones, so that what is ranked among them is a lower bound.
+    """
+    for value in sorted(counts, reverse=True):
+        taken = min(number, counts[value])
+        number -= taken
+        if taken:
+            yield value, taken
 
 
 def _columns(pairs: Iterable[tuple[float, int]]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Verdict = Literal["passed", "failed", "inconclusive", "generator-limited", "host-limited", "aborted"]
+from analysis.limits import LIMITED_SHARE
 
-LIMITED_SHARE = 0.10
+Verdict = Literal["passed", "failed", "inconclusive", "generator-limited", "host-limited", "aborted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Course:
     """What the verdict rests on. `reason` is that of the run's end, empty while it has not ended.
 
     `windows` are those of the load, of which some are limited; `lost_rows` are outcomes that never reached the store;
-    `thresholds` says of each whether it held, None when it could not be judged.
+    of the `load_processes` some `died`; `thresholds` says of each whether it held, None when it could not be judged.
     """
 
     reason: str
@@ -24,6 +24,8 @@ class Course:
     ended_requests: int
     lost_rows: int
     thresholds: Sequence[bool | None]
+    load_processes: int = 1
+    died: int = 0
 
 
 def judge(course: Course) -> tuple[Verdict, str]:
@@ -41,6 +43,9 @@ def _unfit(course: Course) -> tuple[Verdict, str] | None:
         return "aborted", "the run was ended before its plan was through"
     if course.reason == "error":
         return "inconclusive", "a part of loadflame failed during the run"
+    if course.died:
+        # What was not sent is no failure of the service, so this comes before thresholds on what was dropped.
+        return "inconclusive", f"{course.died} of {course.load_processes} load processes died, so part was not sent"
     if not course.windows or not course.ended_requests:
         return "inconclusive", "no request ended, so there is nothing to judge"
     for verdict, count in _limited(course):

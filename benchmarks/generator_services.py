@@ -1,4 +1,4 @@
-"""nginx on a core of its own, as the target of the generators' benchmark."""
+"""nginx on a core of its own, as the target of the generators' benchmark: two bytes over HTTP, JSON over TLS."""
 
 import contextlib
 import shutil
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+import trustme
 
 from benchmarks.serving import free_port, serving
 
+ANSWER = '{"item": 7, "total": 42, "state": "found"}'
 _CONFIG = """
 worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log stderr error;
 events {{ worker_connections 8192; }}
@@ -19,15 +21,25 @@ http {{
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 "ok"; }} }}
+  server {{
+    listen 127.0.0.1:{tls_port} ssl backlog=4096;
+    ssl_certificate {folder}/chain.pem; ssl_certificate_key {folder}/key.pem;
+    default_type application/json; location / {{ return 200 '{answer}'; }}
+  }}
 }}
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Nginx:
-    """A running nginx; `url` answers any path with two bytes."""
+    """A running nginx; any path of `url` answers two bytes, of `tls_url` a little JSON. `authority` is whom to trust.
+
+    The authority is a file of certificates, as `SSL_CERT_FILE` names one to OpenSSL and to Go.
+    """
 
     url: str
+    tls_url: str
+    authority: Path
     pid: int
 
     def cpu_s(self) -> float:
@@ -39,12 +51,20 @@ class Nginx:
 
 @contextlib.contextmanager
 def nginx(core: int) -> Iterator[Nginx]:
-    """Start nginx on one core and a free loopback port."""
+    """Start nginx on one core and two free loopback ports."""
     program = shutil.which("nginx") or "/usr/sbin/nginx"
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder) / "nginx.conf"
-        config.write_text(_CONFIG.format(folder=folder, port=port))
-        command = ["taskset", "-c", str(core), program, "-p", folder, "-c", str(config)]
+    port, tls_port = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        authority = trustme.CA()
+        certificate = authority.issue_cert("localhost")
+        authority.cert_pem.write_to_path(folder / "authority.pem")
+        certificate.private_key_pem.write_to_path(folder / "key.pem")
+        for pem in certificate.cert_chain_pems:
+            pem.write_to_path(folder / "chain.pem", append=True)
+        config = folder / "nginx.conf"
+        config.write_text(_CONFIG.format(folder=folder, port=port, tls_port=tls_port, answer=ANSWER))
+        command = ["taskset", "-c", str(core), program, "-p", name, "-c", str(config)]
         with serving(command, port) as process:
-            yield Nginx(f"http://127.0.0.1:{port}/", process.pid)
+            urls = f"http://127.0.0.1:{port}/", f"https://localhost:{tls_port}/"
+            yield Nginx(*urls, folder / "authority.pem", process.pid)

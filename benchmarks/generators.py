@@ -1,211 +1,177 @@
-"""How much can a generator do on one core? loadflame's engines beside k6, vegeta, Locust and wrk, in one run.
+"""How much can a generator do? loadflame's engines beside k6, vegeta, Locust and wrk, in one run.
 
-    python -m benchmarks.generators [--seconds 6] [--tools wire,aiohttp,k6,vegeta,locust,wrk]
+    python -m benchmarks.generators [--seconds 6] [--rows static,rich]
 
-nginx answers two bytes on one core, the generator has the other. loadflame records every outcome and streams it to the
-embedded broker (which runs on nginx's core); the others keep totals. wire and aiohttp run in the open model and must
-hold the rate: 99.5% of it answered, p99 of the send lag under 10 ms; the highest such rate counts, found by bisection.
-The others are asked for more than they can do, and what was answered counts. wrk and Locust know closed loops only.
-`make bench-tools` installs the peers; what is not there is named as absent.
+nginx has one core, the generator the other. loadflame records every outcome and streams it to the embedded broker
+(which runs on nginx's core); the others keep totals. In the open model an engine must hold the rate: 99.5% of it
+answered, p99 of the send lag under 10 ms; the highest such rate counts, found by bisection. The peers are asked for
+more than they can do, and what was answered counts. wrk and Locust know closed loops only.
+
+- *static*: answers of two bytes. Beside wrk stands what `wire` does in a closed loop too.
+- *rich*: requests that all differ (counter, uuid, random choices, a JSON body), over TLS, with three checks each.
+
+Last, how exactly `wire` keeps the schedule at half of what it can. `make bench-tools` installs the peers; what is not
+there is named as absent. Where nginx was over 90% busy, it was the limit, and the row says so.
 """
 
 import argparse
 import json
 import os
-import re
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.generator_peers import BY_BISECTION, CONNECTIONS, RICH, STATIC, AbsentError, Peer, pinned
 from benchmarks.generator_services import Nginx, nginx
 from loadflame.broker import LocalBroker
 
-SERVER_CORE, GENERATOR_CORE = 0, 1
+SERVER_CORE = 0
 HELD_SHARE, HELD_LAG_MS = 0.995, 10.0
-CONNECTIONS = 128
-TOOLS = Path(os.environ.get("LOADFLAME_BENCH_TOOLS", ".cache/bench-tools"))
+BUSY_SHARE = 0.9
+MOST_TPS = {"wire": 120_000.0, "aiohttp": 16_000.0}
+"""Rates that are certainly too high for an engine."""
+AIMS = {
+    ("static", "wire", "k6"): 4.0,
+    ("static", "wire", "vegeta"): 2.5,
+    ("static", "wire", "Locust"): 8.0,
+    ("static", "wire, closed", "wrk"): 0.5,
+    ("rich", "wire", "k6"): 2.0,
+    ("rich", "aiohttp", "Locust"): 1.0,
+}
+"""What an engine is to do, in times what a peer does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a tool did; `server_share` is nginx's share of its core meanwhile."""
+    """What a tool did; `server_share` is nginx's share of its core meanwhile, if that was one run."""
 
     tool: str
     model: str
     tps: float
-    server_share: float
+    server_share: float | None
     note: str = ""
 
 
-class AbsentError(Exception):
-    """The tool is not installed."""
+class Bench:
+    """One nginx and one broker for all that is measured."""
 
-
-def program(name: str) -> str:
-    """Where a peer is."""
-    found = shutil.which(name, path=f"{TOOLS / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    if found is None:
-        raise AbsentError
-    return found
-
-
-def pinned(*command: str, **more: object) -> str:
-    """Run on the generator's core and give its standard output."""
-    done = subprocess.run(
-        ["taskset", "-c", str(GENERATOR_CORE), *command], stdout=subprocess.PIPE, text=True, check=False, **more
-    )
-    return done.stdout
-
-
-def ours(engine: str, target: Nginx, seconds: float, highest_tps: float) -> Figures:
-    """The highest rate that an engine holds, to within 4%."""
-    held: dict[str, float] = {}
-    shares: list[float] = []
-    with LocalBroker() as broker:
+    def __init__(self, target: Nginx, broker: LocalBroker, seconds: float) -> None:
         os.sched_setaffinity(broker.pid, {SERVER_CORE})
+        self._target = target
+        self._seconds = seconds
+        self._spec = {"broker": broker.bootstrap, "seconds": seconds}
 
-        def holds(tps: float) -> bool:
-            before_s = target.cpu_s()
-            said = pinned(
-                *(sys.executable, "-m", "benchmarks.one_load", target.url, str(tps), str(seconds), engine),
-                broker.bootstrap,
-            )
-            one = json.loads(said)
-            if one["tps"] >= HELD_SHARE * tps and one["lag_p99_ms"] < HELD_LAG_MS and one["failed"] == 0:
-                held.update(one)
-                shares.append((target.cpu_s() - before_s) / seconds)
-                return True
-            return False
+    def one(self, row: str, engine: str, **rate: float) -> tuple[dict[str, Any], float]:
+        """Figures of one load, and nginx's share of its core."""
+        rich = row == "rich"
+        url = self._target.tls_url if rich else self._target.url
+        spec = {**self._spec, "url": url, "engine": engine, "rich": rich, **rate}
+        before_s = self._target.cpu_s()
+        said = pinned(
+            *(sys.executable, "-m", "benchmarks.one_load", json.dumps(spec)),
+            env=os.environ | {"SSL_CERT_FILE": str(self._target.authority)},
+        )
+        return json.loads(said), (self._target.cpu_s() - before_s) / self._seconds
 
-        low, high = 0.0, highest_tps
-        tps = highest_tps / 2
+    def highest(self, row: str, engine: str) -> Figures:
+        """The highest rate that an engine holds, to within 4%."""
+        low, high = 0.0, MOST_TPS[engine]
+        best: tuple[dict[str, Any], float] | None = None
         while high - low > 0.04 * high:
-            low, high = (tps, high) if holds(tps) else (low, tps)
             tps = (low + high) / 2
-    note = f"send lag p50 {held['lag_p50_ms']:.2f}, p99 {held['lag_p99_ms']:.2f} ms; {held['cpu_s'] / seconds:.2f} core"
-    return Figures(engine, "open, recorded and streamed", held["tps"], shares[-1], note)
+            one, share = self.one(row, engine, tps=tps)
+            held = one["tps"] >= HELD_SHARE * tps and one["lag_p99_ms"] < HELD_LAG_MS and one["failed"] == 0
+            low, high = (tps, high) if held else (low, tps)
+            best = (one, share) if held else best
+        assert best is not None, f"{engine} held no rate"
+        one, share = best
+        note = f"send lag p50 {one['lag_p50_ms']:.2f}, p99 {one['lag_p99_ms']:.2f} ms; {self._cores(one)}"
+        return Figures(engine, "open, recorded and streamed", one["tps"], share, note)
+
+    def closed(self, row: str) -> Figures:
+        """What wire does in a closed loop."""
+        one, share = self.one(row, "wire", users=CONNECTIONS)
+        return Figures("wire, closed", "closed, recorded and streamed", one["tps"], share, self._cores(one))
+
+    def peer(self, name: str, run: Peer) -> Figures:
+        """What a peer does when asked for more than it can."""
+        before_s = self._target.cpu_s()
+        model, tps = run(self._target, self._seconds)
+        share = (self._target.cpu_s() - before_s) / self._seconds
+        return Figures(name, model, tps, None if model == BY_BISECTION else share)
+
+    def _cores(self, one: dict[str, Any]) -> str:
+        return f"{one['cpu_s'] / self._seconds:.2f} core"
 
 
-def peer(tool: str, target: Nginx, seconds: float) -> Figures:
-    """What a peer does when asked for more than it can."""
-    before_s = target.cpu_s()
-    model, tps = PEERS[tool](target.url, seconds)
-    return Figures(tool, model, tps, (target.cpu_s() - before_s) / seconds)
+def measured(bench: Bench, row: str, tell: Callable[[str], None]) -> tuple[list[Figures], list[str]]:
+    """All tools of a row, and the names of those that are not there."""
+    found, absent = [], []
+    for engine in MOST_TPS:
+        tell(f"{row}: {engine}")
+        found.append(bench.highest(row, engine))
+    if row == "static":
+        found.append(bench.closed(row))
+    for name, run in (STATIC if row == "static" else RICH).items():
+        tell(f"{row}: {name}")
+        try:
+            found.append(bench.peer(name, run))
+        except AbsentError:
+            absent.append(name)
+    return found, absent
 
 
-def k6(url: str, seconds: float) -> tuple[str, float]:
-    """k6, constant arrival rate."""
-    script = f"""
-        import http from 'k6/http';
-        export const options = {{ discardResponseBodies: true, scenarios: {{ s: {{
-          executor: 'constant-arrival-rate', rate: 30000, timeUnit: '1s', duration: '{seconds:.0f}s',
-          preAllocatedVUs: {CONNECTIONS}, maxVUs: {CONNECTIONS} }} }} }};
-        export default function () {{ http.get('{url}'); }}
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "s.js").write_text(script)
-        summary = Path(folder) / "summary.json"
-        environment = os.environ | {"GOMAXPROCS": "1", "K6_NO_USAGE_REPORT": "true"}
-        pinned(
-            program("k6"),
-            *("run", "--quiet", "--no-color", "--address", "", "--summary-export", str(summary), f"{folder}/s.js"),
-            stderr=subprocess.DEVNULL,
-            env=environment,
-        )
-        return "open", json.loads(summary.read_text())["metrics"]["http_reqs"]["rate"]
-
-
-def vegeta(url: str, seconds: float) -> tuple[str, float]:
-    """vegeta, as fast as its workers can."""
-    with tempfile.TemporaryDirectory() as folder:
-        results = f"{folder}/results.bin"
-        attack = ("attack", "-rate=0", f"-max-workers={CONNECTIONS}", f"-duration={seconds:.0f}s", f"-output={results}")
-        pinned(program("vegeta"), *attack, input=f"GET {url}\n", env=os.environ | {"GOMAXPROCS": "1"})
-        report = pinned(program("vegeta"), "report", "-type=json", results)
-    return "closed, as fast as it can", json.loads(report)["throughput"]
-
-
-def locust(url: str, seconds: float) -> tuple[str, float]:
-    """Locust with FastHttpUser."""
-    users = """
-        from locust import FastHttpUser, constant, task
-        class User(FastHttpUser):
-            wait_time = constant(0)
-            @task
-            def get(self):
-                self.client.get("/")
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "locustfile.py"
-        file.write_text("\n".join(line[8:] for line in users.splitlines()))
-        pinned(
-            program("locust"),
-            *("-f", str(file), "--headless", "-u", "50", "-r", "50", "-t", f"{seconds:.0f}s", "-H", url.rstrip("/")),
-            *("--csv", f"{folder}/out", "--only-summary"),
-            stderr=subprocess.DEVNULL,
-        )
-        header, *rows = (line.split(",") for line in (Path(folder) / "out_stats.csv").read_text().splitlines())
-        total = next(row for row in rows if row[header.index("Name")] == "Aggregated")
-        return "closed", float(total[header.index("Requests/s")])
-
-
-def wrk(url: str, seconds: float) -> tuple[str, float]:
-    """One thread of wrk."""
-    said = pinned(program("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds:.0f}s", url)
-    match = re.search(r"Requests/sec:\s*([\d.]+)", said)
-    assert match is not None, said
-    return "closed", float(match[1])
-
-
-PEERS: dict[str, Callable[[str, float], tuple[str, float]]] = {
-    "k6": k6,
-    "vegeta": vegeta,
-    "locust": locust,
-    "wrk": wrk,
-}
-OURS = {"wire": 120_000.0, "aiohttp": 16_000.0}
-"""Rates that are certainly too high for them."""
-
-
-def table_of(rows: list[Figures], absent: list[str]) -> Table:
-    """One row a tool, and what wire does for each that it does."""
-    wire_tps = next((row.tps for row in rows if row.tool == "wire"), None)
-    title = f"requests/s on one core, nginx on another{'; absent: ' + ', '.join(absent) if absent else ''}"
-    table = Table("tool", "model", title=title)
-    for name in ("requests/s", "wire does", "nginx's core"):
+def table_of(row: str, found: list[Figures], absent: list[str]) -> Table:
+    """One row a tool, and what the engines do for each request that it does."""
+    title = f"{row}: requests/s on one core, nginx on another"
+    table = Table("tool", "model", title=title + (f"; absent: {', '.join(absent)}" if absent else ""))
+    engines = [one for one in found if one.tool.startswith(("wire", "aiohttp"))]
+    for name in ("requests/s", *(f"{one.tool} does" for one in engines), "nginx's core"):
         table.add_column(name, justify="right")
     table.add_column("")
-    for row in rows:
-        times = f"{wire_tps / row.tps:.2f}x" if wire_tps else ""
-        table.add_row(row.tool, row.model, f"{row.tps:,.0f}", times, f"{row.server_share:.0%}", row.note)
+    for one in found:
+        ratios = [_ratio(row, engine, one) for engine in engines]
+        busy = f"{one.server_share:.0%}" if one.server_share is not None else ""
+        note = "nginx was the limit" if (one.server_share or 0) > BUSY_SHARE else one.note
+        table.add_row(one.tool, one.model, f"{one.tps:,.0f}", *ratios, busy, note)
     return table
+
+
+def _ratio(row: str, engine: Figures, one: Figures) -> str:
+    times, aim = engine.tps / one.tps, AIMS.get((row, engine.tool, one.tool))
+    if aim is None:
+        return f"{times:.2f}x"
+    return f"[{'green' if times >= aim else 'red'}]{times:.2f}x (aim {aim:g}x)[/]"
+
+
+def schedule(bench: Bench, highest_tps: float) -> str:
+    """How wire keeps the schedule at half its highest rate."""
+    one, _ = bench.one("static", "wire", tps=round(highest_tps / 2))
+    return (
+        f"wire at half of that, {one['tps']:,.0f}/s: send lag p50 {one['lag_p50_ms']:.3f} ms (aim 1), "
+        f"p99 {one['lag_p99_ms']:.2f} ms (aim 5); arrivals in any second off the plan by at most "
+        f"{one['rate_error']:.3%} (aim 0.1%); {one['dropped']} dropped, {one['failed']} failed"
+    )
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=6)
-    parser.add_argument("--tools", default=",".join((*OURS, *PEERS)))
+    parser.add_argument("--rows", default="static,rich")
     options = parser.parse_args()
-    rows: list[Figures] = []
-    absent: list[str] = []
-    with nginx(SERVER_CORE) as target:
-        for tool in options.tools.split(","):
-            try:
-                if tool in OURS:
-                    rows.append(ours(tool, target, options.seconds, OURS[tool]))
-                else:
-                    rows.append(peer(tool, target, options.seconds))
-            except AbsentError:
-                absent.append(tool)
-    Console(width=max(120, Console().width)).print(table_of(rows, absent))
+    console = Console(width=max(150, Console().width))
+    with nginx(SERVER_CORE) as target, LocalBroker() as broker:
+        bench = Bench(target, broker, options.seconds)
+        for row in options.rows.split(","):
+            found, absent = measured(bench, row, lambda what: print(what, file=sys.stderr))
+            console.print(table_of(row, found, absent))
+            if row == "static":
+                console.print(schedule(bench, found[0].tps), highlight=False)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from producers.publisher import MemoryPublisher
 from schemas.events import LoadTotals
 
 _PIECE = bytes(1 << 18)
+AIM_MIB = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ def main() -> None:
             what = f"{one.totals.completed} x {format_bytes(options.size)}, failed {one.totals.failed}"
             memory = f"peak memory {one.peak_bytes >> 20} MiB (+{one.grown_bytes >> 20})"
             print(f"{kind:8} {engine:7} {what}: {rate:,.0f} MB/s, {memory}")
+    print(f"(aim: peak memory under {AIM_MIB} MiB)")
 
 
 if __name__ == "__main__":

@@ -1,32 +1,38 @@
-"""Is the profile true? CPU found / CPU true per function, for each sampler and kind of service.
+"""Is the profile true? CPU found / CPU true per function, for each sampler and kind of service, held against the aims.
 
-    python -m benchmarks.truth [--seconds 20] [--kinds async,threads,processes] [--backends austin,py-spy] [--json]
+    python -m benchmarks.truth [--kinds async,threads,processes] [--backends austin,py-spy] [--pairs 16] [--json]
 
-Services whose functions time themselves by their threads' CPU clocks are loaded at a few rates while the agent
-watches as it does in a run; CPU is given to functions exactly as the join does (the kernel's figure for the process,
-by share of samples). Beside each ratio stands its sampling noise, one standard error: sqrt(1/k - 1/n) for k of n
-samples. `high/low rates` is the ratio at the highest rate over that at the lowest, with its noise, per function and
-(`all`) for all of them together. The agent's cost is taken from the windows that the load filled. The slow-down is the
-service's CPU per request with the agent over that without, visits in the order ABBA, mean of the pairs with its
-standard error. Low rates are visited for longer, so that they have samples enough.
+Services whose functions time themselves by their threads' CPU clocks are loaded while the agent watches as it does in a
+run; CPU is given to functions exactly as the join does (the kernel's figure for the process, by share of samples).
+What is compared are slices of three whole windows (of one second); at each window's start the service notes its own
+figures.
 
-What is aimed at: found/true within 0.85-1.15 for every function of 3% of CPU or more, high/low within 0.95-1.05, the
-agent at most 5% of a core, the slow-down under 2%; with noise under 5%. One whole run takes 20 minutes.
+1. At the high rate 2 x `--pairs` slices, watched and unwatched in the order ABBA: for the slow-down, which is the
+   service's own CPU per request with the agent over that without, pair by pair of neighbours; and for the agent's cost.
+2. At the high rate watched slices until every notable function (3% of CPU or more) is known to 4%, one standard error,
+   for at most `--longer` seconds: for found/true.
+3. At the low rate the same until all functions together are known to 1.5%, for at most `--low` seconds: for the ratio
+   of found/true at the high rate over that at the low one, of the sampler that has an aim there.
+
+Beside each figure stands one standard error of it. `within` or `OUTSIDE` the aim is said when the 95% interval is, and
+`cannot tell` else. A sampler that is slow to get samples (py-spy in a thread pool falls to 20 Hz) stays hard to tell.
+The slow-down is small beside what a shared machine does, so it is also told of all kinds of service together.
+A quiet machine matters more than a long run: where a service waits long for a core, that is told on standard error. All
+together take 25 minutes at most.
 """
 
 import argparse
 import asyncio
+import contextlib
 import json
-import math
 import os
 import signal
-import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import aiohttp
@@ -35,54 +41,65 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.serving import free_port, serving
+from benchmarks.truth_figures import Figure, Slice, mean, pooled, quotient, ratio, slow_down
 from processors.join import join_window
 from producers.profiler.agent import run_agent
 from producers.profiler.targets import instances_of, target_of
 from producers.publisher import MemoryPublisher
+from schemas.batches import Batch
 from schemas.topics import Topics
 
 KINDS = ("async", "threads", "processes")
-RATES_TPS = (80, 160, 320)
+LOW_TPS, HIGH_TPS = 80, 320
 NOTABLE_SHARE = 0.03
 WINDOW_US = 1_000_000
+SLICE_WINDOWS = 3
+WARM_UP_S = 2.5
+_PAST_S = 0.05
+"""After a slice's end: the service has noted it by then."""
 RUN = "truth"
-
-
-@dataclass(slots=True)
-class Visit:
-    """One rate for a while: CPU in microseconds by function, and of the whole service."""
-
-    rate_tps: float
-    true_us: dict[str, float] = field(default_factory=dict)
-    found_us: dict[str, float] = field(default_factory=dict)
-    process_us: float = 0.0
-    found_samples: dict[str, int] = field(default_factory=dict)
-    samples: int = 0
-    agent_us: float = 0.0
-    agent_windows: int = 0
-    requests: int = 0
+FOUND_AIMS = {"austin": (0.85, 1.15), "py-spy": (0.75, 1.25)}
+RATES_AIM, RATES_AIMED = (0.95, 1.05), ("austin",)
+"""Of found/true at the high rate over that at the low one; and for which samplers there is that aim."""
+COST_AIM, SLOW_DOWN_AIM = 0.05, 0.02
+ENOUGH_FOUND, ENOUGH_RATES = 0.04, 0.015
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """A measured figure and one standard error of it."""
+class Effort:
+    """How much to measure: pairs of slices, and the most seconds of watching besides, see above."""
 
-    value: float
-    noise: float
+    pairs: int = 16
+    longer_s: float = 60.0
+    low_s: float = 100.0
 
 
 @dataclass(slots=True)
 class Result:
-    """What one sampler found of one kind of service; `drifts` also holds `all`, every function together."""
+    """What one sampler found of one kind of service; `rates` also holds `all`, every function together.
+
+    `waited` is the service's time in the run queue over its time on a core: on a busy machine it is long.
+    """
 
     kind: str
     backend: str
     shares: dict[str, float]
-    ratios: dict[str, Figure]
-    drifts: dict[str, Figure]
-    agent_share: float
+    found: dict[str, Figure]
+    rates: dict[str, Figure]
+    cost: Figure
     slow_down: Figure
     samples: int
+    watched_s: float
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Truth:
+    """What all processes of a service together had used at a moment since their start; CPU in microseconds."""
+
+    functions_us: dict[str, float]
+    process_us: float
+    requests: int
 
 
 @contextmanager
@@ -98,193 +115,256 @@ def service(kind: str) -> Iterator[tuple[str, int]]:
                 os.kill(instance.pid, signal.SIGTERM)
 
 
-async def truth_of(url: str, processes: int) -> tuple[dict[str, float], float]:
-    """CPU microseconds by function, and of all processes, since their start; asks until each process has answered."""
+@asynccontextmanager
+async def loading(url: str, rate_tps: float) -> AsyncIterator[None]:
+    """Load from a process of its own, so that this one's CPU is the agent's alone."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.truth_services.client", url, str(rate_tps)
+    )
+    try:
+        await asyncio.sleep(WARM_UP_S)
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def truth_of(url: str, processes: int) -> dict[int, _Truth]:
+    """By window of one second, what the service had used at its start. Asks until each process has answered."""
     seen: dict[int, dict[str, Any]] = {}
     for _ in range(400):
         async with aiohttp.ClientSession() as session, session.get(f"{url}/truth") as answer:  # a new connection each
             state = json.loads(await answer.text())
-            seen[state["pid"]] = state
+            seen[state["pid"]] = state["by_second"]
         if len(seen) >= processes:
             break
     assert len(seen) >= processes, "not every process answered"
-    functions: dict[str, float] = defaultdict(float)
-    for state in seen.values():
-        for name, ns in state["functions"].items():
-            functions[name] += ns / 1e3
-    return dict(functions), sum(state["process"] for state in seen.values()) / 1e3
+    truths = {}
+    for second in set.intersection(*(set(states) for states in seen.values())):
+        states = [states[second] for states in seen.values()]
+        functions: dict[str, float] = defaultdict(float)
+        for state in states:
+            for name, ns in state["functions"].items():
+                functions[name] += ns / 1e3
+        process_us, requests = (sum(state[name] for state in states) for name in ("process", "requests"))
+        truths[int(second)] = _Truth(dict(functions), process_us / 1e3, requests)
+    return truths
 
 
-async def load(url: str, rate_tps: float, seconds: float) -> int:
-    """Load from a process of its own, so that this one's CPU is the agent's alone; gives how many were answered."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.truth_services.client", url, str(rate_tps), str(seconds)),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    said, _ = await process.communicate()
-    return int(said)
+class Bench:
+    """A service under load at one rate; slices are taken of it, one after the other, and filled in by `filled`."""
 
+    def __init__(self, url: str, pid: int, kind: str, backend: str, rate_tps: float) -> None:
+        self._url, self._pid, self._kind, self._backend = url, pid, kind, backend
+        self._rate_tps = rate_tps
+        self._publisher = MemoryPublisher(Topics(), RUN)
+        self._stop = asyncio.Event()
+        self._agent: asyncio.Task[Any] | None = None
+        self._slices: list[tuple[int, Slice]] = []
+        self._batches: dict[int, list[Batch]] = defaultdict(list)
+        self._next_window: int | None = None
 
-async def visit(url: str, pid: int, kind: str, *, rate_tps: float, seconds: float, backend: str | None) -> Visit:
-    """Load at one rate, watched by `backend` or by nobody."""
-    processes = 2 if kind == "processes" else 1
-    publisher, stop = MemoryPublisher(Topics(), RUN), asyncio.Event()
-    agent = None
-    if backend is not None:
-        ready = asyncio.Event()
-        agent = asyncio.create_task(
+    async def slice(self, *, watched: bool) -> None:
+        """Let the next slice pass, watched or not."""
+        if watched != (self._agent is not None):
+            await (self._on() if watched else self._off())
+        window = self._next_window or time.time_ns() // 1000 // WINDOW_US + 1
+        self._slices.append((window, Slice(self._rate_tps, watched)))
+        self._next_window = window + SLICE_WINDOWS
+        await asyncio.sleep(max(0.0, self._next_window * WINDOW_US / 1e6 + _PAST_S - time.time()))
+
+    async def filled(self) -> list[Slice]:
+        """Stop watching; the slices since the last time, with what the service and the samplers say of them."""
+        if self._agent is not None:
+            await self._off()
+        truths = await truth_of(self._url, 2 if self._kind == "processes" else 1)
+        for window, one in self._slices:
+            before, after = truths.get(window), truths.get(window + SLICE_WINDOWS)
+            if before is None or after is None:
+                continue  # a whole second without a request: the machine had no time for the service
+            one.requests, one.process_us = after.requests - before.requests, after.process_us - before.process_us
+            one.true_us = {name: us - before.functions_us.get(name, 0.0) for name, us in after.functions_us.items()}
+            if one.watched:
+                for place in range(window, window + SLICE_WINDOWS):
+                    _fill(one, place, self._batches[place])
+        slices, self._slices = [one for _, one in self._slices], []
+        self._batches.clear()
+        self._next_window = None
+        return slices
+
+    async def _on(self) -> None:
+        self._publisher, self._stop, ready = MemoryPublisher(Topics(), RUN), asyncio.Event(), asyncio.Event()
+        self._agent = asyncio.create_task(
             run_agent(
-                target_of(pid=pid),
-                publisher=publisher,
-                service=kind,
+                target_of(pid=self._pid),
+                publisher=self._publisher,
+                service=self._kind,
                 run_id=RUN,
                 window_us=WINDOW_US,
-                stop=stop,
+                stop=self._stop,
                 on_ready=ready.set,
-                backend=backend,
+                backend=self._backend,
             )
         )
         waiting = asyncio.create_task(ready.wait())
-        await asyncio.wait({waiting, agent}, return_when=asyncio.FIRST_COMPLETED)
-        if agent.done():
-            agent.result()
-    before_us, process_before_us = await truth_of(url, processes)
-    started_us = time.time_ns() // 1000
-    requests = await load(url, rate_tps, seconds)
-    ended_us = time.time_ns() // 1000
-    after_us, process_after_us = await truth_of(url, processes)
-    found = Visit(rate_tps, requests=requests, process_us=process_after_us - process_before_us)
-    found.true_us = {name: us - before_us.get(name, 0.0) for name, us in after_us.items()}
-    if agent is not None:
-        stop.set()
-        await agent
-        _fill(found, publisher, started_us, ended_us)
-    return found
+        await asyncio.wait({waiting, self._agent}, return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if self._agent.done():
+            self._agent.result()
+        self._next_window = None
+
+    async def _off(self) -> None:
+        assert self._agent is not None
+        self._stop.set()
+        await self._agent
+        self._agent = self._next_window = None
+        for batch in self._publisher.batches:
+            self._batches[batch.header.key.window].append(batch)
 
 
-def _fill(found: Visit, publisher: MemoryPublisher, started_us: int, ended_us: int) -> None:
-    """What the join would say of the agent's batches; its cost in the windows that lie within the load."""
-    totals: dict[str, float] = defaultdict(float)
-    counts: dict[str, int] = defaultdict(int)
-    windows = {batch.header.key.window for batch in publisher.batches}
-    for window in windows:
-        batches = [batch for batch in publisher.batches if batch.header.key.window == window]
-        joined = join_window(RUN, window, WINDOW_US, [], batches, closed_by="producers")
-        for function in joined.functions:
-            if function.file.endswith("work.py"):
-                totals[function.function.rpartition(".")[2]] += function.total_cpu_us
-                counts[function.function.rpartition(".")[2]] += function.total_samples
-        found.samples += joined.samples
-        if started_us <= window * WINDOW_US and (window + 1) * WINDOW_US <= ended_us:
-            found.agent_us += joined.agent_cpu_us
-            found.agent_windows += 1
-    found.found_us, found.found_samples = dict(totals), dict(counts)
+def _fill(one: Slice, window: int, batches: list[Batch]) -> None:
+    """Add what the join would say of the agent's batches of one window."""
+    joined = join_window(RUN, window, WINDOW_US, [], batches, closed_by="producers")
+    for function in joined.functions:
+        if function.file.endswith("work.py"):
+            name = function.function.rpartition(".")[2]
+            one.found_us[name] = one.found_us.get(name, 0.0) + function.total_cpu_us
+            one.found_samples[name] = one.found_samples.get(name, 0) + function.total_samples
+    one.samples += joined.samples
+    one.waited_us += joined.run_queue_us
+    one.agent_us.append(joined.agent_cpu_us)
 
 
-def ratio(visits: list[Visit], names: Iterable[str]) -> Figure:
-    """CPU found over CPU true, and its sampling noise, of functions that do not call one another."""
-    found_us = sum(one.found_us.get(name, 0.0) for one in visits for name in names)
-    true_us = sum(one.true_us.get(name, 0.0) for one in visits for name in names)
-    hits = max(1, sum(one.found_samples.get(name, 0) for one in visits for name in names))
-    value = found_us / max(true_us, 1.0)
-    return Figure(value, value * math.sqrt(max(0.0, 1 / hits - 1 / max(hits, sum(one.samples for one in visits)))))
+async def _paired(bench: Bench, pairs: int) -> list[Slice]:
+    """ABBA ABBA ..., A watched."""
+    for number in range(pairs):
+        for watched in (True, False) if number % 2 == 0 else (False, True):
+            await bench.slice(watched=watched)
+    return await bench.filled()
 
 
-def quotient(high: Figure, low: Figure) -> Figure:
-    """One figure over another, their noise independent."""
-    value = high.value / max(low.value, 1e-9)
-    return Figure(value, value * math.hypot(high.noise / max(high.value, 1e-9), low.noise / max(low.value, 1e-9)))
+async def _watched(bench: Bench, most_s: float, is_enough: Callable[[list[Slice]], bool]) -> list[Slice]:
+    """Watched slices until there are enough; looked at every ten, for to look is to stop watching for a moment."""
+    slices: list[Slice] = []
+    slice_s = SLICE_WINDOWS * WINDOW_US / 1e6
+    while (left := int((most_s - len(slices) * slice_s) / slice_s)) > 0 and not is_enough(slices):
+        for _ in range(min(10, left)):
+            await bench.slice(watched=True)
+        slices += await bench.filled()
+    return slices
 
 
-def slow_down(pairs: list[tuple[Visit, Visit]]) -> Figure:
-    """CPU per request watched over unwatched, less one: the mean over neighbouring visits, and its standard error."""
-    changes = [
-        (watched.process_us / watched.requests) / (alone.process_us / alone.requests) - 1 for watched, alone in pairs
-    ]
-    return Figure(statistics.fmean(changes), statistics.stdev(changes) / math.sqrt(len(changes)))
+def _shares(slices: Sequence[Slice]) -> dict[str, float]:
+    """By function, of the service's CPU."""
+    process_us = sum(one.process_us for one in slices)
+    names = sorted({name for one in slices for name in one.true_us})
+    return {name: sum(one.true_us.get(name, 0.0) for one in slices) / max(process_us, 1.0) for name in names}
 
 
-async def measure(kind: str, backend: str, seconds: float, rates_tps: tuple[float, ...] = RATES_TPS) -> Result:
-    """One kind of service under one sampler: each rate watched and unwatched, in the order ABBA.
-
-    `seconds` is how long the highest rate is watched; a quarter of the rate is watched for twice as long.
-    """
-    watched: list[Visit] = []
-    pairs: list[tuple[Visit, Visit]] = []
+async def measure(kind: str, backend: str, effort: Effort) -> Result:
+    """One kind of service under one sampler."""
     with service(kind) as (url, pid):
-        await load(url, 50, 2)  # warm-up
-        for rate in rates_tps:
-            part_s = seconds / 2 * math.sqrt(max(rates_tps) / rate)
-            visits = [
-                await visit(url, pid, kind, rate_tps=rate, seconds=part_s, backend=who)
-                for who in (backend, None, None, backend)
-            ]
-            pairs += [(visits[0], visits[1]), (visits[3], visits[2])]
-            watched += [visits[0], visits[3]]
-    names = tuple(watched[0].true_us)
-    process_us = sum(one.process_us for one in watched)
-    high = [one for one in watched if one.rate_tps == max(rates_tps)]
-    low = [one for one in watched if one.rate_tps == min(rates_tps)]
+        async with loading(url, HIGH_TPS):
+            bench = Bench(url, pid, kind, backend, HIGH_TPS)
+            paired = await _paired(bench, effort.pairs)
+            high = [one for one in paired if one.watched]
+
+            def is_known(more: list[Slice]) -> bool:
+                notable = [name for name, share in _shares(high).items() if share >= NOTABLE_SHARE]
+                return all(ratio([*high, *more], [name]).noise <= ENOUGH_FOUND for name in notable)
+
+            high += await _watched(bench, effort.longer_s, is_known)
+        low: list[Slice] = []
+        names = tuple(_shares(high))
+        if backend in RATES_AIMED and effort.low_s:
+            async with loading(url, LOW_TPS):
+                bench = Bench(url, pid, kind, backend, LOW_TPS)
+                low = await _watched(
+                    bench, effort.low_s, lambda more: bool(more) and ratio(more, names).noise <= ENOUGH_RATES
+                )
+    rates = {"all": quotient(ratio(high, names), ratio(low, names))} if low else {}
+    rates |= {name: quotient(ratio(high, [name]), ratio(low, [name])) for name in names if low}
+    slices = [*high, *low]
     return Result(
         kind=kind,
         backend=backend,
-        shares={name: sum(one.true_us.get(name, 0.0) for one in watched) / process_us for name in names},
-        ratios={name: ratio(watched, [name]) for name in names},
-        drifts={name: quotient(ratio(high, [name]), ratio(low, [name])) for name in names}
-        | {"all": quotient(ratio(high, names), ratio(low, names))},
-        agent_share=sum(one.agent_us for one in watched)
-        / WINDOW_US
-        / max(1, sum(one.agent_windows for one in watched)),
-        slow_down=slow_down(pairs),
-        samples=sum(one.samples for one in watched),
+        shares=_shares(high),
+        found={name: ratio(high, [name]) for name in names},
+        rates=rates,
+        cost=mean([us / WINDOW_US for one in high for us in one.agent_us]),
+        slow_down=slow_down(paired),
+        samples=sum(one.samples for one in slices),
+        watched_s=len(slices) * SLICE_WINDOWS * WINDOW_US / 1e6,
+        waited=sum(one.waited_us for one in slices) / max(1.0, sum(one.process_us for one in slices)),
     )
 
 
-def table_of(results: list[Result]) -> Table:
-    """One row a function."""
-    table = Table(title="CPU found / CPU true, \u00b1 one standard error")
-    for name in ("service", "sampler", "function"):
-        table.add_column(name)
-    for name in ("share of CPU", "found/true", "high/low rates", "samples", "agent", "slow-down"):
-        table.add_column(name, justify="right")
+def table_of(results: Sequence[Result]) -> Table:
+    """One row a function, and before them one for what is said of the service as a whole."""
+    table = Table(title="CPU found / CPU true, \u00b1 one standard error, and whether that is within the aim")
+    for name in ("service", "sampler", "of", "share of CPU", "found/true", "aim", "high/low rate", "aim"):
+        figures = name in ("share of CPU", "found/true", "high/low rate")
+        table.add_column(name, justify="right" if figures else "left", no_wrap=name != "share of CPU")
     for one in results:
-        rows = [("all", "", "", one.drifts["all"])]
-        rows += [
-            (name, f"{one.shares[name]:.0%}", _shown(one.ratios[name]), one.drifts[name])
-            for name in sorted(one.shares, key=lambda name: -one.shares[name])
-        ]
-        for place, (name, share, found, drift) in enumerate(rows):
-            heads, costs = ("", ""), ("", "", "")
-            if place == 0:
-                heads = (one.kind, one.backend)
-                down = f"{one.slow_down.value:+.1%} \u00b1{one.slow_down.noise:.1%}"
-                costs = (f"{one.samples:,}", f"{one.agent_share:.1%}", down)
-            table.add_row(*heads, name, share, found, _shown(drift), *costs)
+        table.add_row(one.kind, one.backend, "agent, cores", "", *_judged(one.cost, 0.0, COST_AIM), "", "")
+        table.add_row("", "", "slow-down", "", *_slowed(one.slow_down), "", "")
+        table.add_row("", "", "all functions", "", "", "", *_rates(one, "all"))
+        for name in sorted(one.shares, key=lambda name: -one.shares[name]):
+            share, aim = one.shares[name], FOUND_AIMS[one.backend]
+            found = _judged(one.found[name], *aim)
+            aimed = found if share >= NOTABLE_SHARE else (found[0], "")
+            table.add_row("", "", name, f"{share:.0%}", *aimed, _rates(one, name)[0], "")
         table.add_section()
+    for backend in sorted({one.backend for one in results}):
+        downs = [one.slow_down for one in results if one.backend == backend]
+        if len(downs) > 1:
+            table.add_row("all kinds", backend, "slow-down", "", *_slowed(pooled(downs)), "", "")
     return table
 
 
-def _shown(figure: Figure) -> str:
-    return f"{figure.value:.2f} \u00b1{figure.noise:.2f}"
+def _slowed(figure: Figure) -> tuple[str, str]:
+    return _judged(figure, -1.0, SLOW_DOWN_AIM, form="{:+.2%}", noise_form="{:.2%}")
+
+
+def _rates(one: Result, name: str) -> tuple[str, str]:
+    return _judged(one.rates[name], *RATES_AIM) if name in one.rates else ("", "")
+
+
+def _judged(
+    figure: Figure, low: float, high: float, *, form: str = "{:.3f}", noise_form: str = "{:.3f}"
+) -> tuple[str, str]:
+    said = figure.says(low, high)
+    between = f"under {high:g}" if low <= 0 else f"{low:g}-{high:g}"
+    return f"{form.format(figure.value)} \u00b1{noise_form.format(figure.noise)}", f"{said} {between}"
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=20, help="watched seconds at the highest rate")
     parser.add_argument("--kinds", default=",".join(KINDS))
-    parser.add_argument("--backends", default="austin,py-spy")
+    parser.add_argument("--backends", default=",".join(FOUND_AIMS))
+    parser.add_argument("--pairs", type=int, default=Effort.pairs, help="pairs of slices, watched and unwatched")
+    parser.add_argument("--longer", type=float, default=Effort.longer_s, help="most seconds more at the high rate")
+    parser.add_argument("--low", type=float, default=Effort.low_s, help="most seconds at the low rate")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    results = [
-        uvloop.run(measure(kind, backend, options.seconds))
-        for kind in options.kinds.split(",")
-        for backend in options.backends.split(",")
-    ]
-    if options.json:
-        print(json.dumps([asdict(one) for one in results], indent=2))
-    else:
-        Console(width=max(120, Console().width)).print(table_of(results))
+    effort = Effort(options.pairs, options.longer, options.low)
+    results = []
+    try:
+        for kind in options.kinds.split(","):
+            for backend in options.backends.split(","):
+                began = time.monotonic()
+                one = uvloop.run(measure(kind, backend, effort))
+                results.append(one)
+                took = f"{one.samples:,} samples in {one.watched_s:.0f} s of {time.monotonic() - began:.0f}"
+                waited = f"the service waited for a core {one.waited:.2f} times as long as it had one"
+                print(f"{kind}, {backend}: {took}; {waited}", file=sys.stderr, flush=True)
+    finally:  # what was measured is shown, whatever became of the rest
+        if options.json:
+            print(json.dumps([asdict(one) for one in results], indent=2))
+        else:
+            Console(width=max(140, Console().width)).print(table_of(results))
 
 
 if __name__ == "__main__":

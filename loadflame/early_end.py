@@ -2,11 +2,13 @@
 
 What is told of a window are percentiles by endpoint and stage, which cannot be merged. Where several rows make up a
 value, the mildest of them is taken: a run is never ended by what its report would not find broken.
+Percentiles among the dropped and the unanswered are beyond every limit, as they are in the report.
 """
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil, inf
 
 from analysis.sustained import windows_for
 from producers.load.plan import Plan
@@ -79,9 +81,9 @@ def value_in(threshold: Threshold, window: WindowJoined, stage_of: Mapping[str, 
     if threshold.metric == "errors":
         return _error_share(rows)
     if is_pure and threshold.endpoint is None:
-        return _latency_ms(threshold, window)
-    known = [value for row in rows if (value := _latency_ms(threshold, row)) is not None]
-    return _mildest(threshold, known)
+        return _latency_ms(threshold, [window], window.dropped)
+    ended = sum(map(_ended, rows))
+    return _latency_ms(threshold, rows, window.dropped * ended // max(_ended(window), 1) if is_pure else 0)
 
 
 def _tps(threshold: Threshold, window: WindowJoined, rows: Iterable[EndpointOutcome]) -> float:
@@ -94,8 +96,19 @@ def _error_share(rows: Sequence[EndpointOutcome]) -> float | None:
     return failed / ended if ended else None
 
 
-def _latency_ms(threshold: Threshold, of: WindowJoined | EndpointOutcome) -> float | None:
-    return {"p50": of.p50_ms, "p95": of.p95_ms, "p99": of.p99_ms}[threshold.metric]
+def _ended(of: WindowJoined | EndpointOutcome) -> int:
+    return of.completed + of.failed
+
+
+def _latency_ms(threshold: Threshold, of: Sequence[WindowJoined | EndpointOutcome], dropped: int) -> float | None:
+    """The mildest of some rows; beyond every limit where it lies among the dropped and the unanswered of them all."""
+    ended, lost = sum(map(_ended, of)), dropped + sum(one.unanswered for one in of)
+    rank = ended + dropped if threshold.rank is None else ceil(threshold.rank * (ended + dropped) - 1e-9)
+    if threshold.is_from_above and rank > ended + dropped - lost:
+        return inf
+    name = f"{threshold.metric.replace('.', '')}_ms"
+    known: list[float] = [value for one in of if (value := getattr(one, name)) is not None]
+    return _mildest(threshold, known)
 
 
 def _mildest(threshold: Threshold, values: Sequence[float]) -> float | None:

@@ -71,7 +71,10 @@ def import_and_report(
 def lines_read(tally: Tally) -> str:
     """What became of a file's lines, in one line."""
     unknown = f"{tally.unknown:,} not understood{', the first of them:' if tally.examples else ''}"
-    return f"{tally.lines:,} lines read: {tally.requests:,} requests, {tally.others:,} of other things, {unknown}"
+    dropped = f" ({tally.dropped:,} arrivals that were dropped)" if tally.dropped else ""
+    return (
+        f"{tally.lines:,} lines read: {tally.requests:,} requests, {tally.others:,} of other things{dropped}, {unknown}"
+    )
 
 
 async def _import_here(

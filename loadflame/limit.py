@@ -2,22 +2,27 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 
+from analysis.blocks import ERROR_SHARE
 from analysis.limit_search import LimitSearch
-from analysis.limits import LAG_LIMIT_US, LAG_SHARE_OF_P99
+from analysis.limits import GENERATOR_CORE_SHARE, LAG_LIMIT_US, LAG_SHARE_OF_P99
 from analysis.percentiles import Latencies
+from analysis.steadiness import PLAIN_S, halves_agree, lost_for_long, plain_share
 from loadflame.children import ChildError
 from loadflame.settings import Settings
 from loadflame.starting import STOP_S
+from producers.load.guard import highest_tps
 from producers.load.plan import Plan
+from producers.load.rates import HIGHEST_TPS
 from producers.load.runner import run_load
 from producers.load.stages import Hold
 from producers.publisher import KafkaPublisher, say_last_words
-from schemas.events import LoadTotals
+from schemas.censoring import unanswered
+from schemas.events import LoadTotals, ProducerEnded
 from schemas.rows import RequestFacts, StackFacts
 from schemas.thresholds import Threshold
 from schemas.topics import Bulk
@@ -27,23 +32,33 @@ from views.outcome import Outcome
 
 SETTLE_SHARE = 1 / 3
 """Of each step, at its beginning, that is for things to settle."""
+LONGEST = 3
+"""How many times its length a step is held at most, where it does not become steady."""
+
+Window = tuple[int, pa.RecordBatch, RequestFacts]
+"""A window as the load published it: number, rows, facts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rate that was tried. `broken` says what did not hold, None when all did; `late` that the generator was."""
+    """One rate that was tried. `broken` says what did not hold, None when all did; `late` how the generator was.
+
+    `steady` is whether the two halves of what it is judged by were alike.
+    """
 
     tps: float
     achieved_tps: float
     p99_ms: float | None
     broken: str | None
-    late: bool = False
+    late: str | None = None
+    seconds: float = 0.0
+    steady: bool = True
 
 
 class _Recording(KafkaPublisher):
     """Keeps what it publishes of one step, to be judged."""
 
-    batches: list[tuple[int, pa.RecordBatch, RequestFacts]]
+    batches: list[Window]
 
     def publish(
         self,
@@ -97,41 +112,116 @@ class LimitLoad:
             self._task.cancel()
             raise ChildError(f"the load did not end within {timeout_s:.0f} s") from None
 
+    async def unspoken(self, until_us: int | None) -> Sequence[ProducerEnded]:
+        """Nothing: it is no process of its own."""
+        del until_us
+        return ()
+
     async def _run(self) -> None:
         publisher = _Recording(self.broker, self.settings.topics, self.run_id, source="loadflame/find-limit")
         publisher.batches = []
         await publisher.start()
         totals = LoadTotals()
+        bound_tps = await highest_tps(self.plan.target, self.settings.max_tps)
+        self.search.highest_tps = min(bound_tps, HIGHEST_TPS)
         while not self._stop.is_set() and (tps := self.search.next_tps()) is not None:
-            publisher.batches.clear()
-            stage = Hold.model_validate({"name": f"find {tps:.4g}", "hold": tps, "for": self.each_s})
-            part = await run_load(
+            part, step = await self._held(publisher, tps)
+            totals = _sum(totals, part)
+            if step is None:
+                break
+            self.steps.append(step)
+            self.on_step(step)
+            if step.late:
+                self.note = f"the generator could not keep up at {tps:.4g} TPS ({step.late})"
+                break
+            self.search.told(tps, held=step.broken is None)
+        await say_last_words(publisher, self.run_id, "load", totals=totals, timeout_s=STOP_S)
+
+    async def _held(self, publisher: _Recording, tps: float) -> tuple[LoadTotals, Step | None]:
+        """Hold a rate until it can be judged, and judge it; None when it was stopped before."""
+        publisher.batches.clear()
+        again = " again" if tps in self.search.steps else ""
+        stage = Hold.model_validate({"name": f"find {tps:.6g}{again}", "hold": tps, "for": LONGEST * self.each_s})
+        watch = StepWatch(self.plan.parsed_thresholds(), self.each_s, self.settings.window_us)
+        over = asyncio.Event()
+        stopping = asyncio.create_task(self._stop.wait())
+        stopping.add_done_callback(lambda _: over.set())
+
+        def look(_: object) -> None:
+            if watch.is_over(publisher.batches):
+                over.set()
+
+        try:
+            totals = await run_load(
                 self.plan.model_copy(update={"stages": (stage,)}),
                 publisher=publisher,
                 run_id=self.run_id,
                 start_at_us=self.start_at_us,
                 window_us=self.settings.window_us,
-                stop=self._stop,
+                stop=over,
+                on_progress=look,
                 allow_hosts=self.settings.allow_hosts,
             )
-            totals = _sum(totals, part)
-            if self._stop.is_set():
-                break
-            step = judged_step(
-                publisher.batches,
-                [request.name for request in self.plan.requests],
-                self.plan.parsed_thresholds(),
-                tps=tps,
-                each_s=self.each_s,
-                window_us=self.settings.window_us,
-            )
-            self.steps.append(step)
-            self.on_step(step)
-            if step.late:
-                self.note = f"the generator could not keep up at {tps:.4g} TPS; the service was not at its limit"
-                break
-            self.search.told(tps, held=step.broken is None)
-        await say_last_words(publisher, self.run_id, "load", totals=totals, timeout_s=STOP_S)
+        finally:
+            stopping.cancel()
+        if self._stop.is_set():
+            return totals, None
+        return totals, watch.judged(publisher.batches, [request.name for request in self.plan.requests], tps)
+
+
+@dataclass(slots=True)
+class StepWatch:
+    """Follows a step window by window: is it over, and what came of it?"""
+
+    thresholds: Sequence[Threshold]
+    each_s: float
+    window_us: int
+    _windows: int = field(default=0, init=False)
+    _steady: bool = field(default=False, init=False)
+    _lost: float | None = field(default=None, init=False)
+
+    def is_over(self, batches: Sequence[Window]) -> bool:
+        """Whether the step has been held for long enough, by all its windows until now. Called after each of them."""
+        if self._windows:
+            return True
+        limits = [one.limit for one in self.thresholds if one.metric in ("errors", "dropped") and one.is_from_above]
+        share = plain_share(max(limits, default=ERROR_SHARE))
+        lost = [rows.num_rows - rows["error"].null_count + facts.dropped for _, rows, facts in batches]
+        self._lost = lost_for_long(lost, [facts.scheduled for *_, facts in batches], self.window_us, share)
+        count = len(batches)
+        if self._lost is None and count * self.window_us < self.each_s * 1e6:
+            return False
+        self._steady = self._lost is None and _is_steady(batches[_first_settled(count) :])
+        if self._steady or self._lost is not None or count * self.window_us >= LONGEST * self.each_s * 1e6:
+            self._windows = count
+        return self._windows > 0
+
+    def judged(self, batches: Sequence[Window], endpoints: Sequence[str], tps: float) -> Step:
+        """What came of the step, of which some windows were over its end."""
+        count = self._windows or len(batches)
+        step = judged_step(batches, endpoints, self.thresholds, tps=tps, count=count, window_us=self.window_us)
+        broken = step.broken
+        if self._lost is not None:
+            broken = broken or f"{self._lost:.0%} failed or were dropped, for {PLAIN_S:.0f} s"
+        return replace(step, broken=broken, seconds=count * self.window_us / 1e6, steady=self._steady)
+
+
+def _first_settled(count: int) -> int:
+    return round(SETTLE_SHARE * count)
+
+
+def _is_steady(settled: Sequence[Window]) -> bool:
+    half = len(settled) // 2
+    halves = settled[len(settled) - 2 * half :][:half], settled[len(settled) - half :]
+    first_us, second_us = (
+        np.concatenate([np.empty(0), *(_answered_us(rows) for _, rows, _ in windows)]) for windows in halves
+    )
+    return halves_agree(first_us, second_us)
+
+
+def _answered_us(rows: pa.RecordBatch) -> np.ndarray:
+    latency_us: np.ndarray = rows["latency_us"].to_numpy()[rows["status"].to_numpy() > 0]
+    return latency_us.astype(np.float64)
 
 
 def _sum(one: LoadTotals, other: LoadTotals) -> LoadTotals:
@@ -144,22 +234,19 @@ _COUNTED = "target_counted"
 
 
 def judged_step(
-    batches: Sequence[tuple[int, pa.RecordBatch, RequestFacts]],
+    batches: Sequence[Window],
     endpoints: Sequence[str],
     thresholds: Sequence[Threshold],
     *,
     tps: float,
-    each_s: float,
+    count: int,
     window_us: int,
 ) -> Step:
-    """Judge a step by its windows (number, rows, facts) once it has settled; what was left unended counts too."""
-    first = batches[0][0]
-    from_window = first + round(SETTLE_SHARE * each_s * 1e6 / window_us)
-    to_window = first + round(each_s * 1e6 / window_us)
-    settled = [(rows, facts) for window, rows, facts in batches if from_window <= window < to_window]
+    """Judge a step by its first `count` windows once it has settled; what was left unended counts too."""
+    settled = [(rows, facts) for _, rows, facts in batches[_first_settled(count) : count]]
     seconds = len(settled) * window_us / 1e6
     rows = pa.Table.from_batches([rows for rows, _ in settled])
-    names, status = rows["endpoint"].to_numpy(), rows["status"].to_numpy()
+    names, in_vain = rows["endpoint"].to_numpy(), np.concatenate([unanswered(part) for part, _ in settled])
     latency_us = rows["latency_us"].to_numpy().astype(np.float64)
     errors = rows["error"].cast(pa.string())
     failed = errors.is_valid().to_numpy()
@@ -175,9 +262,7 @@ def judged_step(
                 failed=int((mine & failed).sum()),
                 sent_bytes=0,
                 received_bytes=0,
-                latencies=Latencies.of(
-                    _counted(latency_us[mine & (status > 0)]), _counted(latency_us[mine & (status == 0)])
-                ),
+                latencies=Latencies.of(_counted(latency_us[mine & ~in_vain]), _counted(latency_us[mine & in_vain])),
                 errors={one["values"]: one["counts"] for one in counted},
             )
         )
@@ -185,14 +270,23 @@ def judged_step(
     left = batches[-1][2].in_flight
     outcome = Outcome(tuple(found), scheduled, dropped, dropped + left, (~failed).sum() / seconds)
     p99 = outcome.latencies().quantile(0.99)
-    lag_us = np.percentile(rows["dispatch_lag_us"].to_numpy(), 99) if len(rows) else 0.0
+    lag_us = float(np.percentile(rows["dispatch_lag_us"].to_numpy(), 99)) if len(rows) else 0.0
     return Step(
         tps=tps,
         achieved_tps=float(outcome.tps),
         p99_ms=None if p99 is None else p99.us / 1000,
         broken=broken_by(thresholds, outcome, scheduled / seconds),
-        late=bool(lag_us > max(LAG_LIMIT_US, LAG_SHARE_OF_P99 * (p99.us if p99 else 0.0))),
+        late=_late(lag_us, p99.us if p99 else 0.0, sum(facts.generator_cpu_us for _, facts in settled) / seconds / 1e6),
     )
+
+
+def _late(lag_us: float, p99_us: float, core_share: float) -> str | None:
+    """How the generator itself was the limit, as in `analysis.limits`; None when it was not."""
+    if lag_us > max(LAG_LIMIT_US, LAG_SHARE_OF_P99 * p99_us):
+        return f"it sent {lag_us / 1000:.0f} ms late"
+    if core_share > GENERATOR_CORE_SHARE:
+        return f"its own core was {core_share:.0%} busy"
+    return None
 
 
 def _counted(values: np.ndarray) -> list[tuple[float, int]]:

@@ -11,12 +11,12 @@ LEVELS = 4
 VISITS, VISIT_S = 4, 6
 
 
-async def made_up_plan(url: str, allow_hosts: tuple[str, ...]) -> Plan:
+async def made_up_plan(url: str, allow_hosts: tuple[str, ...], max_tps: float) -> Plan:
     """Probe `url` for about two seconds and plan levels below what it got through. Raises TargetError."""
     parts = urlsplit(url)
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     base = f"{parts.scheme}://{parts.netloc}"
-    top_tps = TOP_SHARE * await probe_rate(base, path, allow_hosts)
+    top_tps = TOP_SHARE * await probe_rate(base, path, allow_hosts, max_tps)
     levels = [_two_digits(top_tps / 2**step) for step in reversed(range(LEVELS))]
     return Plan.model_validate(
         {

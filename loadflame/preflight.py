@@ -24,13 +24,15 @@ async def check_surroundings(settings: Settings) -> None:
 async def check_service(plan: Plan, settings: Settings, *, is_started: bool) -> None:
     """Raise UserError unless the target may be loaded and answers; one that the run itself starts must not answer yet.
 
+    The plan is a settled one.
     What answers there already would be loaded in its place: the command ends, for its port is taken.
     """
     if not is_started:
-        await check_target(plan, settings.allow_hosts)
+        await check_target(plan, settings.allow_hosts, settings.max_tps)
         return
     try:
-        await check_target(plan.model_copy(update={"target_count_path": None}), settings.allow_hosts)
+        alone = plan.model_copy(update={"target_count_path": None})
+        await check_target(alone, settings.allow_hosts, settings.max_tps)
     except TargetRefusedError:
         return
     raise TargetError(

@@ -9,7 +9,7 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol
 
 from loadflame.children import Child, ChildError
 from loadflame.early_end import EarlyEnd
+from loadflame.loads import begin_loads
 from loadflame.parts import Parts
 from loadflame.settings import Settings
 from loadflame.starting import LEAD_US, STOP_S, aligned, run_started
@@ -25,10 +26,9 @@ from loadflame.subscription import windows_of
 from loadflame.up import Up, all_up
 from processors.verify import Check
 from producers.load.plan import Plan
-from schemas.events import RunEnded, WindowJoined
+from producers.load.settled import settled
+from schemas.events import ProducerEnded, RunEnded, WindowJoined
 
-PUNCTUAL = -10
-"""Niceness of the load, whose schedule must not slip."""
 _LONGEST_NOTE = 1024
 
 
@@ -60,42 +60,15 @@ class Load(Protocol):
     async def finish(self, timeout_s: float) -> None:
         """End it early, and wait. Raises ChildError as `wait` does, or when it does not end in time."""
 
+    async def unspoken(self, until_us: int | None) -> Sequence[ProducerEnded]:
+        """What is to be said for those of it that could not say their last words themselves, once it is over.
+
+        `until_us` is when its arrivals were cut off, None when they were not. Raises ChildError when it is not known.
+        """
+
 
 BeginLoad = Callable[[Parts, int], Load]
 """From the parts of the run and the time of the first arrival, in Unix microseconds."""
-
-
-class Loads:
-    """The processes that share a load. One that fails is told in `note`, and the others go on."""
-
-    def __init__(self, children: Sequence[Child]) -> None:
-        self._children = children
-        self.producers = len(children)
-        self.note = ""
-
-    async def wait(self) -> None:
-        """Wait until all have ended. Raises ChildError when none ended well."""
-        await self._all(child.wait() for child in self._children)
-
-    async def finish(self, timeout_s: float) -> None:
-        """Interrupt all, as Ctrl-C would, and wait. Raises as `wait` does."""
-        await self._all(child.finish(timeout_s) for child in self._children)
-
-    async def _all(self, waits: Iterable[Awaitable[None]]) -> None:
-        ends = await asyncio.gather(*waits, return_exceptions=True)
-        errors = [end for end in ends if isinstance(end, BaseException)]
-        self.producers = len(ends) - len(errors)
-        for error in errors:
-            if not isinstance(error, ChildError) or len(errors) == len(self._children):
-                raise error
-        if errors:
-            self.note = f"{len(errors)} of {len(ends)} load processes ended before their time: {errors[0]}"
-
-
-async def _loads(parts: Parts, plan_file: Path, run_id: str, started_at_us: int, workers: int) -> Loads:
-    arguments = (str(plan_file), "--run", run_id, "--start-at", str(started_at_us))
-    shards = [f"{number}/{workers}" for number in range(1, workers + 1)]
-    return Loads([await parts.child("load", *arguments, "--shard", shard, niceness=PUNCTUAL) for shard in shards])
 
 
 async def run_here(
@@ -120,15 +93,20 @@ async def run_here(
     before the load has begun: nothing of the run is left then.
     """
     logs = settings.data_dir / "runs" / run_id
+    about = settled(plan, time.time_ns() // 1000)  # how it would be now; it is settled for good when it begins
     try:
         async with AsyncExitStack() as stack:
             async with unless(stop):
-                up = await all_up(plan, settings, stack, profile=profile, run_id=run_id, logs=logs, on_phase=on_phase)
+                up = await all_up(about, settings, stack, profile=profile, run_id=run_id, logs=logs, on_phase=on_phase)
             started_at_us = aligned(int(time.time() * 1e6) + LEAD_US, settings.window_us)
+            plan = settled(plan, started_at_us)
+            plan_file = _write_plan(plan, logs)
             up.announcer.announce(run_started(plan, settings, run_id, started_at_us, host_cores=os.cpu_count()))
             on_phase("loading")
             if begin is None:
-                load: Load = await _loads(up.parts, up.plan_file, run_id, started_at_us, workers)
+                load: Load = await begin_loads(
+                    up.parts, plan, plan_file, run_id, started_at_us=started_at_us, workers=workers
+                )
             else:
                 load = begin(up.parts, started_at_us)
             early = early_end or EarlyEnd()
@@ -139,17 +117,9 @@ async def run_here(
 
             watching = asyncio.create_task(windows_of(up.parts.broker, settings.topics, run_id, heard))
             up.parts.on_end(watching.cancel)
-            failure = await _until_over(load, up, stop, early.broken, on_phase)
-            return await _brought_home(
-                load,
-                up,
-                run_id=run_id,
-                started_at_us=started_at_us,
-                stop=stop,
-                early=early,
-                failure=failure,
-                on_phase=on_phase,
-            )
+            course = _Course(load, up, stop, early, on_phase)
+            await course.until_over()
+            return await course.brought_home(run_id, started_at_us)
     except StoppedError:
         shutil.rmtree(logs, ignore_errors=True)
         with suppress(OSError):  # not ours alone
@@ -157,33 +127,100 @@ async def run_here(
         raise
 
 
-async def _until_over(
-    load: Load, up: Up, stop: asyncio.Event, broken: asyncio.Event, on_phase: Callable[[str], None]
-) -> ChildError | None:
-    """Wait for the load's end. A part that fails is returned, not raised: what was measured is still brought home.
+class _Course:
+    """A run from its load's first arrival to its last stored row.
 
-    What fails first is what is told, for others fail of it; what fails once `stop` is set is no failure of the run.
+    A part that fails is kept in `failure`, not raised: what was measured is still brought home. What fails first is
+    what is told, for others fail of it; what fails once `stop` is set is no failure of the run.
     """
-    over = asyncio.create_task(load.wait())
-    lasting = [asyncio.create_task(wait) for wait in (_outlasts(up.worker), _goes_on(up.agent))]
-    waiting: set[asyncio.Task[Any]] = {over, *lasting, *(asyncio.create_task(event.wait()) for event in (stop, broken))}
-    try:
-        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        errors = [error for task in (*lasting, over) if task in done and (error := task.exception())]
-        for error in errors:
-            if not isinstance(error, ChildError):
-                raise error
-        failure = next((error for error in errors if isinstance(error, ChildError)), None)
-        if not over.done():
-            try:
-                await load.finish(STOP_S)
-            except ChildError as error:
-                failure = _failed(error, failure, stop, on_phase)
-        return failure
-    finally:
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
+
+    def __init__(
+        self, load: Load, up: Up, stop: asyncio.Event, early: EarlyEnd, on_phase: Callable[[str], None]
+    ) -> None:
+        self.failure: ChildError | None = None
+        self._load = load
+        self._up = up
+        self._stop = stop
+        self._early = early
+        self._on_phase = on_phase
+        self._cut_off_us: int | None = None
+
+    async def until_over(self) -> None:
+        """Wait for the load's end, or bring it about: at a failure, when asked to, or by a threshold."""
+        over = asyncio.create_task(self._load.wait())
+        lasting = [asyncio.create_task(wait) for wait in (_outlasts(self._up.worker), _goes_on(self._up.agent))]
+        asked = [asyncio.create_task(event.wait()) for event in (self._stop, self._early.broken)]
+        waiting: set[asyncio.Task[Any]] = {over, *lasting, *asked}
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in (*lasting, over):
+                if task in done and (error := task.exception()):
+                    self._failed(error)
+            if self.failure or not over.done():
+                self._cut_off_us = int(time.time() * 1e6)
+            if not over.done():
+                try:
+                    await self._load.finish(STOP_S)
+                except ChildError as error:
+                    self._failed(error)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def brought_home(self, run_id: str, started_at_us: int) -> RunOutcome:
+        """End the profile and the run, wait until everything is stored, and check it."""
+        is_aborted = self._stop.is_set()  # later it is too late: the plan is through
+        self._on_phase("finishing")
+        producers = await self._last_words()
+        reason: Literal["error", "aborted", "broken", "finished"] = "finished"
+        if self.failure or is_aborted:
+            reason = "error" if self.failure else "aborted"
+        elif self._early.note:
+            reason = "broken"
+            self._on_phase(self._early.note)
+        ended_at_us = max(int(time.time() * 1e6), started_at_us)  # it may have ended before its first arrival
+        if self._load.note:
+            self._on_phase(self._load.note)
+        self._up.announcer.announce(
+            RunEnded(
+                run_id=run_id,
+                ended_at_us=ended_at_us,
+                reason=reason,
+                producers=producers,
+                note="; ".join(filter(None, (self._early.note, self._load.note)))[:_LONGEST_NOTE],
+            )
+        )
+        await self._up.announcer.close(STOP_S)
+        if self.failure and not self._up.worker.running:
+            raise self.failure
+        checks = await self._up.parts.drained(self._up.worker, run_id)
+        return RunOutcome(run_id, ended_at_us, checks, self.failure)
+
+    async def _last_words(self) -> int:
+        """See that every producer has its last words said, and count them."""
+        producers = self._load.producers
+        try:
+            for ended in await self._load.unspoken(self._cut_off_us):
+                self._up.announcer.announce(ended)
+                producers += 1
+        except ChildError as error:
+            self._failed(error)
+        try:
+            await self._up.agent.finish(STOP_S)
+            producers += 1
+        except ChildError as error:
+            self._failed(error)
+        return producers
+
+    def _failed(self, error: BaseException) -> None:
+        """Keep what the run failed of; only tell it, where a part was asked to end early."""
+        if not isinstance(error, ChildError):
+            raise error
+        if self._stop.is_set() and self.failure is None:
+            self._on_phase(str(error))
+        else:
+            self.failure = self.failure or error
 
 
 async def _outlasts(worker: Child) -> None:
@@ -198,55 +235,8 @@ async def _goes_on(agent: Child) -> None:
     await asyncio.Event().wait()
 
 
-def _failed(
-    error: ChildError, before: ChildError | None, stop: asyncio.Event, on_phase: Callable[[str], None]
-) -> ChildError | None:
-    """What the run failed of, once a part did not end well. Told only, where we were asked to end it early."""
-    if before is None and stop.is_set():
-        on_phase(str(error))
-        return None
-    return before or error
-
-
-async def _brought_home(
-    load: Load,
-    up: Up,
-    *,
-    run_id: str,
-    started_at_us: int,
-    stop: asyncio.Event,
-    early: EarlyEnd,
-    failure: ChildError | None,
-    on_phase: Callable[[str], None],
-) -> RunOutcome:
-    """End the profile and the run, wait until everything is stored, and check it."""
-    is_aborted = stop.is_set()  # later it is too late: the plan is through
-    on_phase("finishing")
-    producers = load.producers
-    try:
-        await up.agent.finish(STOP_S)
-        producers += 1
-    except ChildError as error:
-        failure = _failed(error, failure, stop, on_phase)
-    reason: Literal["error", "aborted", "broken", "finished"] = "finished"
-    if failure or is_aborted:
-        reason = "error" if failure else "aborted"
-    elif early.note:
-        reason = "broken"
-        on_phase(early.note)
-    ended_at_us = max(int(time.time() * 1e6), started_at_us)  # it may have ended before its first arrival
-    if load.note:
-        on_phase(load.note)
-    up.announcer.announce(
-        RunEnded(
-            run_id=run_id,
-            ended_at_us=ended_at_us,
-            reason=reason,
-            producers=producers,
-            note="; ".join(filter(None, (early.note, load.note)))[:_LONGEST_NOTE],
-        )
-    )
-    await up.announcer.close(STOP_S)
-    if failure and not up.worker.running:
-        raise failure
-    return RunOutcome(run_id, ended_at_us, await up.parts.drained(up.worker, run_id), failure)
+def _write_plan(plan: Plan, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "plan.yaml"
+    path.write_text(plan.to_yaml())
+    return path

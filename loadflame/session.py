@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass
 
 import typer
@@ -12,17 +13,21 @@ from analysis.limit_search import LimitSearch
 from loadflame.checks import checks_table
 from loadflame.commands.common import run_until_stopped
 from loadflame.early_end import EarlyEnd
+from loadflame.found import FoundLimit
 from loadflame.limit import LimitLoad, Step
 from loadflame.live import display_on
 from loadflame.parts import Parts
 from loadflame.preflight import check_service, check_surroundings
 from loadflame.runs import RunOutcome, run_here
 from loadflame.settings import Settings, SettingsError
-from loadflame.starting import new_run_id
+from loadflame.starting import cores_here, new_run_id
 from loadflame.stopping import unless
 from producers.load.engine import choose_engine
 from producers.load.plan import Plan
 from producers.load.segments import segments_of
+from producers.load.settled import settled
+from producers.load.stages import Hold
+from producers.load.workers import Workers, workers_for
 from producers.profiler.backends import choose_backend
 from producers.profiler.targets import target_of
 from schemas.events import RunJudged
@@ -76,20 +81,26 @@ def run_and_report(
     console: Console,
     *,
     as_json: bool,
-    workers: int = 1,
+    workers: int | None = None,
 ) -> Report:
-    """Run a plan with a display on `console`, print the report, and return it."""
+    """Run a plan with a display on `console`, print the report, and return it.
+
+    `workers` processes share the load; None is as many as the plan's rate needs.
+    """
     if watch is None:
         raise SettingsError(_NOTHING_TO_PROFILE)
     choose_backend(backend)
     arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
     run_id, engine = new_run_id(), choose_engine(plan)
+    about = settled(plan, time.time_ns() // 1000)  # as far as it can be told before the run begins
+    needed = Workers(workers, "as --workers says") if workers else workers_for(about, cores_here())
 
     async def session(stop: asyncio.Event) -> RunOutcome:
-        await _preflight(plan, settings, watch, stop)
+        await _preflight(about, settings, watch, stop)
         console.print(f"[bold]run {run_id}[/]: {plan.service} at {plan.target}", highlight=False)
         console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
-        duration_s = max(segment.offset_s + segment.duration_s for segment in segments_of(plan))
+        console.print(needed.sentence, style="dim", highlight=False)
+        duration_s = max(segment.offset_s + segment.duration_s for segment in segments_of(about))
         with display_on(console, duration_s=duration_s) as display:
             return await run_here(
                 plan,
@@ -99,30 +110,12 @@ def run_and_report(
                 stop=stop,
                 on_phase=display.phase,
                 on_window=display.window,
-                workers=workers,
-                early_end=EarlyEnd.of(plan),
+                workers=needed.count,
+                early_end=EarlyEnd.of(about),
             )
 
     outcome = run_until_stopped(session)
     return judge_and_print(outcome, settings, console, as_json=as_json)
-
-
-@dataclass(frozen=True, slots=True)
-class FoundLimit:
-    """What a search found: rates in requests per second, None where there is none; `note` why it ended early."""
-
-    held_tps: float | None
-    violated_tps: float | None
-    steps: tuple[Step, ...]
-    note: str
-
-    @property
-    def sentence(self) -> str:
-        """In plain words."""
-        last = next((step for step in reversed(self.steps) if step.tps == self.violated_tps), None)
-        broken = f"at {self.violated_tps:.4g} TPS this did not hold: {last.broken}" if last else "nothing broke"
-        held = f"{self.held_tps:.4g} TPS held" if self.held_tps is not None else "no rate held"
-        return f"{held}; {broken}{'. ' + self.note if self.note else ''}"
 
 
 def find_limit_and_report(
@@ -142,13 +135,19 @@ def find_limit_and_report(
     choose_backend(backend)
     arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
     run_id = new_run_id()
+    engine = choose_engine(plan)
     search = LimitSearch(start_tps, resolution=resolution)
+    # What the plan's own stages say does not count, and is not what is run.
+    first = Hold.model_validate({"name": "find", "hold": start_tps, "for": each_s})
+    plan = plan.model_copy(update={"stages": (first,)})
     loads: list[LimitLoad] = []
 
     def tell(step: Step) -> None:
         told = "[green]held[/]" if step.broken is None else f"[red]broke[/]: {escape(step.broken)}"
         p99 = "" if step.p99_ms is None else f", p99 {step.p99_ms:.1f} ms"
-        console.print(f"  {step.tps:8.4g} TPS: achieved {step.achieved_tps:.4g}{p99}, {told}", highlight=False)
+        restless = "" if step.steady or step.broken else ", not steady"
+        figures = f"{step.tps:8,.5g} TPS for {step.seconds:.0f} s: achieved {step.achieved_tps:,.5g}{p99}{restless}"
+        console.print(f"  {figures}, {told}", highlight=False)
 
     def begin(parts: Parts, start_at_us: int) -> LimitLoad:
         loads.append(LimitLoad(plan, settings, parts.broker, run_id, start_at_us, search, each_s, tell))
@@ -157,6 +156,7 @@ def find_limit_and_report(
     async def session(stop: asyncio.Event) -> RunOutcome:
         await _preflight(plan, settings, watch, stop)
         console.print(f"[bold]run {run_id}[/]: the limit of {plan.service} at {plan.target}", highlight=False)
+        console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
         return await run_here(
             plan,
             settings,
@@ -170,13 +170,13 @@ def find_limit_and_report(
 
     outcome = run_until_stopped(session)
     report = judge_and_print(outcome, settings, console, as_json=False)
-    found = FoundLimit(search.held_tps, search.violated_tps, tuple(loads[0].steps), loads[0].note)
+    found = FoundLimit.of(search, loads[0].steps, loads[0].note)
     console.print(f"[bold]The limit[/]: {escape(found.sentence)}", highlight=False)
     return found, report
 
 
 async def _preflight(plan: Plan, settings: Settings, watch: Watch, stop: asyncio.Event) -> None:
-    """Everything that can be refused is refused here, before anything is started or made."""
+    """Everything that can be refused of a settled plan is refused here, before anything is started or made."""
     async with unless(stop):
         await check_service(plan, settings, is_started=watch.starts_service)
         await check_surroundings(settings)

@@ -8,6 +8,7 @@ from platformdirs import user_data_path
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from producers.load.rates import AWAY_TPS, HIGHEST_TPS
 from schemas.errors import UserError
 from schemas.topics import Topics
 from schemas.windows import WINDOW_US
@@ -33,6 +34,10 @@ class Settings(BaseSettings):
     window_ms: int = Field(1000, ge=100, le=60_000, description="Length of a window in milliseconds.")
     group: str = Field("loadflame", description="Kafka consumer group of the workers.")
     allow_hosts: tuple[str, ...] = Field((), description="Hosts besides loopback that may be loaded.")
+
+    max_tps: float = Field(
+        AWAY_TPS, gt=0, le=HIGHEST_TPS, description="Requests per second for other machines; this one has no bound."
+    )
 
     @field_validator("data_dir")
     @classmethod

@@ -1,29 +1,54 @@
-"""Joined windows as they are published: what the live display shows, and what any other service could read."""
+"""Events of a run as they are published: what the live display and a shared load hear, and any other service could."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from schemas.errors import DecodeError
-from schemas.events import WindowJoined, from_message
-from schemas.topics import Topics
+from schemas.events import EventData, ProducerEnded, WindowJoined, from_message
+from schemas.topics import Kind, Topics
 
 
-async def windows_of(broker: str, topics: Topics, run_id: str, on_window: Callable[[WindowJoined], None]) -> None:
-    """Call `on_window` with each joined window of a run, each state of a window once, until cancelled."""
+async def events_of(broker: str, topics: Topics, kind: Kind, run_id: str) -> AsyncGenerator[EventData, None]:
+    """Each event of a run in a topic of one partition, from the first on and each id once, until it is closed."""
     consumer = AIOKafkaConsumer(bootstrap_servers=broker, enable_auto_commit=False, auto_offset_reset="earliest")
-    await consumer.start()
     try:
-        consumer.assign([TopicPartition(topics.name("windows"), 0)])
+        await consumer.start()
+        consumer.assign([TopicPartition(topics.name(kind), 0)])
         seen: set[str] = set()
         async for record in consumer:
             try:
                 event = from_message(record.headers, record.value or b"")
             except DecodeError:
-                continue  # a damaged event is the writer's affair; the display goes on
-            if isinstance(event, WindowJoined) and event.run_id == run_id and event.event_id() not in seen:
+                continue  # a damaged event is the writer's affair; its readers go on
+            if event is not None and event.run_id == run_id and event.event_id() not in seen:
                 seen.add(event.event_id())
-                on_window(event)
+                yield event
     finally:
         await asyncio.shield(consumer.stop())
+
+
+async def windows_of(broker: str, topics: Topics, run_id: str, on_window: Callable[[WindowJoined], None]) -> None:
+    """Call `on_window` with each joined window of a run, each state of a window once, until cancelled."""
+    async with aclosing(events_of(broker, topics, "windows", run_id)) as events:
+        async for event in events:
+            if isinstance(event, WindowJoined):
+                on_window(event)
+
+
+async def loads_ended(broker: str, topics: Topics, run_id: str, *, count: int, timeout_s: float) -> int:
+    """Wait until so many loads of a run have said their last words, and no longer: how many have."""
+    ended: set[str] = set()
+    try:
+        async with asyncio.timeout(timeout_s), aclosing(events_of(broker, topics, "runs", run_id)) as events:
+            async for event in events:
+                if isinstance(event, ProducerEnded) and event.role == "load":
+                    ended.add(event.producer_id)
+                if len(ended) >= count:
+                    break
+    except (TimeoutError, KafkaError, OSError):
+        pass  # who has not been heard by now counts as silent
+    return len(ended)

@@ -27,7 +27,6 @@ class Up:
     worker: Child
     agent: Child
     announcer: KafkaPublisher
-    plan_file: Path
 
 
 async def all_up(
@@ -42,11 +41,10 @@ async def all_up(
 ) -> Up:
     """Start everything but the load, and wait until it is ready; it ends with `stack`.
 
-    `logs` is where the processes write theirs, and the plan is kept. Raises the UserError of what failed first.
+    `logs` is where the processes write theirs. Raises the UserError of what failed first.
     """
     on_phase("starting the broker")
     parts = await stack.enter_async_context(parts_here(settings, logs))
-    plan_file = _written(plan, logs)
     on_phase("starting the stream processor and the profiler")
     worker = await parts.worker(run_id)
     agent = await parts.child("profile", "--run", run_id, *profile)
@@ -55,7 +53,7 @@ async def all_up(
     if "--" in profile:
         await _listening(plan, settings, agent)
     announcer = KafkaPublisher(parts.broker, settings.topics, run_id, source=SOURCE)
-    return Up(parts, worker, agent, await stack.enter_async_context(announcer), plan_file)
+    return Up(parts, worker, agent, await stack.enter_async_context(announcer))
 
 
 async def _listening(plan: Plan, settings: Settings, agent: Child) -> None:
@@ -66,7 +64,7 @@ async def _listening(plan: Plan, settings: Settings, agent: Child) -> None:
             await agent.wait()  # its own sentence, if it has one
             raise ChildError(f"the command ended before it listened at {plan.target}; its output is in {agent.log}")
         try:
-            return await check_target(plan, settings.allow_hosts)
+            return await check_target(plan, settings.allow_hosts, settings.max_tps)
         except TargetRefusedError:
             if time.monotonic() > until:
                 raise ChildError(
@@ -86,10 +84,3 @@ async def _all(*waits: Awaitable[None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _written(plan: Plan, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "plan.yaml"
-    path.write_text(plan.to_yaml())
-    return path

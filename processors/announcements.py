@@ -8,6 +8,7 @@ from schemas.codec import encode
 from schemas.events import EndpointOutcome, HotFunction, WindowJoined
 from schemas.joined import JoinedWindow
 from schemas.rows import RequestFacts, StackFacts, schema_of
+from schemas.sketch import Sketch
 from schemas.topics import Bulk
 
 HOT_FUNCTIONS = 20
@@ -23,7 +24,6 @@ _HEADERS, _HEADER_BYTES = 32, 256
 def window_event(window: JoinedWindow) -> WindowJoined:
     """The event of a joined window; its functions are the hottest by their own CPU, its endpoints the busiest."""
     seconds = window.window_us / 1e6
-    latency = window.latency
     hot = sorted(window.functions, key=lambda function: -function.self_cpu_us)[:HOT_FUNCTIONS]
     return WindowJoined(
         run_id=window.run_id,
@@ -39,9 +39,10 @@ def window_event(window: JoinedWindow) -> WindowJoined:
         failed=window.failed,
         dropped=window.dropped,
         in_flight=window.in_flight,
-        p50_ms=_ms(latency.quantile_us(0.5)),
-        p95_ms=_ms(latency.quantile_us(0.95)),
-        p99_ms=_ms(latency.quantile_us(0.99)),
+        unanswered=window.unanswered,
+        sent_bytes=sum(endpoint.bytes_sent for endpoint in window.endpoints),
+        received_bytes=sum(endpoint.bytes_received for endpoint in window.endpoints),
+        **_latencies(window.latency),
         cpu_us=window.cpu_us if window.instances else None,
         profile_coverage=window.covered_us / window.window_us if window.instances else None,
         functions=[
@@ -61,9 +62,10 @@ def window_event(window: JoinedWindow) -> WindowJoined:
                 endpoint=endpoint.endpoint[:_NAME],
                 completed=endpoint.completed,
                 failed=endpoint.failed,
-                p50_ms=_ms(endpoint.latency.quantile_us(0.5)),
-                p95_ms=_ms(endpoint.latency.quantile_us(0.95)),
-                p99_ms=_ms(endpoint.latency.quantile_us(0.99)),
+                unanswered=endpoint.unanswered,
+                sent_bytes=endpoint.bytes_sent,
+                received_bytes=endpoint.bytes_received,
+                **_latencies(endpoint.latency),
             )
             for endpoint in sorted(window.endpoints, key=lambda one: -(one.completed + one.failed))[:ENDPOINTS]
         ],
@@ -95,6 +97,17 @@ def tick(kind: Bulk, partitions: int) -> tuple[bytes, Headers]:
     facts = RequestFacts() if kind == "requests" else StackFacts()
     header = BatchHeader(BatchKey(kind, "", 0, "tick", 0), rows=0, partitions=partitions, tick=True)
     return encode(pa.RecordBatch.from_pylist([], schema=schema_of[kind]), facts), header.to_kafka()
+
+
+def _latencies(latency: Sketch) -> dict[str, float | None]:
+    return {
+        "p50_ms": _ms(latency.quantile_us(0.5)),
+        "p95_ms": _ms(latency.quantile_us(0.95)),
+        "p99_ms": _ms(latency.quantile_us(0.99)),
+        "p999_ms": _ms(latency.quantile_us(0.999)),
+        "mean_ms": _ms(latency.mean_us),
+        "max_ms": _ms(latency.quantile_us(1.0)),
+    }
 
 
 def _ms(us: float | None) -> float | None:

@@ -5,7 +5,7 @@ added, so that recomputing a window from the store gives the same record to the 
 row: rows are handled as columns, and texts through the codes of their dictionaries.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +15,7 @@ from typing import cast
 import numpy as np
 
 from schemas.batches import Batch
+from schemas.censoring import unanswered
 from schemas.joined import ClosedBy, JoinedEndpoint, JoinedFunction, JoinedWindow
 from schemas.rows import RequestFacts, StackFacts
 from schemas.sketch import Sketch, buckets_of
@@ -30,12 +31,18 @@ _BUCKETS = 2048
 def join_window(
     run_id: str, window: int, window_us: int, requests: Sequence[Batch], stacks: Sequence[Batch], *, closed_by: ClosedBy
 ) -> JoinedWindow:
-    """Join the batches of one window; `requests` and `stacks` are all that is known of it, each batch once."""
+    """Join the batches of one window; `requests` and `stacks` are all that is known of it, each batch once.
+
+    Agents on one host see the same processes of ours there, so the most that one saw counts; agents that do not tell
+    are older, and then load and agents are taken for all.
+    """
     facts = [cast("RequestFacts", batch.facts) for batch in requests]
     endpoints = _endpoints(requests)
     instances = _instances(stacks)
     functions, samples, unattributed_us = _functions(instances.values())
     watched = [_total(batches) for batches in instances.values()]
+    generator_cpu_us = sum(fact.generator_cpu_us for fact in facts)
+    agent_cpu_us = sum(_stack_facts(batch).agent_cpu_us for batch in stacks)
     return JoinedWindow(
         run_id=run_id,
         window=window,
@@ -48,7 +55,8 @@ def join_window(
         in_flight=sum(fact.in_flight for fact in facts),
         completed=sum(endpoint.completed for endpoint in endpoints),
         failed=sum(endpoint.failed for endpoint in endpoints),
-        generator_cpu_us=sum(fact.generator_cpu_us for fact in facts),
+        generator_cpu_us=generator_cpu_us,
+        busiest_generator_us=_most_of_a_producer(requests, "generator_cpu_us"),
         dispatch_lag_p99_us=_p99(_column(requests, "dispatch_lag_us")),
         instances=len(instances),
         covered_us=sum(fact.covered_us for fact in watched) // max(len(watched), 1),
@@ -57,10 +65,20 @@ def join_window(
         unattributed_us=unattributed_us,
         busiest_thread_us=max((fact.busiest_thread_us for fact in watched), default=0),
         run_queue_us=sum(fact.run_queue_us for fact in watched),
-        agent_cpu_us=sum(_stack_facts(batch).agent_cpu_us for batch in stacks),
+        agent_cpu_us=agent_cpu_us,
+        own_cpu_us=_most_of_a_producer(stacks, "own_cpu_us") or generator_cpu_us + agent_cpu_us,
+        host_cpu_us=_most_of_a_producer(stacks, "host_cpu_us"),
         endpoints=endpoints,
         functions=functions,
     )
+
+
+def _most_of_a_producer(batches: Iterable[Batch], fact: str) -> int:
+    """The most that one producer has of a fact: those of its batches add up."""
+    of_producer: Counter[str] = Counter()
+    for batch in batches:
+        of_producer[batch.header.key.producer_id] += getattr(batch.facts, fact)
+    return max(of_producer.values(), default=0)
 
 
 def _endpoints(requests: Sequence[Batch]) -> tuple[JoinedEndpoint, ...]:
@@ -71,6 +89,8 @@ def _endpoints(requests: Sequence[Batch]) -> tuple[JoinedEndpoint, ...]:
     failed = _valid(requests, "error")
     failures = np.bincount(members[failed], minlength=len(groups))
     answers = np.bincount(members[~failed], minlength=len(groups))
+    in_vain = np.concatenate([np.zeros(0, np.bool_), *(unanswered(batch.rows) for batch in requests)])
+    waited = np.bincount(members[in_vain], minlength=len(groups))
     sent, received = (_sums(members, _column(requests, name), len(groups)) for name in ("bytes_sent", "bytes_received"))
     sketches = _sketches(members, _column(requests, "latency_us"), len(groups))
     found = [
@@ -79,6 +99,7 @@ def _endpoints(requests: Sequence[Batch]) -> tuple[JoinedEndpoint, ...]:
             endpoint=names[group % len(names)],
             completed=int(answers[at]),
             failed=int(failures[at]),
+            unanswered=int(waited[at]),
             bytes_sent=int(sent[at]),
             bytes_received=int(received[at]),
             latency=sketches[at],

@@ -55,12 +55,15 @@ class RunStarted(EventData):
     plan: dict[str, JsonValue]
     host_cores: Count | None = None
     """Cores of the service's host, where whoever opened the run knows them."""
+    engine_reason: Text = ""
+    """Why this engine, in a few words."""
 
 
 class StageEntered(EventData):
     """A segment of the plan begins: a whole stage, or one visit of a `levels` stage.
 
-    Arrivals run from `rate_from_tps` to `rate_to_tps` between the two times; requests carry `label` as their stage.
+    Arrivals run from `rate_from_tps` to `rate_to_tps` between the two times; requests carry `label` as their stage. A
+    segment that ends before its time is announced again, under the same id: the later one holds.
     """
 
     type: ClassVar[str] = "loadflame.stage.entered.v1"
@@ -74,6 +77,8 @@ class StageEntered(EventData):
     rate_to_tps: Annotated[Number, Field(ge=0)]
     settle_us: Count = 0
     """How much of its beginning is for things to settle, and left out of findings."""
+    role: Literal["measure", "warm-up", "cool-down"] = "measure"
+    """No capacity is drawn from the other two."""
 
     def event_id(self) -> str:
         """One for each label of a run."""
@@ -106,6 +111,8 @@ class ProducerEnded(EventData):
     rows_lost: Count = 0
     totals: LoadTotals | None = None
     note: Text = ""
+    died: bool = False
+    """It could not say this itself: its totals are what its batches said, with the rest of its share as dropped."""
 
     def event_id(self) -> str:
         """One for each producer of a run."""
@@ -146,13 +153,21 @@ class EndpointOutcome(BaseModel):
     p50_ms: Number | None
     p95_ms: Number | None
     p99_ms: Number | None
+    p999_ms: Number | None = None
+    mean_ms: Number | None = None
+    max_ms: Number | None = None
+    unanswered: Count = 0
+    sent_bytes: Count = 0
+    received_bytes: Count = 0
 
 
 class WindowJoined(EventData):
     """One joined window. `tps` is what ended in it per second; times are milliseconds from the scheduled start.
 
     `profile_coverage` is the watched part of the window, null when there is no profile (which is not zero CPU).
-    `endpoints` and `functions` are those with the most requests and CPU time, when there are many.
+    `endpoints` and `functions` are those with the most requests and CPU time, when there are many. Latencies are of
+    all that ended, the `unanswered` with the time they were waited for: one among these or the `dropped` is a bound.
+    Bytes are those of the requests that ended in the window, by direction as the load saw it.
     """
 
     type: ClassVar[str] = "loadflame.window.joined.v1"
@@ -175,6 +190,12 @@ class WindowJoined(EventData):
     cpu_us: Count | None
     profile_coverage: Number | None
     functions: list[HotFunction]
+    p999_ms: Number | None = None
+    mean_ms: Number | None = None
+    max_ms: Number | None = None
+    unanswered: Count = 0
+    sent_bytes: Count = 0
+    received_bytes: Count = 0
     endpoints: list[EndpointOutcome] = Field(default_factory=list)
 
     def event_id(self) -> str:

@@ -13,12 +13,16 @@ ClosedBy = Literal["producers", "grace", "late"]
 
 @dataclass(frozen=True, slots=True)
 class JoinedEndpoint:
-    """One endpoint in one stage: `completed` were answered as asked, `failed` were not; the sketch holds both."""
+    """One endpoint in one stage: `completed` were answered as asked, `failed` were not; the sketch holds both.
+
+    `unanswered` of the failed got no whole answer: the sketch has how long they were waited for (`schemas.censoring`).
+    """
 
     stage: str
     endpoint: str
     completed: int
     failed: int
+    unanswered: int
     bytes_sent: int
     bytes_received: int
     latency: Sketch
@@ -47,7 +51,9 @@ class JoinedWindow:
     `batches_covered` says how much of the truth went in: of two records of one window the greater wins. `closed_by`
     is `producers` (every expected final batch was in), `grace` (time was up) or `late` (rebuilt after a late batch).
     `covered_us` is the mean over instances of the time a sampler was watching; 0 instances means "no profile",
-    never zero CPU. `unattributed_us` is CPU that the samples could not place.
+    never zero CPU. `unattributed_us` is CPU that the samples could not place. `generator_cpu_us` is of all load
+    processes together, `busiest_generator_us` of the one that took most. `own_cpu_us` is of loadflame's processes on
+    the service's host and `host_cpu_us` of everything there (0: not known), with several agents the most of one.
     """
 
     run_id: str
@@ -62,6 +68,7 @@ class JoinedWindow:
     completed: int
     failed: int
     generator_cpu_us: int
+    busiest_generator_us: int
     dispatch_lag_p99_us: int
     instances: int
     covered_us: int
@@ -71,6 +78,8 @@ class JoinedWindow:
     busiest_thread_us: int
     run_queue_us: int
     agent_cpu_us: int
+    own_cpu_us: int
+    host_cpu_us: int
     endpoints: tuple[JoinedEndpoint, ...]
     functions: tuple[JoinedFunction, ...]
 
@@ -78,3 +87,8 @@ class JoinedWindow:
     def latency(self) -> Sketch:
         """Latencies of all endpoints together."""
         return Sketch.merged(endpoint.latency for endpoint in self.endpoints)
+
+    @property
+    def unanswered(self) -> int:
+        """Requests of all endpoints that got no whole answer."""
+        return sum(endpoint.unanswered for endpoint in self.endpoints)

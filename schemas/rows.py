@@ -72,7 +72,9 @@ class StackFacts(_Facts):
     `cpu_us` is the kernel's figure for the whole process and `busiest_thread_us` that of its busiest thread;
     `run_queue_us` is the time its threads waited for a core; `covered_us` is the part of the window in which the
     sampler was watching, `period_us` its sampling period, `agent_cpu_us` what watching cost. `timing` is `exact`
-    when each sample carries its own time and `window` when it is only known to lie in the window.
+    when each sample carries its own time and `window` when it is only known to lie in the window. `own_cpu_us` is of
+    all of the run's processes on the agent's host, agent and samplers among them, `host_cpu_us` of everything there;
+    one batch of a window tells these two.
     """
 
     service: str = Field(default="", max_length=256)
@@ -88,6 +90,8 @@ class StackFacts(_Facts):
     covered_us: _Count = 0
     period_us: _Count = 0
     agent_cpu_us: _Count = 0
+    own_cpu_us: _Count = 0
+    host_cpu_us: _Count = 0
 
 
 type_of_facts: dict[str, type[RequestFacts] | type[StackFacts]] = {

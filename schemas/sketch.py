@@ -25,6 +25,11 @@ def buckets_of(latencies_us: NDArray[np.integer]) -> NDArray[np.int64]:
     return found
 
 
+def latency_us(bucket: int) -> float:
+    """The latency in microseconds that a bucket stands for."""
+    return float(2 * GAMMA**bucket / (GAMMA + 1))
+
+
 @dataclass(frozen=True, slots=True)
 class Sketch:
     """Counts per bucket: `buckets` ascending, `counts` of the same length, all above zero."""
@@ -53,6 +58,14 @@ class Sketch:
         """How many latencies went in."""
         return sum(self.counts)
 
+    @property
+    def mean_us(self) -> float | None:
+        """The mean in microseconds, within 1%; None of an empty sketch."""
+        if not self.counts:
+            return None
+        total = sum(latency_us(bucket) * count for bucket, count in zip(self.buckets, self.counts, strict=True))
+        return total / self.count
+
     def quantile_us(self, q: float) -> float | None:
         """The latency of rank ceil(q * count), in microseconds, within 1%; None of an empty sketch."""
         if not self.counts:
@@ -62,5 +75,5 @@ class Sketch:
         for bucket, count in zip(self.buckets, self.counts, strict=True):
             seen += count
             if seen >= rank:
-                return float(2 * GAMMA**bucket / (GAMMA + 1))
+                return latency_us(bucket)
         raise AssertionError("a rank beyond the count")

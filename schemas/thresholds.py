@@ -9,7 +9,8 @@
 | tps                             | none                   | requests per second that were answered as asked           |
 
 `p99(search) < 250ms` is of one endpoint, `errors@peak < 1%` of one stage, both may stand together. With `for 10s` the
-threshold is broken once no window for so long held it, and the run is then ended early.
+threshold is broken once no window for so long held it, and the run is then ended early. A latency that lies among
+requests that were dropped or got no answer is only known from below, and keeps no limit from above.
 """
 
 import operator
@@ -22,7 +23,7 @@ from schemas.durations import parse_duration_s
 _TIMES_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
 _SHARES = ("errors", "dropped", "checks")
 _PERCENTILE = re.compile(r"^p(\d{1,2}(?:\.\d+)?)$")
-_OF_WINDOWS = ("p50", "p95", "p99", "errors", "dropped", "tps")
+_OF_WINDOWS = ("p50", "p95", "p99", "p99.9", "mean", "max", "errors", "dropped", "tps")
 """What is told of every window while a run is on, so that `for` can be judged."""
 _FORM = re.compile(
     r"^\s*(?P<metric>[a-z][a-z0-9.]*)\s*(?:\(\s*(?P<endpoint>[^()]+?)\s*\))?\s*(?:@\s*(?P<stage>[^@<>\s][^@<>]*?)\s*)?"
@@ -56,6 +57,11 @@ class Threshold:
         """0.99 for `p99`; None for other metrics."""
         match = _PERCENTILE.match(self.metric)
         return float(match[1]) / 100 if match else None
+
+    @property
+    def rank(self) -> float | None:
+        """Of which part of the requests it is the longest: 0.99 for `p99`, 1 for `max`; None for other metrics."""
+        return 1.0 if self.metric == "max" else self.quantile
 
     @property
     def is_latency(self) -> bool:

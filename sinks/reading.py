@@ -153,6 +153,7 @@ def _endpoints(rows: Iterable[Mapping[str, Any]]) -> Iterable[JoinedEndpoint]:
             endpoint=row["endpoint"],
             completed=row["completed"],
             failed=row["failed"],
+            unanswered=row["unanswered"],
             bytes_sent=row["bytes_sent"],
             bytes_received=row["bytes_received"],
             latency=Sketch(tuple(row["latency_buckets"]), tuple(row["latency_counts"])),

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
-from analysis.blocks import Segment
+from analysis.blocks import Segment, inside
 from analysis.limits import Ints, Windows
-from analysis.percentiles import Latencies
-from schemas.sketch import GAMMA
+from analysis.percentiles import Latencies, longest
+from schemas.sketch import GAMMA, latency_us
 from schemas.thresholds import Threshold, parse_threshold
 from views import queries
 from views.runs import unknown_run
@@ -60,6 +60,8 @@ class RunFacts:
     send_lag_p99_ms: float | None
     dead_letters: int
     host_cores: int | None = None
+    note: str = ""
+    engine_reason: str = ""
 
     def total(self, name: str) -> int:
         """A total of the load: what the producers said at their end, or the sum of what arrived if they did not."""
@@ -74,9 +76,8 @@ class RunFacts:
         return self.total("in_flight_at_end")
 
     def rows_of(self, segment: Segment) -> Ints:
-        """Positions of the windows that lie, for the most part, in a segment."""
-        middle = self.windows.starts_us + self.windows.window_us // 2
-        return np.flatnonzero((middle >= segment.starts_us) & (middle < segment.ends_us))
+        """See `analysis.blocks.inside`."""
+        return inside(self.windows, segment)
 
 
 def read_run(client: Client, run: str) -> RunFacts:
@@ -113,6 +114,8 @@ def read_run(client: Client, run: str) -> RunFacts:
         send_lag_p99_ms=queries.fetch(client, queries.SEND_LAG, run=run)["p99_ms"][0].as_py(),
         dead_letters=letters["letters"][0].as_py(),
         host_cores=int(queries.fetch(client, queries.HOST, run=run)["host_cores"][0].as_py()) or None,
+        note=row["note"],
+        engine_reason=row["engine_reason"] if batches["engine"] in ("", row["engine"]) else "",
     )
 
 
@@ -134,6 +137,7 @@ def _segments(table: pa.Table, ended_at: datetime | None) -> tuple[Segment, ...]
             row["rate_from_tps"],
             row["rate_to_tps"],
             row["settle_us"] if row["form"] == "level" else row["settle_us"] or None,
+            row["role"],
         )
         for row in table.to_pylist()
     )
@@ -169,12 +173,12 @@ def _endpoints(client: Client, run: str) -> tuple[EndpointFacts, ...]:
     found = []
     for row in queries.fetch(client, queries.ENDPOINTS, run=run).to_pylist():
         waited = unanswered.get((row["stage"], row["endpoint"]), {})
-        answered = (
-            (bucket, count - waited.get(bucket, 0)) for bucket, count in zip(row["buckets"], row["counts"], strict=True)
-        )
+        counts = dict(zip(row["buckets"], row["counts"], strict=True))
+        if sum(waited.values()) < row["in_vain"]:
+            waited = dict(longest(counts, int(row["in_vain"])))  # the requests have outlived their time in the store
         latencies = Latencies.of(
-            ((_bucket_us(bucket), count) for bucket, count in answered),
-            ((_bucket_us(bucket), count) for bucket, count in waited.items()),
+            ((latency_us(bucket), count - waited.get(bucket, 0)) for bucket, count in counts.items()),
+            ((latency_us(bucket), count) for bucket, count in waited.items()),
         )
         found.append(
             EndpointFacts(
@@ -189,8 +193,3 @@ def _endpoints(client: Client, run: str) -> tuple[EndpointFacts, ...]:
             )
         )
     return tuple(found)
-
-
-def _bucket_us(bucket: int) -> float:
-    """The latency that a bucket of the sketch stands for (see `schemas.sketch`)."""
-    return float(2 * GAMMA**bucket / (GAMMA + 1))

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.blocks import ERROR_SHARE, Segment, backlog_grows, settled
+from analysis.blocks import ERROR_SHARE, Segment, backlog_grows, overrun_of, settled
+from analysis.overrun import Overrun, mostly_fit
 from analysis.percentiles import Percentile
 from schemas.thresholds import Threshold
 from views import model
@@ -24,11 +25,14 @@ def load_rows(run: RunFacts) -> tuple[model.LoadRow, ...]:
         rate = segment.rate_from_tps if segment.form == "level" else None
         groups.setdefault((segment.stage if rate is not None else segment.label, rate), []).append(segment)
     stages = list(dict.fromkeys(stage for stage, _ in groups))
+    overrun = overrun_of(run.windows, run.segments)
     ordered = sorted(groups, key=lambda group: (stages.index(group[0]), group[1] or 0))
-    return tuple(_row(run, stage, rate, groups[stage, rate]) for stage, rate in ordered)
+    return tuple(_row(run, stage, rate, groups[stage, rate], overrun) for stage, rate in ordered)
 
 
-def _row(run: RunFacts, stage: str, rate: float | None, segments: list[Segment]) -> model.LoadRow:
+def _row(
+    run: RunFacts, stage: str, rate: float | None, segments: list[Segment], overrun: Overrun | None
+) -> model.LoadRow:
     windows = run.windows.at(np.concatenate([run.rows_of(segment) for segment in segments]))
     seconds = float(windows.window_us.sum()) / 1e6
     per_s = 1 / seconds if seconds else 0.0
@@ -40,7 +44,11 @@ def _row(run: RunFacts, stage: str, rate: float | None, segments: list[Segment])
         sum(getattr(one, name) for one in outcome.endpoints) for name in ("sent_bytes", "received_bytes")
     )
     offered_tps = outcome.scheduled * per_s
-    held = None if form == "ramp" or not seconds else _held(run, segments, outcome, offered_tps)
+    limited = not mostly_fit(windows)
+    if overrun is not None and form != "level":
+        limited = limited or bool(overrun.leaves_out(windows).any())
+    is_judged = form != "ramp" and seconds > 0 and not limited
+    held = _held(run, segments, outcome, offered_tps) if is_judged else None
     return model.LoadRow(
         stage=stage if rate is None else f"{stage}@{rate:g}",
         offered_tps=offered_tps,
@@ -56,6 +64,8 @@ def _row(run: RunFacts, stage: str, rate: float | None, segments: list[Segment])
         seconds=seconds,
         dropped=outcome.dropped,
         held=held,
+        limited=limited,
+        role=segments[0].role,
     )
 
 

@@ -76,7 +76,9 @@ class LoadRow(_Part):
     """One stage, or all visits of one rate of a `levels` stage. Times count from the scheduled start.
 
     A percentile named in `censored` lies among requests that were dropped, timed out or still under way: it is a lower
-    bound. `achieved_tps` counts requests that were answered as asked; `held` says whether the thresholds held here.
+    bound. `achieved_tps` counts requests that were answered as asked; `held` says whether the thresholds held here,
+    null where that is not judged: along a ramp, and where `limited` says that the generator or the host was the limit.
+    No capacity is drawn from stages whose `role` is another than `measure`.
     """
 
     stage: str
@@ -96,15 +98,18 @@ class LoadRow(_Part):
     seconds: Figure = 0.0
     dropped: int = 0
     held: bool | None = None
+    limited: bool = False
+    role: str = "measure"
 
 
 class Generator(_Part):
-    """The load's own side. `cpu_share` is of one core."""
+    """The load's own side. `cpu_share` is of one core; `reason` says why this engine."""
 
     engine: str
     send_lag_p99_ms: MaybeFigure
     cpu_share: Figure
     limited: bool
+    reason: str = ""
 
 
 class Instance(_Part):

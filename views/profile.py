@@ -73,10 +73,15 @@ class ProfileFacts:
 
     @cached_property
     def prediction(self) -> Prediction | None:
-        """Where the CPU runs out. From levels only: along a ramp the fits would rest on one pass."""
+        """Where the CPU runs out. From levels only: along a ramp the fits would rest on one pass.
+
+        Levels that may not be judged are left out: what is seen of them is at the edge of our own limit.
+        """
         if self.ceiling is None or self.selection.design != "levels":
             return None
-        return predict(self.experiment, self._growing(), self.ceiling.cores, seed=SEED)
+        rows = ~np.isin(self.experiment.level_tps, list(self.selection.limited_tps))
+        growing = {label: cpu_us[rows] for label, cpu_us in self._growing().items()}
+        return predict(self.experiment.at(rows), growing, self.ceiling.cores, seed=SEED)
 
     def _growing(self) -> dict[str, Floats]:
         """CPU of each growing function in each block; a sample in two of them belongs to the deeper one."""

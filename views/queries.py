@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
+from schemas.censoring import UNANSWERED_SQL
 from sinks.errors import store_errors
 from sinks.sketch_sql import quantile_ms
 
@@ -25,7 +26,7 @@ _UNIX_US = "toUnixTimestamp64Micro"
 
 RUN = Query(
     "run",
-    "SELECT run, service, target, started_at, ended_at, reason, verdict, engine, window_us, plan "
+    "SELECT run, service, target, started_at, ended_at, reason, verdict, engine, window_us, plan, note, engine_reason "
     "FROM runs WHERE run = {run:String}",
     _RUN,
 )
@@ -39,27 +40,28 @@ RUNS = Query(
 STAGES = Query(
     "stages",
     f"SELECT label, stage, form, visit, {_UNIX_US}(starts_at) AS starts_us, {_UNIX_US}(ends_at) AS ends_us, "
-    "rate_from_tps, rate_to_tps, settle_us FROM stages WHERE run = {run:String} ORDER BY starts_us, label",
+    "rate_from_tps, rate_to_tps, settle_us, role FROM stages WHERE run = {run:String} ORDER BY starts_us, label",
     _RUN,
 )
 PRODUCERS = Query(
     "producers",
     "SELECT role, batches_acknowledged, rows_acknowledged, batches_lost, rows_lost, scheduled, sent, completed, "
-    "failed, dropped, in_flight_at_end, target_counted, note FROM producers WHERE run = {run:String} ORDER BY producer",
+    "failed, dropped, in_flight_at_end, target_counted, note, died FROM producers "
+    "WHERE run = {run:String} ORDER BY producer",
     _RUN,
 )
 WINDOWS = Query(
     "windows",
     f"SELECT window, {_UNIX_US}(starts_at) AS starts_us, window_us, closed_by, scheduled, sent, completed, failed, "
-    "dropped, in_flight, dispatch_lag_p99_us, generator_cpu_us, instances, covered_us, samples, cpu_us, "
-    "unattributed_us, busiest_thread_us, run_queue_us, agent_cpu_us, "
+    "dropped, in_flight, dispatch_lag_p99_us, generator_cpu_us, busiest_generator_us, instances, covered_us, samples, "
+    "cpu_us, unattributed_us, busiest_thread_us, run_queue_us, agent_cpu_us, own_cpu_us, host_cpu_us, "
     f"1000 * {quantile_ms(0.5)} AS p50_us, 1000 * {quantile_ms(0.99)} AS p99_us "
     "FROM windows WHERE run = {run:String} GROUP BY ALL ORDER BY window",
     _RUN,
 )
 ENDPOINTS = Query(
     "endpoints",
-    "SELECT stage, endpoint, sum(completed) AS completed, sum(failed) AS failed, "
+    "SELECT stage, endpoint, sum(completed) AS completed, sum(failed) AS failed, sum(unanswered) AS in_vain, "
     "sum(bytes_sent) AS sent_bytes, sum(bytes_received) AS received_bytes, "
     "sumMap(latency_buckets, latency_counts) AS sketch, "
     "tupleElement(sketch, 1) AS buckets, tupleElement(sketch, 2) AS counts "
@@ -69,7 +71,8 @@ ENDPOINTS = Query(
 ENDPOINT_WINDOWS = Query(
     "windows of an endpoint",
     "SELECT window, sum(completed) AS completed, sum(failed) AS failed, "
-    f"{quantile_ms(0.5)} AS p50_ms, {quantile_ms(0.95)} AS p95_ms, {quantile_ms(0.99)} AS p99_ms "
+    "sum(unanswered) AS in_vain, sumMap(latency_buckets, latency_counts) AS sketch, "
+    "tupleElement(sketch, 1) AS buckets, tupleElement(sketch, 2) AS counts "
     "FROM endpoints WHERE run = {run:String} AND stage IN {stages:Array(String)} "
     "AND {endpoint:String} IN ('', endpoint) GROUP BY window ORDER BY window",
     {**_RUN, "stages": ["steady"], "endpoint": ""},
@@ -85,7 +88,8 @@ UNANSWERED = Query(
     "unanswered",
     # No answer came: its latency is how long it was waited for. Grouped by bucket, as the answers are.
     "SELECT stage, endpoint, toInt32(ceil(log(greatest(latency_us, 1)) / log({gamma:Float64}) - 1e-9)) AS bucket, "
-    "count() AS requests FROM requests WHERE run = {run:String} AND status = 0 "
+    "count() AS requests FROM requests WHERE run = {run:String} "
+    f"AND {UNANSWERED_SQL} "
     "GROUP BY stage, endpoint, bucket ORDER BY stage, endpoint, bucket",
     {**_RUN, "gamma": 1.02},
 )

@@ -8,8 +8,8 @@ from analysis import wording
 from analysis.capacity import measured
 from analysis.findings import Case, Finding, find
 from analysis.growth import fit_process
-from analysis.limits import generator_limited, host_limited
-from analysis.verdict import LIMITED_SHARE, Course, judge
+from analysis.limits import LIMITED_SHARE, generator_limited, host_limited
+from analysis.verdict import Course, judge
 from views import model
 from views.facts import RunFacts, read_run
 from views.load import KEPT_UP, load_rows
@@ -48,9 +48,11 @@ def build_report(client: Client, run_id: str) -> Report:
             ended_requests=accounting.completed + accounting.failed,
             lost_rows=accounting.lost,
             thresholds=[threshold.held for threshold in thresholds],
+            load_processes=sum(one["role"] == "load" for one in run.producers),
+            died=sum(bool(one["died"]) for one in run.producers if one["role"] == "load"),
         )
     )
-    seen = measured([(row.achieved_tps, bool(row.held)) for row in rows])
+    seen = measured([(row.achieved_tps, bool(row.held)) for row in rows if row.role == "measure"])
     return Report(
         run=model.Run(
             id=run.id,
@@ -71,7 +73,7 @@ def build_report(client: Client, run_id: str) -> Report:
         thresholds=thresholds,
         errors=_errors(run),
         growth=_growth(profile),
-        warnings=warnings_of(run, profile, accounting, by_generator=by_generator, by_host=by_host),
+        warnings=warnings_of(run, profile, accounting, rows, by_generator=by_generator, by_host=by_host),
     )
 
 
@@ -108,6 +110,7 @@ def _generator(run: RunFacts, *, limited: bool) -> model.Generator:
         send_lag_p99_ms=None if "imported" in run.plan else run.send_lag_p99_ms,  # there was no schedule
         cpu_share=float(load.generator_cpu_us.sum() / max(load.window_us.sum(), 1)),
         limited=limited,
+        reason=run.engine_reason,
     )
 
 
@@ -171,7 +174,8 @@ def _functions(profile: ProfileFacts) -> tuple[model.Function, ...]:
 
 
 def _case(run: RunFacts, profile: ProfileFacts, rows: tuple[model.LoadRow, ...], seen: float | None) -> Case:
-    behind = [row for row in rows if row.held is False and row.achieved_tps < KEPT_UP * row.offered_tps]
+    judged_rows = [row for row in rows if row.held is False and row.role == "measure"]
+    behind = [row for row in judged_rows if row.achieved_tps < KEPT_UP * row.offered_tps]
     return Case(
         service=run.service,
         design=profile.selection.design,

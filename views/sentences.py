@@ -41,7 +41,8 @@ def trust_lines(report: Report) -> tuple[Line, ...]:
         f"{profile.coverage:.1%} of the time, {count(profile.samples, 'sample')}, "
         f"{profile.agent_cpu_share:.1%} of a core; {profile.unattributed_share:.1%} of the service's CPU unattributed"
     )
-    return ("load", load), ("profile", watched), ("service", f"{profile.service_cpu_cores:.2f} cores on average")
+    why = (("engine", f"{generator.engine}: {generator.reason}"),) if generator.reason else ()
+    return *why, ("load", load), ("profile", watched), ("service", f"{profile.service_cpu_cores:.2f} cores on average")
 
 
 def footnotes(report: Report, shown: Iterable[Function]) -> tuple[str, ...]:

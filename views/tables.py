@@ -1,7 +1,9 @@
 """The tables of the terminal page; each takes the width that it must fit into."""
 
 from rich import box
-from rich.console import RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -51,7 +53,7 @@ def load_table(report: Report, width: int) -> Table:
         if width >= WIDE:
             cells += [f"{rate / 1000:,.0f}" for rate in (row.sent_bytes_per_s, row.received_bytes_per_s)]
         held = {True: Text("yes", style="green"), False: Text("no", style="bold red"), None: Text("–", style="dim")}
-        table.add_row(*cells, held[row.held])
+        table.add_row(*cells, Text("limited" if wide else "lim.", style="yellow") if row.limited else held[row.held])
     return table
 
 
@@ -89,11 +91,8 @@ def functions_table(report: Report, width: int) -> Table:
     most = max((one.self_share for one in shown), default=0) or 1
     for one in shown:
         style, mark = _SHAPES[one.shape]
-        name = Text(one.function, style="bold" if one.shape == "superlinear" else "")
-        if width >= NARROW:
-            name.append(f" {one.file}", style="dim not bold")
         cells: list[RenderableType] = [
-            name,
+            _Name(one, with_file=width >= NARROW),
             _bar(one.self_share, most, 12 if width >= WIDE else 6, style if one.shape == "superlinear" else "yellow"),
             _us(one.self_us_per_request),
         ]
@@ -106,6 +105,28 @@ def functions_table(report: Report, width: int) -> Table:
             cells.append(_from_to(one))
         table.add_row(*cells, _growth(one, width), _shape(one, style, mark))
     return table
+
+
+class _Name:
+    """A function and its file in one line, as much as fits.
+
+    What is too long loses its front: of `Database.execute.<locals>.read`, `read` tells more than `Database`.
+    """
+
+    def __init__(self, one: model.Function, *, with_file: bool) -> None:
+        self._function = one.function
+        self._style = "bold" if one.shape == "superlinear" else ""
+        self._file = f" {one.file}" if with_file else ""
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        return Measurement(1, cell_len(self._function + self._file))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        parts, cut = self._function.split("."), ""
+        while len(parts) > 1 and cell_len(cut + ".".join(parts) + self._file) > options.max_width:
+            parts, cut = parts[1:], "…"
+        name = Text(cut + ".".join(parts), style=self._style, no_wrap=True, overflow="ellipsis")
+        yield name.append(self._file, style="dim not bold")
 
 
 def shown_functions(report: Report) -> list[model.Function]:
@@ -165,7 +186,7 @@ def capacity_table(report: Report) -> Table:
     seen = capacity.max_tps_within_thresholds
     table.add_row("–" if seen is None else wording.tps(seen), "seen: the highest rate tried that held")
     if capacity.predicted_tps is None:
-        table.add_row("–", Text("predicted: needs a `levels` stage with a profile", style="dim"))
+        table.add_row("–", Text(f"predicted: {_unpredicted(report.growth)}", style="dim"))
         return table
     predicted = _interval(capacity.predicted_tps, capacity.predicted_low, capacity.predicted_high)
     table.add_row(Text(predicted), Text(f"predicted: CPU time runs out ({capacity.limited_by})"))
@@ -173,6 +194,15 @@ def capacity_table(report: Report) -> Table:
         change_to = _interval(change.tps, change.tps_low, change.tps_high)
         table.add_row(Text(change_to, style="green"), Text(f"what if: {change.function} {change.change}"))
     return table
+
+
+def _unpredicted(growth: model.Growth) -> str:
+    """Why there is no prediction."""
+    if growth.left_out:
+        return "too little of the run was usable (what was left out stands below)"
+    if growth.design == "levels":
+        return "not to be told from these rates"
+    return "needs a `levels` stage with a profile"
 
 
 def _interval(value: float, low: float | None, high: float | None) -> str:

@@ -1,12 +1,15 @@
 """Thresholds, judged: over a whole run, one stage of it, or every stretch of so many windows."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from clickhouse_connect.driver.client import Client
 
-from analysis.limits import Floats, Ints
+from analysis.limits import Floats, Ints, Mask
+from analysis.percentiles import Latencies, longest
 from analysis.sustained import sustained, windows_for
+from schemas.sketch import latency_us
 from schemas.thresholds import Threshold
 from views import model, queries
 from views.facts import RunFacts
@@ -36,7 +39,7 @@ def _row(threshold: Threshold, found: Values) -> model.Threshold:
 
 def _measured(client: Client, run: RunFacts, threshold: Threshold, whole: Outcome) -> Values:
     if threshold.for_s is not None:
-        return _lasting(client, run, threshold, threshold.for_s), False
+        return _lasting(client, run, threshold, threshold.for_s)
     if threshold.stage is None:
         return value_of(threshold, whole)
     segments = [segment for segment in run.segments if segment.stage == threshold.stage]
@@ -54,22 +57,27 @@ def value_of(threshold: Threshold, outcome: Outcome) -> Values:
     if threshold.metric in simple:
         return simple[threshold.metric](), False
     latencies = outcome.latencies(threshold.endpoint)
-    quantile = 1.0 if threshold.metric == "max" else threshold.quantile
-    found = latencies.mean if quantile is None else latencies.quantile(quantile)
+    found = latencies.mean if threshold.rank is None else latencies.quantile(threshold.rank)
     return (None, False) if found is None else (found.us / 1000, found.censored)
 
 
-def _lasting(client: Client, run: RunFacts, threshold: Threshold, seconds: float) -> float | None:
+def _lasting(client: Client, run: RunFacts, threshold: Threshold, seconds: float) -> Values:
+    """The worst value that lasted. Windows whose value is only known from below break a limit from above."""
     rows = _windows_of(run, threshold)
     if not len(rows):
-        return None
+        return None, False
     windows = run.windows.at(rows)
-    values = _by_window(client, run, threshold, rows)
-    # A window that nobody heard of ends a stretch, so every number between the first and the last has its place.
-    placed = np.full(int(windows.window[-1] - windows.window[0]) + 1, np.nan)
-    placed[windows.window - windows.window[0]] = values
+    values, censored = _by_window(client, run, threshold, rows)
     count = windows_for(seconds, int(windows.window_us[0]))
-    return sustained(placed, count, is_from_above=threshold.is_from_above)
+
+    def lasting(of_windows: Floats) -> float | None:
+        # A window that nobody heard of ends a stretch, so every number between the first and the last has its place.
+        placed = np.full(int(windows.window[-1] - windows.window[0]) + 1, np.nan)
+        placed[windows.window - windows.window[0]] = of_windows
+        return sustained(placed, count, is_from_above=threshold.is_from_above)
+
+    worst = lasting(np.where(censored, np.inf, values) if threshold.is_from_above else values)
+    return (lasting(values), True) if worst == np.inf else (worst, False)
 
 
 def _windows_of(run: RunFacts, threshold: Threshold) -> Ints:
@@ -79,10 +87,12 @@ def _windows_of(run: RunFacts, threshold: Threshold) -> Ints:
     return np.unique(np.concatenate(rows)) if rows else np.array([], np.int64)
 
 
-def _by_window(client: Client, run: RunFacts, threshold: Threshold, rows: Ints) -> Floats:
+def _by_window(client: Client, run: RunFacts, threshold: Threshold, rows: Ints) -> tuple[Floats, Mask]:
+    """A value for each window, NaN where there is nothing to judge, and whether the true one may be greater."""
     windows = run.windows.at(rows)
+    known = np.zeros(len(windows), np.bool_)
     if threshold.metric == "dropped":
-        return _ratio(windows.dropped, windows.scheduled)
+        return _ratio(windows.dropped, windows.scheduled), known
     labels = [one.label for one in run.segments if threshold.stage in (None, one.stage)]
     found = queries.fetch(
         client, queries.ENDPOINT_WINDOWS, run=run.id, stages=labels, endpoint=threshold.endpoint or ""
@@ -91,11 +101,26 @@ def _by_window(client: Client, run: RunFacts, threshold: Threshold, rows: Ints) 
     mine = [of_window.get(window, {}) for window in windows.window.tolist()]
     completed, failed = (np.array([row.get(name, 0) for row in mine], np.float64) for name in ("completed", "failed"))
     if threshold.metric == "tps":
-        return completed * 1e6 / windows.window_us
+        return completed * 1e6 / windows.window_us, known
     if threshold.metric == "errors":
-        return _ratio(failed, completed + failed)
-    values = (row.get(f"{threshold.metric}_ms") for row in mine)
-    return np.array([np.nan if value is None else value for value in values], np.float64)
+        return _ratio(failed, completed + failed), known
+    ended = windows.completed + windows.failed
+    shares = np.where(ended > 0, (completed + failed) / np.maximum(ended, 1), 1.0)
+    lost = np.ceil(windows.dropped * shares).astype(np.int64)
+    latencies = [_latencies(row, count) for row, count in zip(mine, lost.tolist(), strict=True)]
+    found = [one.mean if threshold.rank is None else one.quantile(threshold.rank) for one in latencies]
+    values = np.array([np.nan if one is None else one.us / 1000 for one in found], np.float64)
+    return values, np.array([one is not None and one.censored for one in found], np.bool_)
+
+
+def _latencies(row: Mapping[str, Any], lost: int) -> Latencies:
+    """Of the requests that ended in a window, and of the dropped ones that fall to them."""
+    counts = dict(zip(row.get("buckets", ()), row.get("counts", ()), strict=True))
+    waited = dict(longest(counts, int(row.get("in_vain", 0))))
+    return Latencies.of(
+        ((latency_us(bucket), count - waited.get(bucket, 0)) for bucket, count in counts.items()),
+        [*((latency_us(bucket), count) for bucket, count in waited.items()), (0.0, lost)],
+    )
 
 
 def _ratio(some: Ints | Floats, of: Ints | Floats) -> Floats:

@@ -1,15 +1,14 @@
 """What a reader should know before relying on a report."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from analysis import wording
 from analysis.blocks import Selection
-from analysis.limits import Mask, Windows
-from analysis.verdict import LIMITED_SHARE
+from analysis.limits import LIMITED_SHARE, Mask, Windows
 from analysis.wording import count
 from views import model
 from views.facts import RunFacts
@@ -20,6 +19,9 @@ _ONE_THREAD_SHARE = 0.8
 _UNATTRIBUTED = 0.10
 _COVERAGE = 0.97
 _AGENT_SHARE = 0.05
+_MOST_STAGES = 4
+PYSPY_IN_POOLS = "0.98-1.51"
+"""CPU found / CPU true by the truth benchmark, as README's table has it."""
 
 
 def left_out(selection: Selection) -> tuple[str, ...]:
@@ -38,16 +40,35 @@ def left_out(selection: Selection) -> tuple[str, ...]:
 
 
 def warnings_of(
-    run: RunFacts, profile: ProfileFacts, accounting: model.Accounting, *, by_generator: Mask, by_host: Mask
+    run: RunFacts,
+    profile: ProfileFacts,
+    accounting: model.Accounting,
+    rows: Sequence[model.LoadRow],
+    *,
+    by_generator: Mask,
+    by_host: Mask,
 ) -> tuple[str, ...]:
     """One sentence each, the gravest first; the masks are of the windows of the load, which of them were limited."""
     return (
+        *_about_end(run),
         *_about_data(run, accounting),
         *_about_load(run.windows.at(run.load), by_generator, by_host),
+        *_about_stages(rows),
         *_about_users(run),
         *_about_import(run),
         *_about_profile(run, profile),
     )
+
+
+def _about_end(run: RunFacts) -> list[str]:
+    found = []
+    if run.note and "imported" not in run.plan:  # of an import more is said below
+        found.append(f"{run.note[0].upper()}{run.note[1:]}.")
+    for one in run.producers:
+        if one["died"]:
+            text = f"{one['note'][0].upper()}{one['note'][1:]}" if one["note"] else "A load process died"
+            found.append(f"{text} ({one['dropped'] or 0:,} of its {one['scheduled'] or 0:,} arrivals).")
+    return found
 
 
 def _about_data(run: RunFacts, accounting: model.Accounting) -> list[str]:
@@ -84,6 +105,14 @@ def _about_load(load: Windows, by_generator: Mask, by_host: Mask) -> list[str]:
             )
             found.append(f"{text}, and the run may not be judged: {remedy}." if much else f"{text}.")
     return found
+
+
+def _about_stages(rows: Sequence[model.LoadRow]) -> list[str]:
+    names = [row.stage for row in rows if row.limited]
+    if not names:
+        return []
+    some = ", ".join(names[:_MOST_STAGES]) + (f" and {len(names) - _MOST_STAGES} more" if names[_MOST_STAGES:] else "")
+    return [f"No capacity is drawn from {some}: generator or host was the limit there, or at a lower rate before."]
 
 
 def _about_users(run: RunFacts) -> list[str]:
@@ -140,7 +169,8 @@ def _is_thread_pool(instance: Mapping[str, Any]) -> bool:
 
 
 def _of_thread_pool(instance: Mapping[str, Any]) -> str:
+    several = f"{instance['instance']} has {instance['threads']} threads"
     return (
-        f"py-spy finds only about 55 to 70% of the CPU of functions in a thread pool ({instance['instance']} has "
-        f"{instance['threads']} threads): compare functions with each other, and prefer --backend austin."
+        f"py-spy gives functions of a thread pool {PYSPY_IN_POOLS} times the CPU that they use ({several}): "
+        "take their shares as rough, and prefer --backend austin."
     )

@@ -2,7 +2,9 @@
 
     python -m benchmarks.truth_services.service KIND PORT
 
-`/` works, `/truth` gives {function: ns} and the process's whole CPU time, per process.
+`/` works; `/truth` gives, of the process that answers, by second of the Unix clock what it had used when that second
+began: its functions' and its whole CPU time in ns, and the requests it had been asked. The service notes that itself,
+at the first request of each second: a question for it would wait behind the others when there is a queue.
 """
 
 import asyncio
@@ -23,18 +25,22 @@ THREADS, PROCESSES = 16, 2
 
 def application(kind: str) -> web.Application:
     numbers = itertools.count()
+    by_second: dict[int, dict[str, object]] = {}
     pool = ThreadPoolExecutor(THREADS) if kind == "threads" else None
 
     async def work(_: web.Request) -> web.Response:
+        number, second = next(numbers), int(time.time())
+        if second not in by_second:
+            state = {"functions": dict(truth_ns), "process": time.process_time_ns(), "requests": number}
+            by_second[second] = state
         if pool is None:
-            handle(next(numbers))
+            handle(number)
         else:
-            await asyncio.get_running_loop().run_in_executor(pool, handle, next(numbers))
+            await asyncio.get_running_loop().run_in_executor(pool, handle, number)
         return web.Response(text="ok")
 
     async def truth(_: web.Request) -> web.Response:
-        state = {"pid": os.getpid(), "functions": truth_ns, "process": time.process_time_ns()}
-        return web.Response(text=json.dumps(state))
+        return web.Response(text=json.dumps({"pid": os.getpid(), "by_second": by_second}))
 
     app = web.Application()
     app.router.add_get("/", work)

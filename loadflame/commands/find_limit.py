@@ -1,9 +1,10 @@
 """`loadflame find-limit`: the highest rate that holds, found by raising it."""
 
+from __future__ import annotations
+
 import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,6 +14,10 @@ from loadflame.commands.profile import Command, Name, Pid
 from loadflame.settings import read_settings
 from loadflame.verdicts import exit_code
 
+if TYPE_CHECKING:
+    from loadflame.found import FoundLimit
+    from views.report import Report
+
 
 def find_limit(
     plan: Annotated[Path, typer.Argument(help="A plan (YAML); its requests and thresholds count, its stages do not.")],
@@ -20,7 +25,9 @@ def find_limit(
     pid: Pid = None,
     name: Name = None,
     start: Annotated[float, typer.Option(min=1, help="The first rate, in requests per second.")] = 10.0,
-    each: Annotated[float, typer.Option(min=3, help="Seconds at each rate; the first third is for settling.")] = 9.0,
+    each: Annotated[
+        float, typer.Option(min=3, help="Seconds at each rate, up to thrice where it is not steady; a third settles.")
+    ] = 9.0,
     resolution: Annotated[float, typer.Option(min=0.01, max=0.5, help="When to stop: width of the interval.")] = 0.05,
     backend: Backend = "auto",
     allow_host: AllowHost = None,
@@ -29,11 +36,12 @@ def find_limit(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Raise the rate until a threshold of PLAN breaks, and say the highest that held.
+    """Raise the rate until a threshold of PLAN breaks, and say between which rates the limit lies.
 
-    Coarse steps first, half as much again each, then bisection. Without thresholds a rate holds when under 1% of its
+    Coarse steps first, half as much again each, then bisection, and both ends of what is left once more. A step lasts
+    until it is steady, and ends early when it is plainly broken. Without thresholds a rate holds when under 1% of its
     requests fail and 95% of what was offered gets through. The service is profiled meanwhile, so the report says which
-    function the rate broke on.
+    function the rate broke on. Exit code 1: no rate held; 3: the generator could not keep up.
     """
     from loadflame.session import Watch, find_limit_and_report
     from producers.load.plan import load_plan
@@ -48,9 +56,14 @@ def find_limit(
         read, settings, watch, backend, console, start_tps=start, each_s=each, resolution=resolution
     )
     if as_json:
-        steps = [asdict(step) for step in found.steps]
-        limit = {"held_tps": found.held_tps, "violated_tps": found.violated_tps, "note": found.note, "steps": steps}
-        typer.echo(json.dumps({"run": report.run.id, "limit": limit}, indent=2))
+        typer.echo(json.dumps({"run": report.run.id, "limit": found.as_json()}, indent=2))
+    raise typer.Exit(exit_code(_verdict(found, report)))
+
+
+def _verdict(found: FoundLimit, report: Report) -> str:
+    """What a search says to a shell; how its run fared is no part of it, for a rate that broke was looked for."""
+    if report.run.verdict == "aborted":
+        return "aborted"
     if found.note:
-        raise typer.Exit(exit_code("generator-limited"))
-    raise typer.Exit(exit_code("aborted" if report.run.verdict == "aborted" else "passed"))
+        return "generator-limited"
+    return "passed" if found.held_tps is not None else "failed"

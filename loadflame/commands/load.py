@@ -3,15 +3,17 @@
 import asyncio
 import time
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from loadflame.commands.common import AllowHost, Broker, broker_of, run_until_stopped, say_ready
 from loadflame.settings import Settings, SettingsError, read_settings
 from loadflame.stopping import unless
+from loadflame.subscription import loads_ended
 from loadflame.topics import ensure_topics
 from loadflame.verdicts import exit_code
+from schemas.moments import parse_moment_us
 
 
 def load(
@@ -21,23 +23,40 @@ def load(
     open_run: Annotated[
         str | None, typer.Option(help="Open a run of this id, which an agent may know already.")
     ] = None,
-    start_at: Annotated[int | None, typer.Option(help="First arrival, microseconds since the Unix epoch.")] = None,
+    start_at: Annotated[
+        str | None,
+        typer.Option(help="First arrival: 2026-05-01T18:30:00Z, or microseconds since the Unix epoch."),
+    ] = None,
     shard: Annotated[str, typer.Option(help="Send only this part of the plan: 2/8 is the second of eight.")] = "1/1",
+    producer: Annotated[
+        str | None, typer.Option(hidden=True, help="Publish under this id, which whoever starts us knows.")
+    ] = None,
     allow_host: AllowHost = None,
 ) -> None:
     """Send the requests of PLAN and publish every outcome to Kafka; profiling and storing happen elsewhere.
 
-    Give several hosts the same plan, --run and --start-at, and each its --shard, to share one run. Ctrl-C ends the
+    Several hosts share one run when each gets the same plan, run and --start-at, and a --shard of its own: one of them
+    opens the run with --open-run and says when all have ended, the others take part with --run. Ctrl-C ends the
     schedule and publishes what was measured; exit code 130 then.
     """
     settings = read_settings(broker=broker, allow_hosts=tuple(allow_host) if allow_host else None)
     if run and open_run:
         raise SettingsError("give --run to take part in a run or --open-run to open one, not both")
+    start_at_us = _start_at_us(start_at) if start_at is not None else None
     is_aborted = run_until_stopped(
-        lambda stop: _load(plan, settings, run or open_run, start_at, shard, stop, opens=run is None)
+        lambda stop: _load(
+            plan, settings, run or open_run, start_at_us, shard, stop, producer_id=producer, opens=run is None
+        )
     )
     if is_aborted:
         raise typer.Exit(exit_code("aborted"))
+
+
+def _start_at_us(text: str) -> int:
+    try:
+        return int(text) if text.isdecimal() else parse_moment_us(text)
+    except ValueError as error:
+        raise SettingsError(f"--start-at: {error}") from error
 
 
 async def _load(
@@ -48,29 +67,34 @@ async def _load(
     shard: str,
     stop: asyncio.Event,
     *,
+    producer_id: str | None,
     opens: bool,
 ) -> bool:
     """Whether it was ended before its plan was through."""
-    from loadflame.starting import LEAD_US, STOP_S, aligned, new_run_id, run_started
+    from loadflame.starting import LEAD_US, STOP_S, aligned, new_run_id, run_ended, run_started
     from producers.load.guard import check_target
     from producers.load.plan import load_plan
     from producers.load.runner import run_load
+    from producers.load.settled import settled
     from producers.load.shards import parse_shard
     from producers.publisher import KafkaPublisher, say_last_words
-    from schemas.events import RunEnded
 
     broker = broker_of(settings, "load")
     plan, part = load_plan(path), parse_shard(shard)
+    about = settled(plan, start_at_us or time.time_ns() // 1000)
     async with unless(stop):
-        await check_target(plan, settings.allow_hosts)
+        await check_target(about, settings.allow_hosts, settings.max_tps)
         await ensure_topics(broker, settings.topics)
     run_id = run or new_run_id()
-    async with KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load") as publisher:
+    topics, source = settings.topics, "loadflame/load"
+    async with KafkaPublisher(broker, topics, run_id, source=source, producer_id=producer_id) as publisher:
         say_ready()
         start_us = start_at_us or aligned(int(time.time() * 1e6) + LEAD_US // 5, settings.window_us)
+        plan = settled(plan, start_us)
         if opens:
-            publisher.announce(run_started(plan, settings, run_id, start_us))
-            typer.echo(f"run {run_id}", err=True)
+            started = run_started(plan, settings, run_id, start_us)
+            publisher.announce(started)
+            typer.echo(f"run {run_id}\nengine {started.engine}: {started.engine_reason}", err=True)
         totals = await run_load(
             plan,
             publisher=publisher,
@@ -83,9 +107,13 @@ async def _load(
         )
         await say_last_words(publisher, run_id, "load", totals=totals, timeout_s=STOP_S)
     if opens:
-        reason: Literal["aborted", "finished"] = "aborted" if stop.is_set() else "finished"
-        async with KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load") as announcer:
+        # The others began when we did; whoever is slower has as long as we had for what is under way and unsent.
+        patience_s = plan.timeout_s + STOP_S
+        heard = 1
+        if not part.is_whole:
+            heard = await loads_ended(broker, topics, run_id, count=part.count, timeout_s=patience_s)
+        async with KafkaPublisher(broker, topics, run_id, source=source) as announcer:
             ended_at_us = max(start_us, int(time.time() * 1e6))
-            announcer.announce(RunEnded(run_id=run_id, ended_at_us=ended_at_us, reason=reason, producers=1))
+            announcer.announce(run_ended(run_id, ended_at_us, heard, part, aborted=stop.is_set()))
             await announcer.close(STOP_S)
     return stop.is_set()

@@ -25,7 +25,14 @@ def run(
     pid: Pid = None,
     name: Name = None,
     save_plan: Annotated[Path | None, typer.Option(help="Keep the plan that was made up for a URL.")] = None,
-    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the load.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=64,
+            help="Processes that share the load. [dim](default: as many as the plan's rate needs, up to the cores)[/]",
+        ),
+    ] = None,
     backend: Backend = "auto",
     allow_host: AllowHost = None,
     broker: Broker = None,
@@ -69,7 +76,7 @@ def _plan(target: str, settings: Settings, watch: Watch | None, console: Console
     async def probed(stop: asyncio.Event) -> Plan:
         async with unless(stop):
             await check_surroundings(settings)  # the probe is a load already
-            return await made_up_plan(target, settings.allow_hosts)
+            return await made_up_plan(target, settings.allow_hosts, settings.max_tps)
 
     plan = run_until_stopped(probed)
     console.print("A short probe made up this plan:", plan.to_yaml(), sep="\n", highlight=False)

@@ -6,12 +6,13 @@ lines of a file -> one pure parser a tool -> outcomes -> windows -> publisher
 """
 
 from producers.imports.formats import TOOLS, Format, Tool, find_format
-from producers.imports.outcome import Outcome, Tally, Unknown
+from producers.imports.outcome import Dropped, Outcome, Tally, Unknown
 from producers.imports.publish import Imported, publish_outcomes
 from producers.imports.reading import ImportFileError, open_lines
 
 __all__ = [
     "TOOLS",
+    "Dropped",
     "Format",
     "ImportFileError",
     "Imported",

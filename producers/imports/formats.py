@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from producers.imports import fields, influx_line, jmeter, k6, locust, vegeta
-from producers.imports.outcome import Line, LineError, Outcome, Tally
+from producers.imports.outcome import Dropped, Line, LineError, Outcome, Tally
 from producers.imports.reading import ImportFileError, open_lines, split_record
 
 Tool = Literal["k6", "vegeta", "locust", "jmeter"]
@@ -17,10 +17,10 @@ _LOOK_AT = 20
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How one tool's files are read. `outcomes` yields the requests of a file's lines and never raises for a line."""
+    """How one tool's files are read. `outcomes` yields what a file's lines tell and never raises for a line."""
 
     tool: Tool
-    outcomes: Callable[[Iterable[Line], Tally], Iterator[Outcome]]
+    outcomes: Callable[[Iterable[Line], Tally], Iterator[Outcome | Dropped]]
     says: Callable[[str], bool]
     """Whether a line looks like this tool's."""
 

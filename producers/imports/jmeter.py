@@ -5,13 +5,12 @@
 Sources: JMeter user's manual, "Listeners: CSV Log format", and its `jmeter.properties`.
 """
 
-import csv
 import re
 from collections.abc import Iterable, Iterator
 
 from producers.imports import fields
 from producers.imports.outcome import Line, LineError, Outcome, Tally
-from producers.imports.reading import each_record
+from producers.imports.reading import each_record, split_record
 
 NEEDED = frozenset({"timeStamp", "elapsed", "label"})
 _HEADER = re.compile(r'"?timeStamp"?([,;|\t])')
@@ -37,7 +36,10 @@ def header_of(line: str) -> tuple[str, list[str]] | None:
     start = _HEADER.match(line)
     if start is None:
         return None
-    names = next(csv.reader([line], delimiter=start[1]), [])
+    try:
+        names = split_record(line, start[1])
+    except LineError:
+        return None
     return (start[1], names) if set(names) >= NEEDED else None
 
 

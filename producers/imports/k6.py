@@ -2,32 +2,35 @@
 
 k6 writes some nine points for each request. All that is wanted stands on one of them, `http_req_duration`: its value is
 sending + waiting + receiving in milliseconds (no connecting), its time is the request's end. Bytes are counted by k6
-for a whole iteration only, so they are 0 here. Sources: k6 documentation, "JSON output" and "HTTP metrics"; its Kafka
-extension xk6-output-kafka 0.x writes the same JSON, or with `format=influxdb` the InfluxDB line protocol.
+for a whole iteration only, so they are 0 here. `dropped_iterations` are arrivals for which no virtual user was free;
+each counts as one, however many requests it would have made. Sources: k6 documentation, "JSON output", "HTTP metrics"
+and "Dropped iterations"; its Kafka extension xk6-output-kafka 0.x writes the same JSON, or with `format=influxdb` the
+InfluxDB line protocol.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from producers.imports import fields, influx_line
-from producers.imports.outcome import Line, LineError, Outcome, Tally
+from producers.imports.outcome import Dropped, Line, LineError, Outcome, Tally
 from producers.imports.reading import each_line
 
-DURATION = "http_req_duration"
+DURATION, DROPPED = "http_req_duration", "dropped_iterations"
+_MOST_DROPPED = 1e9
 # k6's own numbers of errors (its documentation, "Error codes"), where they say more than the text.
 _ERROR_OF_CODE = {"1050": "timeout", "1110": "not allowed", "1111": "not allowed", "1211": "timeout", "1212": "refused"}
 
 
-def outcomes(lines: Iterable[Line], tally: Tally) -> Iterator[Outcome]:
-    """The requests of the file, counted in `tally`; a bad line never stops it."""
-    return each_line(lines, tally, _outcome)
+def outcomes(lines: Iterable[Line], tally: Tally) -> Iterator[Outcome | Dropped]:
+    """Requests and dropped arrivals of the file, counted in `tally`; a bad line never stops it."""
+    return each_line(lines, tally, _told)
 
 
-def _outcome(line: str) -> Outcome | None:
+def _told(line: str) -> Outcome | Dropped | None:
     return _of_json(line) if line.startswith("{") else _of_influx(line)
 
 
-def _of_json(line: str) -> Outcome | None:
+def _of_json(line: str) -> Outcome | Dropped | None:
     record = fields.json_object(line)
     kind, metric = record.get("type"), record.get("metric")
     if kind == "Metric":
@@ -35,17 +38,22 @@ def _of_json(line: str) -> Outcome | None:
     if kind != "Point" or not isinstance(metric, str):
         raise LineError("is JSON, but no point or metric of k6")
     data = fields.mapping(record, "data")
-    ended_at_us = fields.rfc3339_us(data.get("time"), "time")
-    if metric != DURATION:
-        return None
-    return _request(ended_at_us, data.get("value"), fields.mapping(data, "tags"))
+    time_us = fields.rfc3339_us(data.get("time"), "time")
+    if metric == DROPPED:
+        return _dropped(time_us, data.get("value"))
+    return _request(time_us, data.get("value"), fields.mapping(data, "tags")) if metric == DURATION else None
 
 
-def _of_influx(line: str) -> Outcome | None:
+def _of_influx(line: str) -> Outcome | Dropped | None:
     point = influx_line.parse(line)
-    if point.measurement != DURATION:
-        return None
-    return _request(point.time_ns // 1000, point.values.get("value"), {**point.tags, **point.values})
+    time_us, value = point.time_ns // 1000, point.values.get("value")
+    if point.measurement == DROPPED:
+        return _dropped(time_us, value)
+    return _request(time_us, value, {**point.tags, **point.values}) if point.measurement == DURATION else None
+
+
+def _dropped(time_us: int, value: object) -> Dropped:
+    return Dropped(time_us, round(fields.number(value, "value", most=_MOST_DROPPED)))
 
 
 def _request(ended_at_us: int, value: object, tags: Mapping[str, Any]) -> Outcome:

@@ -35,6 +35,14 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """So many arrivals that fell due at a time, microseconds of the Unix epoch, and that the tool never sent."""
+
+    due_at_us: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A line of a file, counted from 1, without its end; `why` says why it could not be read, empty if it was."""
 
@@ -55,30 +63,39 @@ class Unknown:
 class Tally:
     """What became of the lines of a file: `lines` = those of `requests` + `others` + `unknown`.
 
-    `others` are understood but tell of no request (a header, another metric, a transaction); `examples` are the first
-    of the `unknown`. Requests that end after `until_us` are not believed.
+    `others` are understood but tell of no request (a header, another metric, a transaction), some of them of arrivals
+    that were `dropped`; `examples` are the first of the `unknown`. Requests that end after `until_us` are not believed.
     """
 
     until_us: int
     lines: int = 0
     requests: int = 0
     others: int = 0
+    dropped: int = 0
     unknown: int = 0
     examples: list[Unknown] = field(default_factory=list)
     _first_us: int | None = None
 
-    def take(self, outcome: Outcome | None) -> None:
+    def take(self, told: Outcome | Dropped | None) -> None:
         """Count what a record says. Raises LineError when its figures cannot be."""
-        if outcome is None:
-            self.others += 1
-            return
-        if not 0 < outcome.sent_at_us <= self.until_us or outcome.ended_at_us > self.until_us:
+        match told:
+            case Outcome():
+                self._believe(told.sent_at_us, told.ended_at_us)
+                self.requests += 1
+            case Dropped():
+                self._believe(told.due_at_us, told.due_at_us)
+                self.others += 1
+                self.dropped += told.count
+            case None:
+                self.others += 1
+
+    def _believe(self, began_us: int, ended_us: int) -> None:
+        if not 0 < began_us <= self.until_us or ended_us > self.until_us:
             raise LineError("its time lies before 1970 or in the future: is the clock or the unit right?")
         if self._first_us is None:
-            self._first_us = outcome.sent_at_us
-        if abs(outcome.sent_at_us - self._first_us) > SPAN_US:
+            self._first_us = began_us
+        if abs(began_us - self._first_us) > SPAN_US:
             raise LineError(f"its time is over {SPAN_US // 86_400_000_000} days from that of the file's first request")
-        self.requests += 1
 
     def refuse(self, number: int, why: str) -> None:
         """Count a line that was not understood."""

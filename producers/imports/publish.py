@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from producers.imports.outcome import Outcome
+from producers.imports.outcome import Dropped, Outcome
 from producers.imports.reading import ImportFileError
 from producers.imports.windows import OutcomeWindows
 from producers.publisher import Publisher
@@ -19,7 +19,7 @@ FLUSH_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What was published. Times are microseconds of the Unix epoch: the first request's, and the last answer's."""
+    """What was published. Times are microseconds of the Unix epoch: the first arrival's, and the last answer's."""
 
     totals: LoadTotals
     started_at_us: int
@@ -27,7 +27,7 @@ class Imported:
 
 
 async def publish_outcomes(
-    outcomes: Iterator[Outcome],
+    outcomes: Iterator[Outcome | Dropped],
     *,
     publisher: Publisher,
     run_id: str,
@@ -44,8 +44,11 @@ async def publish_outcomes(
     """
     windows = OutcomeWindows(engine, window_us=window_us)
     while not stop.is_set() and (chunk := await asyncio.to_thread(_take, outcomes)):
-        for outcome in chunk:
-            windows.add(outcome)
+        for told in chunk:
+            if isinstance(told, Dropped):
+                windows.drop(told)
+            else:
+                windows.add(told)
         for window, rows in windows.ripe():
             publisher.publish("requests", window, rows, RequestFacts(engine=engine), final=False)
         await _acknowledged(publisher)
@@ -56,22 +59,29 @@ async def publish_outcomes(
     await _publish_rest(windows, publisher, engine, window_us)
     publisher.announce(_stage(windows, run_id, engine))
     totals = LoadTotals(
-        scheduled=windows.requests,
+        scheduled=windows.requests + windows.dropped,
         sent=windows.requests,
         completed=windows.requests - windows.failed,
         failed=windows.failed,
+        dropped=windows.dropped,
     )
     return Imported(totals, windows.first_us, windows.last_us)
 
 
-def _take(outcomes: Iterator[Outcome]) -> list[Outcome]:
+def _take(outcomes: Iterator[Outcome | Dropped]) -> list[Outcome | Dropped]:
     return list(islice(outcomes, CHUNK))
 
 
 async def _publish_rest(windows: OutcomeWindows, publisher: Publisher, engine: str, window_us: int) -> None:
     last = windows.last_us // window_us
     for count, end in enumerate(windows.rest(), start=1):
-        facts = RequestFacts(engine=engine, scheduled=end.scheduled, sent=end.scheduled, in_flight=end.in_flight)
+        facts = RequestFacts(
+            engine=engine,
+            scheduled=end.sent + end.dropped,
+            sent=end.sent,
+            dropped=end.dropped,
+            in_flight=end.in_flight,
+        )
         publisher.publish("requests", end.window, end.rows, facts, final=True, goodbye=end.window == last)
         if count % CHUNK == 0:
             await _acknowledged(publisher)
@@ -85,8 +95,8 @@ async def _acknowledged(publisher: Publisher) -> None:
 
 
 def _stage(windows: OutcomeWindows, run_id: str, engine: str) -> StageEntered:
-    ends_at_us = max(windows.last_sent_us, windows.first_us + 1)
-    rate_tps = windows.requests / max((ends_at_us - windows.first_us) / 1e6, 1.0)
+    ends_at_us = max(windows.last_due_us, windows.first_us + 1)
+    rate_tps = (windows.requests + windows.dropped) / max((ends_at_us - windows.first_us) / 1e6, 1.0)
     return StageEntered(
         run_id=run_id,
         label=engine,

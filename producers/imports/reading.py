@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
-from producers.imports.outcome import Line, LineError, Outcome, Tally
+from producers.imports.outcome import Dropped, Line, LineError, Outcome, Tally
 from schemas.errors import UserError
 
 LINE_BYTES = 1 << 20
@@ -18,6 +18,7 @@ FILE_BYTES = 64 << 30
 RECORD_LINES = 20
 """The lines that one CSV record may run over (an error message in quotes may hold line ends)."""
 _GZIP = b"\x1f\x8b"
+Told = TypeVar("Told", bound=Outcome | Dropped)
 
 # For the whole process: a field (a body, as vegeta writes it) may be as long as a line.
 csv.field_size_limit(LINE_BYTES)
@@ -72,18 +73,18 @@ def _skip_rest(file: BinaryIO | gzip.GzipFile) -> int:
     return skipped
 
 
-def each_line(lines: Iterable[Line], tally: Tally, parse: Callable[[str], Outcome | None]) -> Iterator[Outcome]:
-    """The outcomes of a file with one record a line. `parse` gives None for no request and raises LineError only."""
+def each_line(lines: Iterable[Line], tally: Tally, parse: Callable[[str], Told | None]) -> Iterator[Told]:
+    """What a file with one record a line tells. `parse` gives None for no request and raises LineError only."""
     for line in lines:
         tally.lines += 1
         try:
-            outcome = parse(_readable(line))
-            tally.take(outcome)
+            told = parse(_readable(line))
+            tally.take(told)
         except LineError as error:
             tally.refuse(line.number, str(error))
             continue
-        if outcome is not None:
-            yield outcome
+        if told is not None:
+            yield told
 
 
 def each_record(

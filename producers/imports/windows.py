@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from producers.imports.outcome import Outcome
+from producers.imports.outcome import Dropped, Outcome
 from schemas.codec import LIMITS
 from schemas.rows import REQUESTS
 from schemas.windows import window_of
@@ -29,11 +29,12 @@ _TEXT16 = pa.dictionary(pa.int16(), pa.string())
 
 @dataclass(frozen=True, slots=True)
 class WindowEnd:
-    """The rest of a window. `scheduled` were sent in it, `in_flight` were under way as it ended."""
+    """The rest of a window. `sent` and `dropped` fell due in it, `in_flight` were under way as it ended."""
 
     window: int
     rows: pa.RecordBatch
-    scheduled: int
+    sent: int
+    dropped: int
     in_flight: int
 
 
@@ -46,25 +47,35 @@ class OutcomeWindows:
         self._rows: dict[int, _Rows] = {}
         self._sent: Counter[int] = Counter()
         self._ended: Counter[int] = Counter()
+        self._dropped: Counter[int] = Counter()
         self._endpoints: dict[str, str] = {}
         self._errors: dict[str, str] = {}
-        self.requests = self.failed = 0
-        self.first_us = self.last_sent_us = self.last_us = 0
+        self.requests = self.failed = self.dropped = 0
+        self.first_us = self.last_due_us = self.last_us = 0
 
     def add(self, outcome: Outcome) -> None:
         """Take one request."""
         window = window_of(outcome.ended_at_us, self._window_us)
         self._sent[window_of(outcome.sent_at_us, self._window_us)] += 1
         self._ended[window] += 1
-        self.first_us = min(self.first_us, outcome.sent_at_us) if self.requests else outcome.sent_at_us
-        self.last_sent_us = max(self.last_sent_us, outcome.sent_at_us)
-        self.last_us = max(self.last_us, outcome.ended_at_us)
+        self._reach(outcome.sent_at_us, outcome.ended_at_us)
         self.requests += 1
         self.failed += outcome.error is not None
         if window not in self._rows:
             self._rows[window] = _Rows()
         error = None if outcome.error is None else _known(self._errors, outcome.error, MOST_ERRORS)
         self._rows[window].add(outcome, _known(self._endpoints, outcome.endpoint, MOST_ENDPOINTS), error)
+
+    def drop(self, dropped: Dropped) -> None:
+        """Take arrivals that were never sent."""
+        self._dropped[window_of(dropped.due_at_us, self._window_us)] += dropped.count
+        self._reach(dropped.due_at_us, dropped.due_at_us)
+        self.dropped += dropped.count
+
+    def _reach(self, due_us: int, ended_us: int) -> None:
+        self.first_us = min(self.first_us or due_us, due_us)
+        self.last_due_us = max(self.last_due_us, due_us)
+        self.last_us = max(self.last_us, ended_us)
 
     def ripe(self) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Take out the rows that need not wait any longer."""
@@ -77,14 +88,14 @@ class OutcomeWindows:
                 yield window, self._rows.pop(window).batch(self._stage)
 
     def rest(self) -> Iterator[WindowEnd]:
-        """Take out what is left, one a window, of every window from the first request to the last answer."""
+        """Take out what is left, one a window, of every window from the first arrival to the last answer."""
         if not self.requests:
             return
         in_flight = 0
         for window in range(window_of(self.first_us, self._window_us), window_of(self.last_us, self._window_us) + 1):
             in_flight += self._sent[window] - self._ended[window]
             rows = self._rows.pop(window, None) or _Rows()
-            yield WindowEnd(window, rows.batch(self._stage), self._sent[window], in_flight)
+            yield WindowEnd(window, rows.batch(self._stage), self._sent[window], self._dropped[window], in_flight)
 
 
 def _known(names: dict[str, str], name: str, most: int) -> str:

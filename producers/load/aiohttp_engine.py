@@ -1,12 +1,13 @@
 """The engine that can do everything: TLS, redirects, any body; some 5,000 requests a second on one core."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import aiohttp
+from multidict import CIMultiDict
 from yarl import URL
 
 from producers.load.bodies import LargeBody
@@ -16,8 +17,9 @@ from producers.load.files import allow_files
 from producers.load.outcomes import error_name
 from producers.load.scenario_user import Tally, User, play
 from producers.load.scenarios import Scenario
-from producers.load.sending import Sending, TimedRequest, answer_head_bytes, sending_now
+from producers.load.sending import Sending, TimedRequest, answer_head_bytes, pieces_of, sending_now
 from producers.load.setup import Setup
+from producers.load.trace_context import with_context
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class AiohttpEngine:
         self._arrivals += self._setup.shard.count
         try:
             if request.scenario is not None:
-                headers = partial(self._with_context, request.headers_for(arrival), endpoint, stage)
+                headers = partial(self._of_step, request.headers_for(arrival), endpoint, stage)
                 playing = self._play(request.scenario, headers, arrival, endpoint, stage, due_us, now_us)
                 self._begin(playing)
                 return
@@ -88,11 +90,17 @@ class AiohttpEngine:
         left = self._setup.redirects - 1
         self._begin(self._send(hop, endpoint, stage, due_us=due_us, dispatched_us=dispatched_us, redirects=left))
 
-    def _with_context(self, headers: dict[str, str], endpoint: int, stage: int) -> dict[str, str]:
+    def _with_context(self, headers: Mapping[str, str], endpoint: int, stage: int) -> Mapping[str, str]:
         if self._setup.context is None:
             return headers
-        ours = self._setup.context.headers(endpoint, stage)
-        return {name: value for name, value in headers.items() if name.lower() not in ours} | ours
+        return with_context(headers, self._setup.context.headers(endpoint, stage))
+
+    def _of_step(
+        self, of_plan: Mapping[str, str], endpoint: int, stage: int, of_scenario: Mapping[str, str]
+    ) -> Mapping[str, str]:
+        every = CIMultiDict(of_plan)
+        every.update(of_scenario)
+        return self._with_context(every, endpoint, stage)
 
     def _begin(self, sending: Coroutine[Any, Any, None]) -> None:
         self.in_flight += 1
@@ -130,7 +138,7 @@ class AiohttpEngine:
             status = response.status
             async with response:
                 received = answer_head_bytes(response)
-                async for chunk in response.content.iter_any():
+                async for chunk in pieces_of(response, sending.protocol):
                     received += len(chunk)
                     if checks.needs_body and len(kept) <= MOST_BODY_BYTES:
                         kept += chunk[: MOST_BODY_BYTES + 1 - len(kept)]
@@ -153,7 +161,7 @@ class AiohttpEngine:
     async def _play(  # noqa: PLR0917  an arrival, by place as in `fire`
         self,
         scenario: Scenario,
-        headers: Callable[[], dict[str, str]],
+        headers: Callable[[Mapping[str, str]], Mapping[str, str]],
         arrival: int,
         endpoint: int,
         stage: int,

@@ -6,10 +6,17 @@ from yarl import URL
 
 HEAD_END = b"\r\n\r\n"
 LONGEST_HEAD_BYTES = 64 << 10
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] (\d{3})[ \r\n]")
 _SIZED = re.compile(rb"\r\n(?:content-length|transfer-encoding)[ \t]*:", re.IGNORECASE)
 _LOCATION = re.compile(rb"\r\nlocation[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r\n", re.IGNORECASE)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _KEEPING_THE_METHOD = (307, 308)
+
+
+def status_of(head: bytes) -> int:
+    """The status that an answer began with, however it went on; 0 when it did not come that far."""
+    match = _STATUS_LINE.match(head)
+    return int(match[1]) if match else 0
 
 
 def ends_with_connection(head: bytes) -> bool:

@@ -62,6 +62,8 @@ class Checks:
                 return error
         elif status not in self.statuses:
             return "check status"
+        if not self.tests:
+            return None
         body = Body(content, headers.get("content-encoding", "").strip().lower())
         for name, test in self.tests:
             try:

@@ -127,6 +127,8 @@ class Course:
             now_us = self._clock.now_us()
         self._pump.dispatch(now_us)
         self._pump.stop()
+        if now_us < self._end_us and self._entered:
+            self._announce(self._segments[self._entered - 1], now_us)  # it ends before its time
 
     async def _until_all_ended(self, stopping: "asyncio.Task[bool]", deadline_us: int) -> None:
         """Wait for requests in flight, and less long when stopped meanwhile."""
@@ -158,20 +160,24 @@ class Course:
             if self._entered == 0:
                 self._cpu_ns = time.process_time_ns()
             self._entered += 1
-            self._publisher.announce(
-                StageEntered(
-                    run_id=self._run_id,
-                    label=segment.label,
-                    stage=segment.stage,
-                    form=segment.form,
-                    visit=segment.visit,
-                    starts_at_us=self._starts_us(segment),
-                    ends_at_us=self._start_us + round(segment.end_s * 1e6),
-                    rate_from_tps=segment.rate_from_tps,
-                    rate_to_tps=segment.rate_to_tps,
-                    settle_us=round(segment.settle_s * 1e6),
-                )
+            self._announce(segment, self._start_us + round(segment.end_s * 1e6))
+
+    def _announce(self, segment: Segment, ends_at_us: int) -> None:
+        self._publisher.announce(
+            StageEntered(
+                run_id=self._run_id,
+                label=segment.label,
+                stage=segment.stage,
+                form=segment.form,
+                visit=segment.visit,
+                starts_at_us=self._starts_us(segment),
+                ends_at_us=ends_at_us,
+                rate_from_tps=segment.rate_from_tps,
+                rate_to_tps=segment.rate_to_tps,
+                settle_us=round(segment.settle_s * 1e6),
+                role=segment.role,
             )
+        )
 
     def _publish_ended(self, now_us: int) -> None:
         """Publish every window whose time is over."""

@@ -12,9 +12,10 @@ from producers.load.plan_errors import PlanError
 from producers.load.prepared import prepared_requests
 from producers.load.recorder import Recorder
 from producers.load.rendering import cannot_render
+from producers.load.segments import peak_tps, segments_of
 from producers.load.setup import Setup
 from producers.load.shards import Shard
-from producers.load.trace_context import TraceContext
+from producers.load.trace_context import CHEAP_TPS, TraceContext
 from producers.load.wire_engine import WireEngine
 
 
@@ -29,9 +30,8 @@ class Engine(Protocol):
     when_ended: Callable[[int], None]
     """Called with the time (Unix microseconds) when a request has ended: a moment to look for what is due."""
 
-    @property
-    def in_flight(self) -> int:
-        """Requests begun and not ended."""
+    in_flight: int
+    """Requests begun and not ended."""
 
     async def open(self) -> None:
         """Make ready; sends nothing."""
@@ -66,13 +66,19 @@ def choose_engine(plan: Plan) -> EngineChoice:
     return EngineChoice("wire", "the fastest, and it can do all that the plan asks for")
 
 
+def is_traced(plan: Plan) -> bool:
+    """Whether requests carry a trace context: as the plan says, else unless `wire` is to run at full speed. Pure."""
+    if plan.trace_context is not None:
+        return plan.trace_context
+    return choose_engine(plan).name == "aiohttp" or peak_tps(segments_of(plan)) <= CHEAP_TPS
+
+
 def engine_for(
     plan: Plan, recorder: Recorder, clock: Clock, guard: Guard, *, run_id: str, stages: Sequence[str], shard: Shard
 ) -> Engine:
     """The engine that the plan gets; `stages` are the labels that `fire` numbers. Raises PlanError as the above."""
     choice, requests = choose_engine(plan), prepared_requests(plan)
-    traced = plan.trace_context if plan.trace_context is not None else choice.name == "aiohttp"
-    context = TraceContext(run_id, stages, [(one.name, one.headers_for(0)) for one in requests]) if traced else None
+    context = TraceContext(run_id, stages, [(one.name, one.headers) for one in requests]) if is_traced(plan) else None
     setup = Setup(
         requests=requests,
         recorder=recorder,

@@ -1,4 +1,4 @@
-"""Whom a load may be sent to: this machine, and hosts that somebody put on the list.
+"""Whom a load may be sent to, and how much of it: this machine, and with a bound hosts that somebody put on the list.
 
 A load generator aimed at the wrong host is an attack. So every single connection is checked at the address that it is
 made to, after name resolution and on redirects too, and not only the URL that the plan names.
@@ -11,15 +11,20 @@ import socket
 import ssl
 from collections.abc import Collection
 from http import HTTPStatus
+from math import ceil, inf
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
+from producers.load.connecting import AT_ONCE, counted_for_a_moment
 from producers.load.outcomes import NotAllowedError
 from producers.load.plan import Plan
 from producers.load.prepared import prepared_requests
+from producers.load.rates import AWAY_TPS
+from producers.load.segments import peak_tps, segments_of
 from schemas.errors import UserError
 
 _CONNECT_S = 5.0
@@ -54,7 +59,7 @@ class Guard:
 
     def connector(self) -> aiohttp.TCPConnector:
         """Connections of aiohttp that pass here, without a limit of their own: the in-flight cap is the limit."""
-        return aiohttp.TCPConnector(
+        return _PatientConnector(
             resolver=_GuardedResolver(self),
             socket_factory=self._socket,
             limit=0,
@@ -80,6 +85,26 @@ def _is_here(address: str) -> bool:
     return ip.is_loopback or ip.is_unspecified  # 0.0.0.0 as a destination is this machine
 
 
+class _PatientConnector(aiohttp.TCPConnector):
+    """Begins few connections at once; see `connecting`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  aiohttp's own
+    ) -> aiohttp.connector.Connection:
+        if (idle := await self._get(req.connection_key, traces)) is not None:
+            return idle
+        await self._turns.acquire()
+        with counted_for_a_moment(self._turns.release):  # an idle one that has turned up meanwhile is taken
+            return await super().connect(req, traces, timeout)
+
+
 class _GuardedResolver(AbstractResolver):
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
@@ -97,29 +122,51 @@ class _GuardedResolver(AbstractResolver):
         await self._resolver.close()
 
 
-async def check_target(plan: Plan, allow_hosts: Collection[str]) -> None:
-    """Check, before anything starts, that the target may be loaded, answers, and counts where the plan says so.
+async def highest_tps(target: str, max_tps: float = AWAY_TPS) -> float:
+    """The highest rate that a target may be loaded with: no bound on this machine, else `max_tps`. Raises OSError."""
+    return inf if all(map(_is_here, await _addresses(target))) else max_tps
 
-    Raises TargetError, or PlanError when a header needs an environment variable that is not set.
+
+async def check_target(plan: Plan, allow_hosts: Collection[str], max_tps: float = AWAY_TPS) -> None:
+    """Check, before anything starts, that the target may be loaded so much, answers, and counts where the plan says so.
+
+    The plan is a settled one. Raises TargetError, or PlanError when a header needs an environment variable that is not
+    set.
     """
     prepared_requests(plan)
     guard = Guard(allow_hosts)
-    await _reach(plan.target, guard)
+    await _reach(plan.target, guard, peak_tps(segments_of(plan)), max_tps)
     if plan.target_count_path is not None:
         async with aiohttp.ClientSession(connector=guard.connector()) as session:
             await read_count(session, plan.target + plan.target_count_path)
 
 
-async def _reach(target: str, guard: Guard) -> None:
+def _place(target: str) -> tuple[str, int]:
+    """Host and port."""
     parts = urlsplit(target)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+async def _addresses(target: str) -> list[str]:
+    host, port = _place(target)
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
+async def _reach(target: str, guard: Guard, peak_tps: float, max_tps: float) -> None:
+    host, port = _place(target)
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        for *_, address in found:
-            guard.resolved(host, str(address[0]))
-            guard.check(str(address[0]))
+        addresses = await _addresses(target)
+        for address in addresses:
+            guard.resolved(host, address)
+            guard.check(address)
+        if peak_tps > max_tps and not all(map(_is_here, addresses)):
+            raise TargetError(
+                f"target {target} is another machine, which gets at most {max_tps:.7g} requests per second, and the "
+                f"plan's highest rate is {peak_tps:.7g}; lower it, or set LOADFLAME_MAX_TPS={ceil(peak_tps)}"
+            )
         async with asyncio.timeout(_CONNECT_S):
-            _, writer = await asyncio.open_connection(host, port, ssl=parts.scheme == "https" or None)
+            _, writer = await asyncio.open_connection(host, port, ssl=target.startswith("https:") or None)
             writer.close()
             await writer.wait_closed()
     except NotAllowedError as error:

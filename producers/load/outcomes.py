@@ -14,7 +14,9 @@
 | no file handles  | the generator ran out of sockets: raise `ulimit -n`                  |
 | no ports         | the generator ran out of local ports                                 |
 | bad answer       | the answer is not HTTP                                               |
-| too long         | more came than the answer had announced                              |
+| too long         | more came than the answer had announced; from `aiohttp`, which       |
+|                  | forgets an answer when what came with it is none, a `bad answer` if  |
+|                  | all of it came at once                                               |
 | http 500 (etc.)  | the answer's status is 400 or above                                  |
 """
 
@@ -24,6 +26,10 @@ from collections.abc import Iterator
 from http import HTTPStatus
 
 import aiohttp
+
+
+class TooLongError(aiohttp.ClientPayloadError):
+    """More came than the answer had announced."""
 
 
 class NotAllowedError(Exception):
@@ -46,6 +52,7 @@ _BY_NUMBER = {
 _BY_KIND: tuple[tuple[type[BaseException], str], ...] = (
     (TimeoutError, "timeout"),
     (NotAllowedError, "not allowed"),
+    (TooLongError, "too long"),
     (aiohttp.ClientConnectorDNSError, "unresolvable"),
     (aiohttp.ClientSSLError, "tls"),
     (ssl.SSLError, "tls"),

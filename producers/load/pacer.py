@@ -32,6 +32,7 @@ class Pacer:
         self._start_s = np.concatenate(([segments[0].offset_s], ends_s[:-1]))
         self._start_us = np.round(self._start_s * 1e6).astype(np.int64)
         self._end_us = np.round(ends_s * 1e6).astype(np.int64)
+        self._duration_s = np.array([piece.duration_s for piece in pieces])
         self._rate = np.array([piece.rate_from_tps for piece in pieces])
         self._slope = np.array([(p.rate_to_tps - p.rate_from_tps) / p.duration_s for p in pieces])
         bounds = np.concatenate(([0.0], np.cumsum([piece.arrivals for piece in pieces])))
@@ -59,6 +60,8 @@ class Pacer:
         rate, slope = self._rate[at], self._slope[at]
         divisor = rate + np.sqrt(np.maximum(rate * rate + 2 * slope * gone, 0.0))
         within_s = np.divide(2 * gone, divisor, out=np.zeros_like(gone), where=divisor > 0)
+        # The last random arrival may lie beyond the integral, by half of one, which a rate near zero never reaches.
+        within_s = np.minimum(within_s, self._duration_s[at])
         due = ((self._start_s[at] + within_s) * 1e6).astype(np.int64)
         within: NDArray[np.int64] = np.clip(due, self._start_us[at], self._end_us[at] - 1)
         return within

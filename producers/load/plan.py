@@ -68,7 +68,9 @@ class Request(PlanPart):
     body: str | None = Field(None, description="Body as text.")
     body_file: Path | None = Field(None, description="Body from a file, streamed; relative to the plan.")
     body_size: SizeBytes | None = Field(None, description="Body of so many made-up bytes, streamed, like 1GiB.")
-
+    answer_size: SizeBytes | None = Field(
+        None, description="How long the answer is, as a rate in bytes counts it beside the body."
+    )
     checks: tuple[Check, ...] = Field((), description="What an answer must be to count as answered as asked.")
     scenario: str | None = Field(
         None, description="Instead of a path: an async function, as in flow.py:checkout; relative to the plan."
@@ -149,7 +151,9 @@ class Plan(PlanPart):
     )
     timeout_s: DurationS = Field(10.0, alias="timeout", description="When a request is given up.")
     trace_context: bool | None = Field(
-        None, description="Send W3C traceparent and baggage headers; default: with aiohttp yes, with wire no."
+        None,
+        description="Send W3C traceparent and baggage headers, appended to the requests' own; default: yes, unless the "
+        "engine is wire and the plan's highest rate is over 5000 requests per second.",
     )
     max_in_flight: int = Field(
         1000, ge=1, le=100_000, description="Requests under way at most; arrivals beyond it are dropped and counted."

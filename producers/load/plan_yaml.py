@@ -1,4 +1,4 @@
-"""YAML as a plan needs it: safe, and with an error where a key stands twice."""
+"""YAML as a plan needs it: safe, with times as they are written, and with an error where a key stands twice."""
 
 from typing import Any
 
@@ -19,3 +19,15 @@ class PlanLoader(yaml.SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> Any:
+        """See yaml.SafeLoader; but `18:30` is no number to the base of 60, which YAML 1.1 takes it for."""
+        return node.value if ":" in node.value else super().construct_yaml_int(node)
+
+    def construct_yaml_timestamp(self, node: yaml.ScalarNode) -> Any:
+        """A moment stays text: there are none in JSON, and a stage's end reads its own."""
+        return node.value
+
+
+for _kind in ("int", "timestamp"):
+    PlanLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", getattr(PlanLoader, f"construct_yaml_{_kind}"))

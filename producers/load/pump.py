@@ -43,8 +43,7 @@ class Pump:
         self._cycle_lengths = np.array([len(cycle) for cycle in cycles])
         self._cycle_starts = np.cumsum([0, *self._cycle_lengths[:-1]])
         self._engine = engine
-        self._recorder = recorder
-        self._clock = clock
+        self._fire, self._arrived, self._now_us = engine.fire, recorder.arrived, clock.now_us
         self._start_us = start_us
         self._max_in_flight = max_in_flight
         self._shard = shard
@@ -78,18 +77,21 @@ class Pump:
 
     def dispatch(self, until_us: int) -> None:
         """Fire or drop every arrival due by `until_us`, which is not in the future."""
+        now_us = until_us
         while self.next_due_us <= until_us:
-            due_us = self.next_due_us
-            dropped = self._engine.in_flight >= self._max_in_flight
-            self._recorder.arrived(due_us, dropped=dropped)
-            if not dropped:
-                place = self._place
-                self._engine.fire(self._endpoints[place], self._stages[place], due_us, self._clock.now_us())
-            self._place += 1
-            if self._place == len(self._due_us):
-                self._prepare()
+            due_us, place = self.next_due_us, self._place
+            endpoint, stage = self._endpoints[place], self._stages[place]
+            self._place = place + 1
+            if place + 1 < len(self._due_us):
+                self.next_due_us = self._due_us[place + 1]
             else:
-                self.next_due_us = self._due_us[self._place]
+                self._prepare()
+            if self._engine.in_flight < self._max_in_flight:
+                self._arrived(due_us)
+                self._fire(endpoint, stage, due_us, now_us)
+                now_us = self._now_us()
+            else:
+                self._arrived(due_us, dropped=True)
 
         if self._crowd is not None:
             self._fire_users(self._crowd, until_us)
@@ -100,10 +102,10 @@ class Pump:
             return
         self._is_firing_users, self._again = True, False
         for stage, due_us in list(crowd.due(until_us, self._engine.in_flight)):
-            self._recorder.arrived(due_us, dropped=False)
+            self._arrived(due_us)
             place = self._cycle_starts[stage] + self._sent_by_users % self._cycle_lengths[stage]
             self._sent_by_users += self._shard.count
-            self._engine.fire(int(self._cycles[place]), stage, due_us, self._clock.now_us())
+            self._fire(int(self._cycles[place]), stage, due_us, self._now_us())
         self._is_firing_users = False
         if self._alarm is not None and self._again:
             self._alarm.set(_NAP_US)
@@ -112,14 +114,14 @@ class Pump:
 
     def _ring(self) -> None:
         self._alarm_us = NEVER
-        self.dispatch(self._clock.now_us())
+        self.dispatch(self._now_us())
         if self._alarm_us == NEVER and not self._again:
             self._set_alarm()
 
     def _set_alarm(self) -> None:
         self._alarm_us = min(self.next_due_us, self._crowd.next_due_us if self._crowd is not None else NEVER)
         if self._alarm is not None and self._alarm_us != NEVER:
-            self._alarm.set(max(self._alarm_us - self._clock.now_us(), _NAP_US))
+            self._alarm.set(max(self._alarm_us - self._now_us(), _NAP_US))
 
     def _prepare(self) -> None:
         """Make the next block of arrivals ready: numbers are cheap by the thousand and dear one by one."""

@@ -80,7 +80,7 @@ class Recorder:
         """The last window that anything was recorded in and that was not taken; -1 if none."""
         return max(self._open, default=-1)
 
-    def arrived(self, due_us: int, *, dropped: bool) -> None:
+    def arrived(self, due_us: int, *, dropped: bool = False) -> None:
         """An arrival fell due at `due_us`; `dropped` when it met the in-flight cap."""
         window = self._current if self._current_from_us <= due_us < self._current_to_us else self._at(due_us)
         window.scheduled += 1

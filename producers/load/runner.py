@@ -1,8 +1,9 @@
 """A load from outside: run a plan, then settle what was published."""
 
 import asyncio
+import contextlib
 import gc
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 import aiohttp
 
@@ -12,6 +13,9 @@ from producers.load.plan import Plan
 from producers.load.shards import WHOLE, Shard
 from producers.publisher import Publisher
 from schemas.events import LoadTotals
+
+_RARELY = (10_000, 20, 100)
+"""Thresholds of the garbage collector; see the module gc."""
 
 
 async def run_load(
@@ -47,10 +51,7 @@ async def run_load(
     guard = Guard(allow_hosts)
     async with aiohttp.ClientSession(connector=guard.connector()) as session:
         counted_before = await _count(session, plan, shard)
-        # A full collection over all that is imported stops the schedule for some 50 ms: only what comes is looked at.
-        gc.collect()
-        gc.freeze()
-        try:
+        with _rare_collections():
             totals = await Course(
                 plan,
                 publisher=publisher,
@@ -61,12 +62,27 @@ async def run_load(
                 on_progress=on_progress,
                 shard=shard,
             ).play(stop)
-        finally:
-            gc.unfreeze()
         counted_after = await _count(session, plan, shard)
     if counted_before is None or counted_after is None:
         return totals
     return totals.model_copy(update={"target_counted": max(counted_after - counted_before, 0)})
+
+
+@contextlib.contextmanager
+def _rare_collections() -> Iterator[None]:
+    """A full collection over all that is imported stops the schedule for some 50 ms: only what comes is looked at.
+
+    Requests leave next to no cycles behind, so even of that all is looked at only once in a while.
+    """
+    usual = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_RARELY)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
+        gc.unfreeze()
 
 
 async def _count(session: aiohttp.ClientSession, plan: Plan, shard: Shard) -> int | None:

@@ -19,12 +19,11 @@ from json import loads
 from typing import Any
 
 import aiohttp
-from multidict import CIMultiDict
 
 from producers.load.checking import MOST_BODY_BYTES, Body
 from producers.load.outcomes import NotAllowedError, error_name, error_of
 from producers.load.scenarios import Scenario
-from producers.load.sending import Sending, answer_head_bytes, sending_now
+from producers.load.sending import Sending, answer_head_bytes, pieces_of, sending_now
 
 NOTHING_SENT = "scenario: nothing sent"
 _NAME_CHARACTERS = 60
@@ -77,12 +76,15 @@ class User:
         *,
         target: str,
         session: aiohttp.ClientSession,
-        headers: Callable[[], Mapping[str, str]],
+        headers: Callable[[Mapping[str, str]], Mapping[str, str]],
         sending: Callable[[], Sending],
         redirects: int,
         tally: Tally,
     ) -> None:
-        """`session` has the user's cookies; `headers` go with every request, `sending` is made anew for each."""
+        """`session` has the user's cookies; `headers` gives all of a request's from those that the scenario sets.
+
+        `sending` is made anew for each request.
+        """
         self.number = number
         self.vars: dict[str, Any] = {}
         self._target = target
@@ -134,7 +136,7 @@ class User:
             name: The step's name, if it is no part of a `step`.
             json: Body as JSON.
             data: Body as bytes or text, or the fields of a form.
-            headers: Besides those of the plan.
+            headers: Besides those of the plan, or in their place.
             allow: Statuses of 400 and above that are no error here.
 
         Raises:
@@ -146,8 +148,6 @@ class User:
         step = _short(name) or _step.get()
         sending = self._sending()
         sending_now.set(sending)
-        every = CIMultiDict({**self._headers()})
-        every.update(headers or {})
         self._tally.status = 0
         try:
             response = await self._session.request(
@@ -155,13 +155,13 @@ class User:
                 self._target + path,
                 json=json,
                 data=data,
-                headers=every,
+                headers=self._headers(headers or {}),
                 allow_redirects=self._redirects > 0,
                 max_redirects=self._redirects + 1,  # aiohttp gives up at that many, before it follows the last
             )
             self._tally.status = response.status
             async with response:
-                answer = await self._read(response)
+                answer = await self._read(response, sending)
         except (aiohttp.ClientError, OSError, NotAllowedError) as error:
             raise self._failed(step, error_name(error)) from error
         finally:
@@ -171,11 +171,11 @@ class User:
             raise self._failed(step, error_text)
         return answer
 
-    async def _read(self, response: aiohttp.ClientResponse) -> Answer:
+    async def _read(self, response: aiohttp.ClientResponse, sending: Sending) -> Answer:
         """Read to the end, and keep as much as somebody may look at."""
         kept = bytearray()
         self._tally.bytes_received += answer_head_bytes(response)
-        async for chunk in response.content.iter_any():
+        async for chunk in pieces_of(response, sending.protocol):
             self._tally.bytes_received += len(chunk)
             if len(kept) <= MOST_BODY_BYTES:
                 kept += chunk[: MOST_BODY_BYTES + 1 - len(kept)]

@@ -11,11 +11,15 @@ import numpy as np
 
 from producers.load.mix import modulated
 from producers.load.plan import Plan
-from producers.load.stages import Hold, Levels, Ramp, Sine, Soak, Spike, Step, Users
+from producers.load.rates import BytesPerS
+from producers.load.stages import Hold, Levels, Ramp, Role, Sine, Soak, Spike, Step, Users
 
 PlanStage = Hold | Ramp | Levels | Step | Spike | Sine | Soak | Users
 _PIECES_A_PERIOD = 64
 """Chords of a sine: over half a period their integral is 0.08% of the swing too low, over a whole one exact."""
+
+FASTEST_ANSWER_S = 1e-3
+"""An answer over a network takes as long at least, so users cannot come faster than this lets them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Segment:
     """Of the plan's requests, in their order, in this stretch."""
     users: int = 0
     think_s: float = 0.0
+    role: Role = "measure"
     """Of the closed model: users, and how long each thinks between an answer and the next request."""
 
     @property
@@ -79,16 +84,28 @@ class Segment:
         """See Piece."""
         return sum(piece.arrivals for piece in self.pieces)
 
+    @property
+    def peak_tps(self) -> float:
+        """The highest rate; of users of the closed model, what they come to when every answer takes a millisecond."""
+        of_users = self.users / (self.think_s + FASTEST_ANSWER_S)
+        return max(of_users, *(max(piece.rate_from_tps, piece.rate_to_tps) for piece in self.pieces))
+
+
+def peak_tps(segments: Iterable[Segment]) -> float:
+    """The highest rate of a plan, in requests per second."""
+    return max(segment.peak_tps for segment in segments)
+
 
 def segments_of(plan: Plan) -> tuple[Segment, ...]:
-    """The plan's segments, in order and without gaps."""
+    """The segments of a settled plan (see `settled`), in order and without gaps."""
     segments: list[Segment] = []
     offset_s = 0.0
     for stage in plan.stages:
         for segment in _of_stage(stage, offset_s):
             # Findings rest on what comes after settling: of a warm-up that is nothing.
             settles_s = segment.settle_s if stage.role == "measure" else segment.duration_s
-            segments.append(replace(segment, settle_s=settles_s, weights=_weights(plan, stage, segment)))
+            weights = _weights(plan, stage, segment)
+            segments.append(replace(segment, settle_s=settles_s, role=stage.role, weights=weights))
             offset_s = segment.end_s
     return tuple(segments)
 
@@ -106,18 +123,18 @@ def _of_stage(stage: PlanStage, offset_s: float) -> Iterable[Segment]:
     name = stage.name
     match stage:
         case Hold(hold=rate) | Soak(soak=rate):
-            yield Segment(name, name, "hold", 0, offset_s, (Piece(stage.for_s, rate, rate),))
+            yield Segment(name, name, "hold", 0, offset_s, _constant(stage.duration_s, rate))
         case Ramp():
-            yield Segment(name, name, "ramp", 0, offset_s, (Piece(stage.for_s, *stage.ramp),))
+            yield Segment(name, name, "ramp", 0, offset_s, (Piece(stage.duration_s, *_both(stage.ramp)),))
         case Users():
-            nobody = (Piece(stage.for_s, 0.0, 0.0),)
+            nobody = (Piece(stage.duration_s, 0.0, 0.0),)
             yield Segment(name, name, "ramp", 0, offset_s, nobody, users=stage.users, think_s=stage.think_s)
         case Sine():
             yield Segment(name, name, "ramp", 0, offset_s, _sine(stage))
         case Spike():
             yield Segment(name, name, "ramp", 0, offset_s, _spike(stage))
         case Step():
-            for visit, rate in enumerate(np.linspace(*stage.step, stage.steps).tolist(), 1):
+            for visit, rate in enumerate(np.linspace(*_both(stage.step), stage.steps).tolist(), 1):
                 start_s = offset_s + (visit - 1) * stage.each_s
                 yield Segment(f"{name}[{visit}]", name, "hold", visit, start_s, (Piece(stage.each_s, rate, rate),))
         case Levels():
@@ -127,17 +144,30 @@ def _of_stage(stage: PlanStage, offset_s: float) -> Iterable[Segment]:
                 yield Segment(f"{name}[{visit}]", name, "level", visit, start_s, (piece,), stage.settle_s)
 
 
+def _tps(rate: float | BytesPerS) -> float:
+    assert not isinstance(rate, BytesPerS), "a plan is settled before it is cut"
+    return rate
+
+
+def _both(rates: tuple[float | BytesPerS, float | BytesPerS]) -> tuple[float, float]:
+    return _tps(rates[0]), _tps(rates[1])
+
+
+def _constant(duration_s: float, rate: float | BytesPerS) -> tuple[Piece, ...]:
+    return (Piece(duration_s, _tps(rate), _tps(rate)),)
+
+
 def _sine(stage: Sine) -> tuple[Piece, ...]:
-    low, high = stage.sine
-    count = max(1, ceil(stage.for_s / stage.period_s * _PIECES_A_PERIOD))
-    turns = np.linspace(0, stage.for_s / stage.period_s, count + 1)
+    low, high = _both(stage.sine)
+    count = max(1, ceil(stage.duration_s / stage.period_s * _PIECES_A_PERIOD))
+    turns = np.linspace(0, stage.duration_s / stage.period_s, count + 1)
     rates = (low + (high - low) * (1 - np.cos(2 * np.pi * turns)) / 2).tolist()
-    return tuple(Piece(stage.for_s / count, *ends) for ends in pairwise(rates))
+    return tuple(Piece(stage.duration_s / count, *ends) for ends in pairwise(rates))
 
 
 def _spike(stage: Spike) -> tuple[Piece, ...]:
-    base, peak = stage.spike
-    rest_s = (stage.for_s - stage.peak_s - 2 * stage.rise_s) / 2
+    base, peak = _both(stage.spike)
+    rest_s = (stage.duration_s - stage.peak_s - 2 * stage.rise_s) / 2
     rise, fall = Piece(stage.rise_s, base, peak), Piece(stage.rise_s, peak, base)
     rest = Piece(rest_s, base, base)
     return rest, rise, Piece(stage.peak_s, peak, peak), fall, rest
@@ -150,4 +180,5 @@ def visiting_order(stage: Levels) -> list[float]:
     level early and late, so that time and rate stay apart.
     """
     rng = random.Random(stage.seed)  # noqa: S311  an experiment's order, no secret
-    return [rate for _ in range(stage.visits) for rate in rng.sample(stage.levels, len(stage.levels))]
+    rates = [_tps(rate) for rate in stage.levels]
+    return [rate for _ in range(stage.visits) for rate in rng.sample(rates, len(rates))]

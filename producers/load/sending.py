@@ -1,13 +1,17 @@
-"""Requests of aiohttp that say when they were written, and how much."""
+"""Requests of aiohttp that say when they were written, and how much; answers that say how they broke off."""
 
+from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import HttpProcessingError
 
 from producers.load.clock import Clock
+from producers.load.outcomes import TooLongError
 from producers.load.recorder import Recorder
 
 
@@ -19,6 +23,8 @@ class Sending:
     recorder: Recorder
     written_us: int = 0
     bytes_sent: int = 0
+    protocol: ResponseHandler | None = None
+    """Of the connection that the last request went out on."""
 
     def written(self, size: int) -> None:
         """So many bytes were handed to a socket just now."""
@@ -36,6 +42,7 @@ class TimedRequest(aiohttp.ClientRequest):
 
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
         """Send the headers, and what follows without a body."""
+        sending_now.get().protocol = conn.protocol
         response = await super().send(conn)
         if not self._body:
             sending_now.get().written(self._head_bytes())
@@ -56,3 +63,19 @@ def answer_head_bytes(response: aiohttp.ClientResponse) -> int:
     """Size of status line and headers."""
     line = len("HTTP/1.1 200 \r\n\r\n") + len(response.reason or "")
     return line + sum(len(name) + len(value) + 4 for name, value in response.raw_headers)
+
+
+async def pieces_of(response: aiohttp.ClientResponse, protocol: ResponseHandler | None) -> AsyncIterator[bytes]:
+    """The body as it comes.
+
+    Raises what became of the connection where aiohttp only says that the body is not whole, and TooLongError when the
+    end of the body came with more behind it, which aiohttp does not say at all.
+    """
+    assert protocol is not None, "an answer is one to a request that was sent"
+    try:
+        async for piece in response.content.iter_any():
+            yield piece
+    except aiohttp.ClientPayloadError as error:
+        raise protocol.exception() or error from error
+    if isinstance(protocol.exception(), HttpProcessingError):
+        raise TooLongError

@@ -18,6 +18,9 @@ class Shard:
     index: int = 0
     count: int = 1
 
+    def __str__(self) -> str:
+        return f"{self.index + 1}/{self.count}"
+
     @property
     def is_whole(self) -> bool:
         """Whether nobody shares the plan."""

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-_PATTERN = r"^\s*(\d+(?:\.\d+)?)\s*(B|[kK]B|MB|GB|KiB|MiB|GiB)\s*$"
+PATTERN = r"^\s*(\d+(?:\.\d+)?)\s*(B|[kK]B|MB|GB|KiB|MiB|GiB)\s*$"
 _LARGEST_BYTES = 1 << 40
 
 
@@ -15,7 +15,7 @@ def parse_bytes(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         size = value
     else:
-        match = re.match(_PATTERN, value) if isinstance(value, str) else None
+        match = re.match(PATTERN, value) if isinstance(value, str) else None
         if match is None:
             raise ValueError(f"{value!r} is no size; write a number with its unit, like 512B, 64KiB, 10MB or 1GiB")
         size = round(float(match[1]) * _UNITS[match[2]])
@@ -26,14 +26,13 @@ def parse_bytes(value: object) -> int:
 
 def format_bytes(size: int) -> str:
     """The shortest text that `parse_bytes` reads back as the same size."""
-    unit = next(unit for unit in ("GiB", "MiB", "KiB", "B") if size % _UNITS[unit] == 0)
-    return f"{size // _UNITS[unit]}{unit}"
+    return min((f"{size // of}{unit}" for unit, of in _UNITS.items() if size % of == 0), key=len)
 
 
 SizeBytes = Annotated[
     int,
     BeforeValidator(parse_bytes),
     PlainSerializer(format_bytes, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "pattern": _PATTERN, "examples": ["512B", "64KiB", "10MB", "1GiB"]}),
+    WithJsonSchema({"type": "string", "pattern": PATTERN, "examples": ["512B", "64KiB", "10MB", "1GiB"]}),
 ]
 """Bytes as a whole number; text with a unit in YAML and JSON."""

@@ -10,9 +10,12 @@
 | sine   | between a low and a high, as days go                                                |
 | soak   | constant for hours                                                                  |
 | users  | closed model: so many users, each of whom waits for its answer and thinks           |
+
+A rate is requests per second, or bytes per second of what they move, as in `hold: 50MB/s`.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from datetime import tzinfo
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -25,16 +28,12 @@ from pydantic import (
     model_validator,
 )
 
+from producers.load.rates import Level, Rate, plain_number
+from producers.load.until import Until, end_s
 from schemas.durations import DurationS
 
-
-def _plain(value: float) -> float:
-    return int(value) if value == int(value) else value
-
-
-Number = Annotated[float, PlainSerializer(_plain, return_type=Any, when_used="json")]
+Number = Annotated[float, PlainSerializer(plain_number, return_type=Any, when_used="json")]
 """A float that is written without a fraction where it has none."""
-Rate = Annotated[Number, Field(ge=0, le=1_000_000, description="Requests per second.")]
 
 
 class PlanPart(BaseModel):
@@ -51,40 +50,67 @@ def _pair(value: Any) -> Any:
     return value
 
 
+Role = Literal["measure", "warm-up", "cool-down"]
 Rates = Annotated[tuple[Rate, Rate], BeforeValidator(_pair)]
 
 
 class _Stage(PlanPart):
     form: ClassVar[str]
     name: str = Field(pattern=r"^[^\[\]\s][^\[\]]{0,63}$", description="Labels the stage's requests; no brackets.")
-    role: Literal["measure", "warm-up", "cool-down"] = Field(
+    role: Role = Field(
         "measure", description="Whether findings rest on it; warm-up and cool-down are left out of them."
     )
 
 
-class Hold(_Stage):
+class Timed(_Stage):
+    """A stage that lasts for a time, or until one; `settled` makes the first of the second when a run begins."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["for"]}, {"required": ["until"]}]})
+
+    for_s: DurationS | None = Field(None, alias="for", description="How long.")
+    until: Until | None = Field(
+        None, description="Instead of `for`: a time of day, like 18:30, of whoever starts the run; or a moment."
+    )
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds."""
+        assert self.for_s is not None, "a plan is settled before it is cut"
+        return self.for_s
+
+    def until_s(self, after_s: float, tz: tzinfo | None = None) -> float:
+        """When it ends, if it says so, in Unix seconds; see `until.end_s`."""
+        assert self.until is not None
+        return end_s(self.until, after_s, tz)
+
+    @model_validator(mode="after")
+    def _for_or_until(self) -> Self:
+        if self.for_s is None and self.until is None:
+            raise ValueError("the key 'for' is missing; say for how long, as in for: 30s, or until: 18:30")
+        if self.for_s is not None and self.until is not None:
+            raise ValueError("has for and until at once; a stage has one of them")
+        return self
+
+
+class Hold(Timed):
     """A constant arrival rate."""
 
     form: ClassVar[str] = "hold"
     hold: Rate
-    for_s: DurationS = Field(alias="for", description="How long.")
 
 
-class Ramp(_Stage):
+class Ramp(Timed):
     """A rate that changes linearly."""
 
     form: ClassVar[str] = "ramp"
-    ramp: Rates = Field(description="Requests per second at the beginning and at the end.")
-    for_s: DurationS = Field(alias="for", description="How long.")
+    ramp: Rates = Field(description="The rates at the beginning and at the end.")
 
 
 class Levels(_Stage):
     """A few rates, each visited several times in a seeded random order: what growth is measured from."""
 
     form: ClassVar[str] = "levels"
-    levels: tuple[Annotated[Number, Field(gt=0, le=1_000_000)], ...] = Field(
-        min_length=1, max_length=64, description="Requests per second, each rate once."
-    )
+    levels: tuple[Level, ...] = Field(min_length=1, max_length=64, description="The rates, each once.")
     visits: int = Field(4, ge=1, le=1000, description="Visits of each level.")
     each_s: DurationS = Field(alias="each", description="How long one visit lasts.")
     seed: int = Field(1, ge=0, description="Seed of the order of the visits.")
@@ -94,6 +120,11 @@ class Levels(_Stage):
     settle: DurationS | None = Field(
         None, description="How much of a visit's beginning is left out; default: 1s, at most a quarter of the visit."
     )
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds."""
+        return self.each_s * self.visits * len(self.levels)
 
     @property
     def settle_s(self) -> float:
@@ -113,51 +144,53 @@ class Step(_Stage):
     """A staircase of constant rates."""
 
     form: ClassVar[str] = "step"
-    step: Rates = Field(description="Requests per second on the first and on the last step.")
+    step: Rates = Field(description="The rates on the first and on the last step.")
     steps: int = Field(5, ge=2, le=1000, description="How many steps.")
     each_s: DurationS = Field(alias="each", description="How long one step lasts.")
 
+    @property
+    def duration_s(self) -> float:
+        """Seconds."""
+        return self.each_s * self.steps
 
-class Spike(_Stage):
-    """A base rate, a steep rise to a peak, the peak held, a steep fall, and the base again."""
+
+class Spike(Timed):
+    """A base rate, a steep rise to a peak in the middle, the peak held, a steep fall, and the base again."""
 
     form: ClassVar[str] = "spike"
-    spike: Rates = Field(description="Requests per second at the base and at the peak.")
-    for_s: DurationS = Field(alias="for", description="How long all of it takes; the peak is in the middle.")
+    spike: Rates = Field(description="The rates at the base and at the peak.")
     peak_s: DurationS = Field(10.0, alias="peak", description="How long the peak is held.")
     rise_s: DurationS = Field(1.0, alias="rise", description="How long the rise takes, and the fall.")
 
     @model_validator(mode="after")
     def _fits(self) -> "Spike":
-        if self.peak_s + 2 * self.rise_s >= self.for_s:
+        if self.for_s is not None and self.peak_s + 2 * self.rise_s >= self.for_s:
             raise ValueError("peak and twice rise leave no time for the base; make `for` longer")
         return self
 
 
-class Sine(_Stage):
+class Sine(Timed):
     """A rate that swings between two, beginning at the lower one: the shape of a day."""
 
     form: ClassVar[str] = "sine"
-    sine: Rates = Field(description="Requests per second at the lowest and at the highest.")
+    sine: Rates = Field(description="The lowest and the highest rate.")
     period_s: DurationS = Field(alias="period", description="From one low to the next.")
-    for_s: DurationS = Field(alias="for", description="How long.")
 
     @model_validator(mode="after")
     def _fits(self) -> "Sine":
-        if self.for_s / self.period_s > 1000:
+        if self.for_s is not None and self.for_s / self.period_s > 1000:
             raise ValueError("has over 1000 periods; make period longer")
         return self
 
 
-class Soak(_Stage):
+class Soak(Timed):
     """A constant rate for long."""
 
     form: ClassVar[str] = "soak"
     soak: Rate
-    for_s: DurationS = Field(alias="for", description="How long.")
 
 
-class Users(_Stage):
+class Users(Timed):
     """The closed model: users who wait for their answers, think, and send again; the service sets the pace."""
 
     form: ClassVar[str] = "users"
@@ -165,7 +198,6 @@ class Users(_Stage):
     think_s: DurationS | Literal[0] = Field(
         0, alias="think", description="How long a user thinks between an answer and the next request; 0: not at all."
     )
-    for_s: DurationS = Field(alias="for", description="How long.")
 
 
 MODELS: dict[str, type[_Stage]] = {model.form: model for model in (Hold, Ramp, Levels, Step, Spike, Sine, Soak, Users)}

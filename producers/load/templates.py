@@ -13,7 +13,6 @@ Everything of one request sees the same arrival, so `{{counter}}` and a feed's r
 
 import random
 import re
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -25,6 +24,8 @@ _CALL = re.compile(r"(int|choice)\((.*)\)$", re.DOTALL)
 _COLUMN = re.compile(r"([A-Za-z_]\w*)\.(.+)$", re.DOTALL)
 _HINT = "known are counter, uuid, int(FROM, TO), choice(A, B, ...) and FEED.COLUMN"
 
+_MOST_OF_FLOAT = 1 << 32
+"""Numbers in a range of which a float between 0 and 1 chooses evenly, and three times as fast as `randint`."""
 Value = Callable[[int], str]
 """From an arrival's number."""
 
@@ -64,26 +65,28 @@ def parse_template(text: str, feeds: Mapping[str, Rows], escape: Callable[[str],
         if place % 2 == 0:
             pieces += [part] if part else []
             continue
-        value = _value(part, feeds)
-        pieces.append(value if escape is str else _escaped(value, escape))
+        pieces.append(_value(part, feeds, escape))
     return Template(tuple(pieces))
 
 
-def _escaped(value: Value, escape: Callable[[str], str]) -> Value:
-    return lambda arrival: escape(value(arrival))
-
-
-def _value(name: str, feeds: Mapping[str, Rows]) -> Value:
+def _value(name: str, feeds: Mapping[str, Rows], escape: Callable[[str], str]) -> Value:
+    """Digits and hyphens are fit for everywhere; the rest is escaped, once where that is enough."""
     if name == "counter":
         return str
     if name == "uuid":
-        return lambda _: str(uuid.UUID(int=random.getrandbits(128), version=4))
+        return _uuid
     if call := _CALL.match(name):
         arguments = [argument.strip() for argument in call[2].split(",")]
-        return _int(name, arguments) if call[1] == "int" else _choice(name, arguments)
+        return _int(name, arguments) if call[1] == "int" else _choice(name, arguments, escape)
     if column := _COLUMN.match(name):
-        return _column(column[1], column[2], feeds)
+        return _column(column[1], column[2], feeds, escape)
     raise PlanError(f"the template {{{{{name}}}}} is not known; {_HINT}")
+
+
+def _uuid(_: int) -> str:
+    bits = random.getrandbits(128) & ~(0xF << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62  # version 4, variant 10
+    digits = f"{bits:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _int(name: str, arguments: list[str]) -> Value:
@@ -95,20 +98,24 @@ def _int(name: str, arguments: list[str]) -> Value:
         raise PlanError(
             f"the template {{{{{name}}}}} needs two whole numbers, the lower first, as in {{{{int(1, 100)}}}}"
         )
-    return lambda _: str(random.randint(low, high))  # noqa: S311  traffic, no secret
+    span, fraction = high - low + 1, random.random
+    if span > _MOST_OF_FLOAT:
+        return lambda _: str(random.randint(low, high))  # noqa: S311  traffic, no secret
+    return lambda _: str(low + int(fraction() * span))
 
 
-def _choice(name: str, arguments: list[str]) -> Value:
+def _choice(name: str, arguments: list[str], escape: Callable[[str], str]) -> Value:
     if not all(arguments):
         raise PlanError(f"the template {{{{{name}}}}} has nothing to choose from; write {{{{choice(red, blue)}}}}")
-    return lambda _: random.choice(arguments)  # noqa: S311  traffic, no secret
+    options, count, fraction = [escape(argument) for argument in arguments], len(arguments), random.random
+    return lambda _: options[int(fraction() * count)]
 
 
-def _column(feed: str, column: str, feeds: Mapping[str, Rows]) -> Value:
+def _column(feed: str, column: str, feeds: Mapping[str, Rows], escape: Callable[[str], str]) -> Value:
     if feed not in feeds:
         there = f"there are {', '.join(feeds)}" if feeds else "the plan has no `feeds`"
         raise PlanError(f"the template {{{{{feed}.{column}}}}} names no feed of the plan; {there}")
     rows = feeds[feed]
     if column not in rows.columns:
         raise PlanError(f"the feed {feed} has no column {column!r}; there are {', '.join(rows.columns)}")
-    return lambda arrival: rows.value(column, arrival)
+    return lambda arrival: escape(rows.value(column, arrival))

@@ -1,26 +1,38 @@
 """One connection of the `wire` engine: a request out, its answer in, byte by byte as RFC 9112 has them."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Protocol, cast
 
 import httptools
 
-from producers.load.answers import HEAD_END, LONGEST_HEAD_BYTES, ends_with_connection
+from producers.load.answers import HEAD_END, LONGEST_HEAD_BYTES, ends_with_connection, status_of
 from producers.load.checking import MOST_BODY_BYTES
-from producers.load.guard import KEEP_ALIVE_S
 from producers.load.outcomes import error_name
 
-_KEEP_ALIVE_US = round(KEEP_ALIVE_S * 1e6)
+_NEVER_USABLE = -(1 << 62)
 _INFORMATIONAL = range(100, 200)
 _MOST_HEADERS = 200
+MOST_KNOWN_BYTES = 1024
+"""Of an answer that is looked up whole: to hash a longer one takes longer than to parse it."""
+Known = Mapping[bytes, tuple[int, str | None]]
+"""Answers as they came, and what came of each: its status, and the error that it stands for."""
 _NO_HEADERS: dict[str, str] = {}
 
 
 class Owner(Protocol):
     """What a connection asks and tells."""
 
-    def sent(self) -> int:
-        """A request was handed to its socket; gives the time, in Unix microseconds."""
+    @property
+    def known(self) -> Sequence[Known]:
+        """Of each endpoint, answers that came whole and left the connection whole, byte for byte."""
+
+    def connected(self, connection: "Connection") -> None:
+        """A connection has come about; it may be given a request."""
+
+    def lost(self, connection: "Connection") -> None:
+        """A connection is no more."""
 
     def has_no_body(self, endpoint: int) -> bool:
         """Whether answers end with their head."""
@@ -28,12 +40,20 @@ class Owner(Protocol):
     def needs_body(self, endpoint: int) -> bool:
         """Whether somebody will look at the body."""
 
-    def ended(self, connection: "Connection", status: int, error: str | None, *, reusable: bool) -> None:
-        """A request has its answer, or `error`; a `reusable` connection may carry the next one, even now."""
+    def ended(
+        self, connection: "Connection", status: int, error: str | None, *, reusable: bool, whole: bytes = b""
+    ) -> None:
+        """A request has its answer, or `error`; a `reusable` connection may carry the next one, even now.
+
+        `whole` is the answer when it came in one piece and nothing else with it.
+        """
+
+    def ended_as_known(self, connection: "Connection", outcome: tuple[int, str | None]) -> None:
+        """A request has an answer that is one of `known`; the connection may carry the next one."""
 
 
 class Connection(asyncio.Protocol):
-    """One connection, and the request that it carries while `loaded`."""
+    """One connection, and the request that it carries while `loaded`. `idle_since_us` is long ago once it is broken."""
 
     __slots__ = (
         "_engine",
@@ -50,7 +70,6 @@ class Connection(asyncio.Protocol):
         "head",
         "idle_since_us",
         "loaded",
-        "request",
         "stage",
         "written_us",
     )
@@ -64,49 +83,26 @@ class Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self.loaded = self._keeps = False
         self._messages = 0
-        self.request = b""
         self.arrival = self.endpoint = self.stage = self.due_us = self.dispatched_us = self.written_us = 0
         self.bytes_sent = self.bytes_received = self.idle_since_us = 0
         self.head = b""
 
-    def fresh(self, now_us: int) -> bool:
-        """Whether an idle connection may be used again; lets go of it if not.
-
-        Servers close connections that were idle for some seconds, and a request that is just then on its way fails.
-        """
-        if self._transport is None:
-            return False
-        if now_us - self.idle_since_us < _KEEP_ALIVE_US and not self._transport.is_closing():
-            return True
-        self.drop()
-        return False
-
-    def begin(self, request: bytes, arrival: int, endpoint: int, stage: int, *, due_us: int, now_us: int) -> None:
-        """Send a request: now, or as soon as there is a connection."""
-        self.request = request
-        self.endpoint, self.stage, self.due_us, self.dispatched_us = endpoint, stage, due_us, now_us
+    def begin(  # noqa: PLR0917  by place, as `Recorder.ended`
+        self, request: bytes, arrival: int, endpoint: int, stage: int, due_us: int, dispatched_us: int
+    ) -> None:
+        """Send a request. All times are Unix microseconds; who calls sets `written_us`."""
         self.arrival = arrival
-        self.written_us = self.bytes_sent = self.bytes_received = self._messages = 0
+        self.endpoint, self.stage, self.due_us, self.dispatched_us = endpoint, stage, due_us, dispatched_us
+        self.bytes_received = self._messages = 0
         self.head = b""
         self.loaded = True
-        if self._transport is not None:
-            self._send()
-
-    def take_over(self, waiting: "Connection") -> None:
-        """Send the request of one that never was connected."""
-        waiting.loaded = False
-        number, due_us, now_us = waiting.arrival, waiting.due_us, waiting.dispatched_us
-        self.begin(waiting.request, number, waiting.endpoint, waiting.stage, due_us=due_us, now_us=now_us)
-
-    def _send(self) -> None:
-        assert self._transport is not None
-        self._transport.write(self.request)
-        self.bytes_sent = len(self.request)
-        self.written_us = self._engine.sent()
+        self.bytes_sent = len(request)
+        assert self._transport is not None, "who is idle, or has just come about, has a transport"
+        self._transport.write(request)
 
     def give_up(self, error: str) -> None:
-        """End the request without an answer, and the connection with it."""
-        self._end(0, error, reusable=False)
+        """End the request without a whole answer, and the connection with it."""
+        self._end(status_of(self.head), error, reusable=False)
         self.drop()
 
     def drop(self) -> None:
@@ -122,18 +118,22 @@ class Connection(asyncio.Protocol):
     # What the transport calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Send what waited for the connection; nothing waits when that took too long."""
+        """Ready for a request."""
         self._transport = cast("asyncio.Transport", transport)
-        if self.loaded:
-            self._send()
-        else:
-            self.drop()
+        self._engine.connected(self)
 
     def data_received(self, data: bytes) -> None:
         """Read on in the answer."""
         if not self.loaded:
             self.drop()  # bytes that nobody asked for
             return
+        if not self.bytes_received and len(data) <= MOST_KNOWN_BYTES:
+            outcome = self._engine.known[self.endpoint].get(data)
+            if outcome is not None:
+                self.bytes_received = len(data)
+                self.loaded = False
+                self._engine.ended_as_known(self, outcome)
+                return
         self.bytes_received += len(data)
         if HEAD_END not in self.head:
             self.head = (self.head + data)[:LONGEST_HEAD_BYTES]
@@ -143,31 +143,31 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._break("too long" if self._messages else "bad answer")
+            self.give_up("too long" if self._messages else "bad answer")
             return
         if self._messages == 1:
-            self._answered(reusable=self._keeps)
+            self._answered(data)
         elif self._messages:
-            self._break("too long")
+            self.give_up("too long")
         elif HEAD_END in self.head and self._engine.has_no_body(self.endpoint):
             self._parser, parser = httptools.HttpResponseParser(self), self._parser
             self._end(parser.get_status_code(), None, reusable=parser.should_keep_alive())
 
-    def _answered(self, *, reusable: bool) -> None:
-        self._end(self._parser.get_status_code(), None, reusable=reusable)
-        if not reusable and self._transport is not None:
+    def _answered(self, last: bytes) -> None:
+        whole = last if self._keeps and len(last) == self.bytes_received else b""
+        self.loaded = False
+        self._engine.ended(self, self._parser.get_status_code(), None, reusable=self._keeps, whole=whole)
+        if not self._keeps and self._transport is not None:
             self._transport.close()
-
-    def _break(self, error: str) -> None:
-        self._end(self._parser.get_status_code(), error, reusable=False)
-        self.drop()
 
     def connection_lost(self, error: Exception | None) -> None:
         """The target closed, or we did."""
         self._transport = None
+        self.idle_since_us = _NEVER_USABLE
+        self._engine.lost(self)
         if not self.loaded:
             return
-        status = self._parser.get_status_code() if self.head else 0
+        status = status_of(self.head)
         if error is not None:
             self._end(status, error_name(error), reusable=False)
         elif ends_with_connection(self.head):
@@ -175,14 +175,19 @@ class Connection(asyncio.Protocol):
         else:
             self._end(status, "closed", reusable=False)
 
+    def eof_received(self) -> None:
+        """The target closes: an idle connection is not to be used again."""
+        self.idle_since_us = _NEVER_USABLE
+
     # What the parser calls.
 
     def on_message_complete(self) -> None:
         """An answer is whole, or was one that only informs of another to come (RFC 9110, section 15.2)."""
-        if self._parser.get_status_code() not in _INFORMATIONAL:
+        status = self._parser.get_status_code()
+        if status not in _INFORMATIONAL:
             self._messages += 1
             self._keeps = self._parser.should_keep_alive()  # the parser knows now, and no more when it goes on
-        else:
+        elif status != HTTPStatus.SWITCHING_PROTOCOLS:  # that is the last one
             self.head = b""
 
 
@@ -191,10 +196,12 @@ class CheckedConnection(Connection):
 
     __slots__ = ("content", "headers")
 
-    def begin(self, request: bytes, arrival: int, endpoint: int, stage: int, *, due_us: int, now_us: int) -> None:
+    def begin(  # noqa: PLR0917  as above
+        self, request: bytes, arrival: int, endpoint: int, stage: int, due_us: int, dispatched_us: int
+    ) -> None:
         """See Connection."""
         self.headers, self.content = {}, bytearray()
-        super().begin(request, arrival, endpoint, stage, due_us=due_us, now_us=now_us)
+        super().begin(request, arrival, endpoint, stage, due_us, dispatched_us)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header, of the answer or of one that only informs."""

@@ -11,9 +11,10 @@ import pyarrow as pa
 import structlog
 
 from producers.profiler.backends import BackendChoice, choose_backend
-from producers.profiler.counters import ProcessGoneError
+from producers.profiler.counters import ProcessGoneError, host_cpu_us
 from producers.profiler.errors import ProfilerError, TargetError
 from producers.profiler.launcher import end, launch
+from producers.profiler.own_processes import OwnProcesses
 from producers.profiler.sampler import LEAD_US, Samples
 from producers.profiler.targets import Instance, Target, instances_of
 from producers.profiler.watched import WatchedInstance, WindowOfOne, rows_of
@@ -74,6 +75,7 @@ async def run_agent(
             started=started,
             publisher=publisher,
             service=service,
+            run_id=run_id,
             choice=choice,
             window_us=window_us,
             now_us=now_us,
@@ -93,6 +95,7 @@ class _Agent:
         started: subprocess.Popen[bytes] | None,
         publisher: Publisher,
         service: str,
+        run_id: str,
         choice: BackendChoice,
         window_us: int,
         now_us: Callable[[], int],
@@ -106,6 +109,8 @@ class _Agent:
         self._window_us = window_us
         self._now_us = now_us
         self._own_cpu_us = time.process_time_ns() // 1000
+        self._host_cpu_us = host_cpu_us()
+        self._ours = OwnProcesses(run_id)
         self._pace = choice.pace()
         self._refused_at: dict[Instance, float] = {}
         self._seen = 0
@@ -188,13 +193,19 @@ class _Agent:
 
     def _publish(self, window: int, start_us: int, end_us: int, *, goodbye: bool) -> None:
         parts = [watched.window(self._service, start_us, end_us) for watched in self.watched.values()]
+        sampling_us = sum(part.facts.agent_cpu_us for part in parts)
+        ours_us = self._ours.used_us(but={watched.instance.pid for watched in self.watched.values()})
         if end_us - start_us == self._window_us:  # what the first one cost was paid before it began
-            self._keep_pace(sum(part.facts.agent_cpu_us for part in parts) / self._window_us)
+            self._keep_pace(sampling_us / self._window_us)
         for key in [key for key, watched in self.watched.items() if watched.gone]:
             self.watched.pop(key).close()
-        own_us = time.process_time_ns() // 1000
-        own = StackFacts(agent_cpu_us=own_us - self._own_cpu_us)
-        self._own_cpu_us = own_us
+        own_us, host_us = time.process_time_ns() // 1000, max(host_cpu_us(), self._host_cpu_us)
+        own = StackFacts(
+            agent_cpu_us=own_us - self._own_cpu_us,
+            own_cpu_us=ours_us + sampling_us,
+            host_cpu_us=host_us - self._host_cpu_us,
+        )
+        self._own_cpu_us, self._host_cpu_us = own_us, host_us
         # The last batch tells of the agent itself, of no instance: it is there also when nothing is left to watch.
         parts.append(WindowOfOne(pa.RecordBatch.from_pylist([], schema=STACKS), own))
         for place, part in enumerate(parts):

@@ -1,10 +1,17 @@
 """Which sampler to take: `auto` goes by what the truth benchmark shows, `python -m benchmarks.truth` (`make truth`).
 
-    sampler   single-threaded   thread pool   processes   cost of one process, and of 20 idle threads more
-    austin    nearest to 1      nearest to 1  nearest     0.02 - 0.03 of a core at 211 Hz, then 0.04
-    py-spy    near              wide          near        0.03 of a core at 100 Hz, then beyond 0.05 even at 20 Hz
+CPU found / CPU true of functions that time themselves:
 
-So austin where it is installed, else py-spy with a warning. The figures of a machine are the benchmark's to print.
+    sampler   one thread   a pool of 16   two processes
+    austin    0.97-1.01    0.92-1.17      1.01-1.09
+    py-spy    0.91-1.11    0.98-1.51      0.93-1.13
+
+So austin where it is installed, else py-spy with a warning. Watching with austin takes 3.7-3.9% of a core, of which
+2 to 3% are austin's own at 211 Hz and the rest the agent's; 20 idle threads more take one more. py-spy takes 3% for one
+thread at 100 Hz, and with 20 idle ones more than 5% even at 20 Hz.
+
+The ratios and the whole cost are those of README's table (a test holds them to it); a machine's own are the benchmark's
+to print.
 """
 
 from collections.abc import Callable
@@ -22,7 +29,7 @@ _BY_TRUTH: tuple[BackendName, ...] = ("austin", "py-spy")
 # Primes: at a rate that divides the rate of the arrivals, every sample would see the same place of a request.
 _RATES_HZ: dict[BackendName, int] = {"austin": 211, "py-spy": 101}
 _THREAD_COST: dict[BackendName, float] = {"austin": 0.03, "py-spy": 0.4}
-"""Looking at one more thread, in processes of one thread: from the table above."""
+"""Looking at one more thread, in processes of one thread: from the costs above."""
 
 
 @dataclass(frozen=True, slots=True)

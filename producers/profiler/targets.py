@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from producers.profiler.errors import NoPermissionError, ProfilerError, TargetError
+from producers.profiler.own_processes import is_ours
 from producers.profiler.permission import remedy
 
 LAUNCHER = "producers.profiler.launcher"
@@ -158,14 +159,9 @@ def _children(process: psutil.Process) -> list[psutil.Process]:
 
 
 def _named(text: str) -> Iterator[psutil.Process]:
-    """Processes with `text` in their command line, but for ourselves and our like."""
+    """Processes with `text` in their command line, but for ourselves and our like, which have it there too."""
     ours = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     for process in psutil.process_iter(["cmdline"]):
         words: list[str] = process.info["cmdline"] or []
-        if process.pid not in ours and not _is_loadflame(words) and text in " ".join(words):
+        if process.pid not in ours and not is_ours(words) and text in " ".join(words):
             yield process
-
-
-def _is_loadflame(words: list[str]) -> bool:
-    """An agent or a load that was given the same name has it in its own command line too."""
-    return any(word == "loadflame" or word.endswith("/loadflame") for word in words[:4])

@@ -1,8 +1,16 @@
 """How batches and events leave a producer: one interface, a fake that ships, and Kafka."""
 
 from producers.publisher.base import Published, Publisher, PublisherError
-from producers.publisher.kafka import KafkaPublisher
+from producers.publisher.kafka import KafkaPublisher, new_producer_id
 from producers.publisher.last_words import say_last_words
 from producers.publisher.memory import MemoryPublisher
 
-__all__ = ["KafkaPublisher", "MemoryPublisher", "Published", "Publisher", "PublisherError", "say_last_words"]
+__all__ = [
+    "KafkaPublisher",
+    "MemoryPublisher",
+    "Published",
+    "Publisher",
+    "PublisherError",
+    "new_producer_id",
+    "say_last_words",
+]

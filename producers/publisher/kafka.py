@@ -48,17 +48,30 @@ _REFUSED_FOR_GOOD = (
 )
 
 
+def new_producer_id() -> str:
+    """Random, and long enough that no two producers share one."""
+    return secrets.token_hex(8)
+
+
 class KafkaPublisher:
     """See Publisher. Call `start` before anything else, and `close` at the end; `async with` sees to both."""
 
     def __init__(
-        self, bootstrap: str, topics: Topics, run_id: str, *, source: str, budget_bytes: int = BUDGET_BYTES
+        self,
+        bootstrap: str,
+        topics: Topics,
+        run_id: str,
+        *,
+        source: str,
+        budget_bytes: int = BUDGET_BYTES,
+        producer_id: str | None = None,
     ) -> None:
+        """`producer_id` is random, unless somebody who is to know it gives one that is."""
         self._bootstrap = bootstrap
         self._topics = topics
         self._source = source
         self._budget_bytes = budget_bytes
-        self._producer_id = secrets.token_hex(8)
+        self._producer_id = producer_id or new_producer_id()
         self._client_id = f"loadflame-{self._producer_id}"
         self._messages = Messages(topics, run_id, self._producer_id)
         self._inbox: deque[Publication | Message] = deque()

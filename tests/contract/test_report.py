@@ -2,6 +2,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from sinks.migrate import migrate
 from tests.support.synthetic import FIXED_US_PER_S, Stage, Synthetic, levels, shop_costs
 from views import queries
 from views.report import Report, build_report
+from views.warnings import PYSPY_IN_POOLS
 
 VIEWS = {
     *("requests", "samples", "batches", "windows", "endpoints", "functions", "runs", "stages", "producers"),
@@ -172,6 +174,7 @@ def test_the_profile_says_how_far_it_can_be_trusted(planted: Report) -> None:
     assert planted.profile.coverage == pytest.approx(0.995)
     assert planted.profile.agent_cpu_share == pytest.approx(0.02)
     assert planted.generator.cpu_share == pytest.approx(0.09)
+    assert planted.generator.reason == "the plan has scenarios"
     assert planted.generator.send_lag_p99_ms == pytest.approx(0.12)
     assert [(one.pid, one.backend) for one in planted.profile.instances] == [(100, "austin")]
     assert (planted.run.verdict, planted.warnings) == ("passed", ())
@@ -219,14 +222,52 @@ def test_a_percentile_among_drops_is_a_bound_and_breaks_its_threshold(client: Cl
     assert report.capacity.max_tps_within_thresholds == 160
 
 
-def test_timeouts_are_bounds_at_the_time_that_was_waited(client: Client) -> None:
-    synthetic = Synthetic(timeouts_per_s=10, thresholds=["p99(search) < 9s", "errors < 5%"])
+@pytest.mark.parametrize("head_status", [0, 200])
+def test_timeouts_are_bounds_at_the_time_that_was_waited(client: Client, head_status: int) -> None:
+    synthetic = Synthetic(timeouts_per_s=10, head_status=head_status, thresholds=["p99(search) < 9s", "errors < 5%"])
     report = report_of(client, synthetic)
     top = report.load[-1]
     assert top.censored == ("p99_ms", "p999_ms")
     assert top.p99_ms == pytest.approx(5_000, rel=0.01)
     assert top.error_rate == pytest.approx(10 / 330, rel=1e-3)
     assert [one.held for one in report.thresholds] == [False, True]
+
+
+def test_that_a_percentile_is_a_bound_is_known_when_the_requests_are_gone(client: Client) -> None:
+    synthetic = Synthetic(timeouts_per_s=10)
+    before = report_of(client, synthetic).load[-1]
+    client.command(f"ALTER TABLE requests_stored DELETE WHERE run = '{synthetic.run}' SETTINGS mutations_sync = 2")
+    after = build_report(client, synthetic.run).load[-1]
+    assert (after.p99_ms, after.censored) == (before.p99_ms, before.censored) == (before.p99_ms, ("p99_ms", "p999_ms"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "threshold", "held", "value_ms"),
+    [
+        pytest.param({}, "p95 < 500ms for 3s", True, 14.9, id="answered"),
+        pytest.param({}, "p95 < 5ms for 3s", False, 14.9, id="answered too late"),
+        pytest.param({}, "p99.9 < 500ms for 3s", True, None, id="p99.9"),
+        pytest.param({}, "mean < 20ms for 3s", True, 9.4, id="the mean"),
+        pytest.param({}, "mean < 5ms for 3s", False, 9.4, id="a mean that is too long"),
+        pytest.param({}, "max < 15ms for 3s", False, None, id="the longest"),
+        pytest.param({"dropped_per_s": 20}, "p95 < 500ms for 3s", False, None, id="6% dropped"),
+        pytest.param({"dropped_per_s": 20}, "p50 < 500ms for 3s", True, None, id="6% dropped do not reach the median"),
+        pytest.param({"dropped_per_s": 20}, "p95(search) < 500ms for 3s", False, None, id="6% of each endpoint, too"),
+        pytest.param({"dropped_per_s": 20}, "p95 < 500ms for 21s", True, None, id="6% dropped, not for so long"),
+        pytest.param({"timeouts_per_s": 20}, "p95 < 6s for 3s", False, 5_000, id="6% timed out after 5 s"),
+        pytest.param({"timeouts_per_s": 20}, "mean < 6s for 3s", False, None, id="a mean with timeouts is a bound"),
+        pytest.param({"timeouts_per_s": 20, "head_status": 200}, "p95 < 6s for 3s", False, 5_000, id="with a head"),
+        pytest.param({"timeouts_per_s": 20}, "p95 > 4s for 3s", False, None, id="from below, the levels before"),
+    ],
+)
+def test_a_threshold_for_a_time_counts_what_was_dropped_or_not_answered(
+    client: Client, changes: dict[str, Any], threshold: str, held: bool, value_ms: float | None
+) -> None:
+    stages = [Stage("low", "low", "hold", 25, 40), Stage("top", "top", "hold", 20, 320)]
+    (one,) = report_of(client, Synthetic(stages=stages, thresholds=[threshold], **changes)).thresholds
+    assert one.held is held
+    if value_ms is not None:
+        assert one.value == pytest.approx(value_ms, rel=0.1)
 
 
 THRESHOLDS = {
@@ -272,6 +313,13 @@ def test_a_threshold_on_an_endpoint_that_nobody_asked_for_cannot_be_judged(clien
             "In crowd users waited for their answers (closed model)",
             id="the closed model",
         ),
+        pytest.param({"note": "it was odd"}, "passed", "It was odd.", id="what is told of the run's end"),
+        pytest.param(
+            {"died": True, "dropped_per_s": 5},
+            "inconclusive",
+            "The load process of shard 1/1 died (100 of its 12,100 arrivals).",
+            id="a load that died",
+        ),
         pytest.param({"unprofiled_windows": 4}, "passed", "4 of 80 windows have no profile.", id="gaps"),
         pytest.param({"unprofiled_windows": 80}, "passed", "There is no profile of this run", id="no profile"),
         pytest.param(
@@ -283,7 +331,7 @@ def test_a_threshold_on_an_endpoint_that_nobody_asked_for_cannot_be_judged(clien
         pytest.param(
             {"backend": "py-spy", "threads": 12, "busiest_share": 0.3},
             "passed",
-            "py-spy finds only about 55 to 70%",
+            f"functions of a thread pool {PYSPY_IN_POOLS} times the CPU that they use (pid-100 has 12 threads)",
             id="py-spy on a thread pool",
         ),
         pytest.param({"backend": "py-spy", "threads": 12}, "passed", None, id="py-spy where one thread does the work"),
@@ -294,6 +342,67 @@ def test_verdicts_and_warnings(client: Client, changes: dict[str, Any], verdict:
     report = report_of(client, Synthetic(**changes))
     assert report.run.verdict == verdict
     assert [one for one in report.warnings if warning and warning in one] if warning else report.warnings == ()
+
+
+# What the generator limited says nothing of the service
+
+
+def steps(*rates: float, seconds: int = 10) -> list[Stage]:
+    return [Stage(f"s[{n}]", "s", "hold", seconds, float(rate), visit=n) for n, rate in enumerate(rates, 1)]
+
+
+@pytest.mark.parametrize(
+    ("late_windows", "held", "max_tps"),
+    [
+        pytest.param((), [True, True, True, True], 400, id="never late"),
+        pytest.param((12, 33), [True, True, True, True], 400, id="one window of ten is borne"),
+        pytest.param((32, 36), [True, True, True, None], 300, id="two of ten are not, and only that step is hit"),
+        pytest.param(range(15, 18), [True, None, None, None], 100, id="nor anything that follows a late stretch"),
+    ],
+)
+def test_no_capacity_is_drawn_from_what_the_generator_limited_or_what_follows(
+    client: Client, late_windows: range, held: list[bool | None], max_tps: float
+) -> None:
+    report = report_of(client, Synthetic(stages=steps(100, 200, 300, 400), late_windows=late_windows))
+    assert [row.held for row in report.load] == held
+    assert [row.limited for row in report.load] == [one is None for one in held]
+    assert report.capacity.max_tps_within_thresholds == max_tps
+    named = [row.stage for row in report.load if row.limited]
+    told = [one for one in report.warnings if one.startswith("No capacity is drawn from")]
+    assert told == ([f"No capacity is drawn from {', '.join(named)}: {ELSEWHERE}"] if named else [])
+
+
+ELSEWHERE = "generator or host was the limit there, or at a lower rate before."
+
+
+def test_a_step_that_the_generator_limited_is_no_overload_of_the_service(client: Client) -> None:
+    behind = Synthetic(stages=steps(100, 200), dropped_per_s=40)
+    assert "got through 200 when offered 240" in summaries(report_of(client, behind))
+    behind.late_windows = range(14, 18)
+    assert "got through" not in summaries(report_of(client, behind))
+
+
+def summaries(report: Report) -> str:
+    return " ".join(finding.summary for finding in report.findings)
+
+
+def test_a_level_that_the_generator_limited_is_not_extrapolated_from(client: Client) -> None:
+    stages = levels()
+    starts = [place * 5 for place, stage in enumerate(stages) if stage.tps == 320]
+    report = report_of(client, Synthetic(stages=stages, late_windows=[start + 3 for start in starts]))
+    assert [row.held for row in report.load] == [True, True, True, None]
+    assert report.capacity.max_tps_within_thresholds == 160
+    beyond = next(one.evidence["beyond"] for one in report.findings if one.kind == "capacity")
+    assert beyond == pytest.approx(report.capacity.predicted_tps / 160, rel=0.05)
+
+
+def test_a_warm_up_or_cool_down_is_no_capacity(client: Client) -> None:
+    fast = [Stage("warm", "warm", "hold", 5, 400, role="warm-up"), *steps(100), Stage("cool", "cool", "hold", 5, 300)]
+    fast[-1] = replace(fast[-1], role="cool-down")
+    report = report_of(client, Synthetic(stages=fast))
+    assert [row.stage for row in report.load] == ["warm", "s[1]", "cool"]
+    assert [row.role for row in report.load] == ["warm-up", "measure", "cool-down"]
+    assert report.capacity.max_tps_within_thresholds == 100
 
 
 def test_no_profile_is_not_zero_cpu(client: Client) -> None:

@@ -88,7 +88,8 @@ STACK_BATCHES = {
         [Sample("a (b.py)")],
         facts=StackFacts(
             service="s", instance="i", pid=1, backend="py-spy", timing="window", cpu_us=2, busiest_thread_us=3,
-            run_queue_us=4, rss_bytes=5, threads=6, covered_us=7, period_us=8, agent_cpu_us=9,
+            run_queue_us=4, rss_bytes=5, threads=6, covered_us=7, period_us=8, agent_cpu_us=9, own_cpu_us=10,
+            host_cpu_us=11,
         ),
     ),
     "many samples of many stacks": stack_batch(many_samples(3_000, distinct=500)),

@@ -1,6 +1,7 @@
 """The agent on real processes: every window published, one batch an instance, clean ends."""
 
 import asyncio
+import os
 import sys
 from collections import defaultdict
 
@@ -79,6 +80,19 @@ async def test_cpu_is_the_kernels_and_goes_to_the_function_that_burns_it() -> No
     assert 0.2 * WINDOW_US < joined.cpu_us < 1.1 * WINDOW_US
     assert burn.self_cpu_us > 0.8 * joined.cpu_us
     assert joined.agent_cpu_us > 0
+
+
+async def test_what_loadflame_takes_of_the_host_is_told_apart_from_the_service() -> None:
+    watch = Watch()
+    with target(BURN) as process, target(BURN, "loadflame"):  # by its command line the other one is ours
+        await watch.run(target_of(pid=process.pid))
+    whole = [batches for _, batches in sorted(watch.by_window().items())][1:-1]
+    joined = [join_window("run", 1, WINDOW_US, [], batches, closed_by="producers") for batches in whole]
+    ours_us = sum(window.own_cpu_us - window.agent_cpu_us for window in joined)
+    assert 0.15 * WINDOW_US * len(whole) < ours_us < 1.2 * WINDOW_US * len(whole)
+    assert all(window.own_cpu_us >= window.agent_cpu_us > 0 for window in joined)
+    known_us = sum(window.own_cpu_us + window.cpu_us for window in joined)
+    assert 0.8 * known_us < sum(window.host_cpu_us for window in joined) < 1.3 * WINDOW_US * len(whole) * os.cpu_count()
 
 
 async def test_workers_are_instances_of_one_profile() -> None:

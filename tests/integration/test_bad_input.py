@@ -88,6 +88,23 @@ def test_a_target_that_is_not_allowed(tmp_path: Path) -> None:
     refused(loadflame("run", str(plan), data_dir=tmp_path / "data"), "192.0.2.1", "--allow-host")
 
 
+def test_a_rate_that_is_too_high_for_another_machine(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    text = GOOD_PLAN.format(port=80, pid=os.getpid()).replace("127.0.0.1", "192.0.2.1")
+    plan.write_text(text.replace("hold: 5,", "hold: 1000000,"))
+    done = loadflame("run", str(plan), "--allow-host", "192.0.2.1", data_dir=tmp_path / "data")
+    refused(done, "at most 1000 requests per second", "LOADFLAME_MAX_TPS=1000000")
+
+
+def test_a_start_that_is_no_moment(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(GOOD_PLAN.format(port=1, pid=1))
+    refused(
+        loadflame("load", str(plan), "--start-at", "18:30", data_dir=tmp_path / "data"),
+        "--start-at: '18:30' is no moment; write date, time and offset, like 2026-05-01T18:30:00Z",
+    )
+
+
 def test_a_pid_that_does_not_exist(tmp_path: Path, closed_port: int) -> None:
     refused(
         loadflame(

@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from producers.load import probe
 from producers.load.guard import TargetError, check_target
 from producers.load.plan import Plan
 from producers.load.probe import probe_rate
@@ -106,7 +107,7 @@ def whole_run(shared_target, plan_of):
     shared_target.requests = 0
     plan = plan_of(
         shared_target.url,
-        {"name": "hold", "hold": 100, "for": "600ms"},
+        {"name": "hold", "hold": 100, "for": "600ms", "role": "warm-up"},
         {"name": "ramp", "ramp": [20, 180], "for": "600ms"},
         {"name": "map", "levels": [50, 100], "visits": 2, "each": "400ms"},
         target_count_path="/counts",
@@ -139,6 +140,7 @@ class TestAWholeRun:
         events = [event for event in whole_run.publisher.events if isinstance(event, StageEntered)]
         assert [event.label for event in events] == ["hold", "ramp", "map[1]", "map[2]", "map[3]", "map[4]"]
         assert events[0].starts_at_us == whole_run.start_us
+        assert [event.role for event in events] == ["warm-up"] + ["measure"] * 5
         assert [event.ends_at_us for event in events[:-1]] == [event.starts_at_us for event in events[1:]]
 
     def test_bodies_arrive_and_bytes_are_counted_both_ways(self, whole_run, shared_target):
@@ -188,7 +190,7 @@ async def test_users_of_a_target_that_is_gone_come_again_and_are_counted(plan_of
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        outcome = await load(plan_of(url, {"name": "crowd", "users": 3, "for": "300ms"}))
+        outcome = await load(plan_of(url, {"name": "crowd", "users": 3, "for": "1s"}))
     assert {row["error"] for row in outcome.rows} == {"refused"}
     assert outcome.totals.failed > 3
 
@@ -264,6 +266,28 @@ async def test_an_answer_that_fails_a_check_is_a_failure_of_its_own_kind(target,
     assert errors == good | {("bad", "check body fine"): 5}
 
 
+async def test_the_trace_context_is_appended_to_the_plans_own_headers_which_are_rendered_for_each_arrival(
+    target, plan_of
+):
+    headers = {"Baggage": "user={{counter}}", "X-Arrival": "{{counter}}"}
+    requests = [{"name": "hop", "path": "/hop", "headers": headers}]
+    outcome = await load(plan_of(target.url, requests=requests))
+    assert outcome.totals.completed == 20
+    sent = [dict(headers) for headers in target.headers]
+    ours = "loadflame.run=run-1,loadflame.endpoint=hop,loadflame.stage=hold"
+    assert [one["baggage"] for one in sent] == [f"user={one['x-arrival']},{ours}" for one in sent]
+    assert Counter(one["x-arrival"] for one in sent) == {str(n): 2 for n in range(20)}, "redirected once each"
+    for name in ("baggage", "traceparent"):
+        assert {[name for name, _ in headers].count(name) for headers in target.headers} == {1}
+
+
+async def test_a_traceparent_of_the_plan_is_the_only_one_and_another_for_each_arrival(target, plan_of):
+    parent = "00-{{counter}}-1-01"
+    await load(plan_of(target.url, requests=[{"name": "ok", "path": "/ok", "headers": {"traceparent": parent}}]))
+    parents = sorted(value for headers in target.headers for name, value in headers if name == "traceparent")
+    assert parents == sorted(f"00-{number}-1-01" for number in range(20))
+
+
 async def test_large_answers_are_drained_and_counted(target, plan_of):
     outcome = await load(plan_of(target.url, path="/big"))
     assert all(len(BIG) < row["bytes_received"] < len(BIG) + 500 for row in outcome.rows)
@@ -275,6 +299,10 @@ class TestStopping:
         plan = plan_of(target.url, {"name": "long", "hold": 100, "for": "1h"}, target_count_path="/counts")
         outcome = await load(plan, stop=stop, on_progress=lambda p: stop.set() if p.elapsed_s >= 0.4 else None)
         assert 40 <= outcome.totals.scheduled <= 200
+        planned, ended = (event for event in outcome.publisher.events if isinstance(event, StageEntered))
+        assert planned.event_id() == ended.event_id(), "the later one holds"
+        assert planned.ends_at_us == planned.starts_at_us + 3_600_000_000
+        assert 400_000 <= ended.ends_at_us - ended.starts_at_us < 2_000_000
         assert outcome.totals.completed == outcome.totals.sent == outcome.totals.target_counted
         assert outcome.totals.in_flight_at_end == 0
 
@@ -362,6 +390,24 @@ class TestTheTarget:
         with pytest.raises(TargetError, match=r"is another machine \(192\.0\.2\.1\); .* --allow-host 192\.0\.2\.1"):
             await check_target(plan_of("http://192.0.2.1"), ("192.0.2.2",))
 
+    async def test_another_machine_gets_no_higher_rate_than_is_allowed(self, plan_of, monkeypatch):
+        async def refuses(*_args: object, **_more: object) -> None:
+            raise ConnectionRefusedError
+
+        monkeypatch.setattr(asyncio, "open_connection", refuses)
+        fast, slow = (plan_of("http://192.0.2.1", {"name": "s", "hold": tps, "for": "1s"}) for tps in (1001, 1000))
+        said = "at most 1000 requests per second, and .* highest rate is 1001; lower it, or set LOADFLAME_MAX_TPS=1001"
+        with pytest.raises(TargetError, match=said):
+            await check_target(fast, ("192.0.2.1",))
+        with pytest.raises(TargetError, match="at most 999 requests per second"):
+            await check_target(slow, ("192.0.2.1",), 999)
+        for plan, allowed in ((slow, 1000.0), (fast, 1001.0)):
+            with pytest.raises(TargetError, match="refuses connections"):
+                await check_target(plan, ("192.0.2.1",), allowed)
+
+    async def test_this_machine_gets_any_rate(self, target, plan_of):
+        await check_target(plan_of(target.url, {"name": "s", "hold": 1_000_000, "for": "1s"}), (), 1)
+
     async def test_an_unknown_host_is_said(self, monkeypatch, plan_of):
         def unknown(*_args, **_more):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -387,6 +433,17 @@ class TestTheProbe:
         assert 50 < rate < 50_000
         assert rate == pytest.approx(target.requests / 2.0, rel=0.6)
         assert time.perf_counter() - began < 4
+
+    async def test_another_machine_is_not_asked_more_than_is_allowed(self, target, monkeypatch):
+        async def bounded(url: str, max_tps: float) -> float:
+            assert url == target.url
+            return max_tps
+
+        monkeypatch.setattr(probe, "highest_tps", bounded)
+        assert await probe_rate(target.url, "/ok", (), 50) == pytest.approx(50, rel=0.1)
+        assert target.requests <= 101
+        assert await probe_rate(target.url, "/ok", (), 0.5) <= 0.5
+        assert target.requests <= 102
 
     async def test_a_service_that_fails_is_no_base_for_a_plan(self, target):
         with pytest.raises(TargetError, match="answers the probe with 'http 500'"):

@@ -104,6 +104,11 @@ async def who(user):
     user.check(answer.json()["who"] == f"plan-{user.number}", "the plan's")
     answer = await user.get("/mine", headers={"cookie": "who=me"}, name="mine")
     user.check(answer.json()["who"] == "me", "its own")
+
+
+async def own_baggage(user):
+    await user.get("/ok", name="plan")
+    await user.get("/ok", name="own", headers={"BAGGAGE": "mine=2", "traceparent": "00-5-6-01"})
 """
 
 
@@ -208,6 +213,16 @@ async def test_the_headers_of_the_plan_go_with_every_request_and_the_scenario_ma
     requests = [{"name": "who", "scenario": f"{flow}:who", "headers": {"Cookie": "who=plan-{{counter}}"}}]
     outcome = await run(target, flow, "who", requests=requests)
     assert Counter(row["error"] for row in outcome.rows) == {None: 10}
+
+
+async def test_the_trace_context_is_appended_to_the_baggage_of_the_plan_or_of_the_scenario(target, flow):
+    requests = [{"name": "own", "scenario": f"{flow}:own_baggage", "headers": {"Baggage": "plan={{counter}}"}}]
+    await run(target, flow, "own_baggage", requests=requests)
+    ours = "loadflame.run=run-1,loadflame.endpoint=own,loadflame.stage=hold"
+    sent = Counter(value for headers in target.headers for name, value in headers if name == "baggage")
+    assert sent == {f"plan={number},{ours}": 1 for number in range(10)} | {f"mine=2,{ours}": 10}
+    parents = [value for headers in target.headers for name, value in headers if name == "traceparent"]
+    assert (len(parents), parents.count("00-5-6-01")) == (20, 10)
 
 
 async def test_bytes_are_counted_both_ways_over_all_requests_of_a_run(target, flow):

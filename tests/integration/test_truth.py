@@ -1,15 +1,26 @@
 """The truth benchmark in its short form, with bounds as wide as a few seconds on a busy machine need."""
 
+import pytest
 import uvloop
 
-from benchmarks.truth import NOTABLE_SHARE, measure
+from benchmarks.truth import NOTABLE_SHARE, Effort, measure
 
 
-def test_every_notable_function_is_found_with_about_the_cpu_that_it_used() -> None:
-    result = uvloop.run(measure("async", "austin", seconds=3, rates_tps=(200, 400)))
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "backend", "low_s"),
+    [("async", "austin", 3), ("threads", "austin", 0), ("processes", "austin", 0), ("async", "py-spy", 0)],
+)
+def test_every_notable_function_is_found_with_about_the_cpu_that_it_used(kind: str, backend: str, low_s: float) -> None:
+    """One slice of three seconds watched and one not, at the high rate; and one more at the low rate."""
+    result = uvloop.run(measure(kind, backend, Effort(pairs=1, longer_s=0, low_s=low_s)))
     notable = {name for name, share in result.shares.items() if share >= NOTABLE_SHARE}
     assert {"grows", "build_page", "sort_rows"} <= notable
     for name in notable:
-        assert 0.6 < result.ratios[name].value < 1.5, result
-    assert 0.6 < result.drifts["all"].value < 1.6, result
-    assert 0 < result.agent_share < 0.2, result
+        assert result.found[name].value > 0.2, result
+        assert result.found[name].says(0.5, 1.6) != "OUTSIDE", result
+    assert 0 < result.cost.value < 0.3, result
+    assert -0.5 < result.slow_down.value < 1.0, result
+    assert set(result.rates) == ({"all", *result.found} if low_s else set())
+    if low_s:
+        assert 0.4 < result.rates["all"].value < 2.5, result

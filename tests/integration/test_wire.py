@@ -131,14 +131,14 @@ ANSWERS = {
     "that is an error": ([b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"], "http 503", 503, 1),
     "that is no HTTP": ([b"220 mail.example.org ESMTP\r\n"], "bad answer", 0, 3),
     "with a length that is none": ([head("Content-Length: many") + b"ok"], "bad answer", 200, 3),
-    "with a head without end": ([b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000], "bad answer", 0, 3),
+    "with a head without end": ([b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000], "bad answer", 200, 3),
     "longer than announced": ([OK + b"more"], "too long", 200, 3),
     "that comes twice": ([OK + OK], "too long", 200, 3),
     "shorter than announced": ([head("Content-Length: 50") + b"half", None], "closed", 200, 3),
     "with an unfinished chunk": ([CHUNKED[:80], None], "closed", 200, 3),
     "with half a head": ([b"HTTP/1.1 200 OK\r\nContent-", None], "closed", 200, 3),
     "that never comes": ([], "timeout", 0, 3),
-    "that begins and stops": ([head("Content-Length: 50") + b"half"], "timeout", 0, 3),
+    "that begins and stops": ([head("Content-Length: 50") + b"half"], "timeout", 200, 3),
     "nothing, and the connection closed": ([None], "closed", 0, 3),
     "that switches protocols": (
         [b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"],
@@ -159,6 +159,34 @@ async def test_an_answer(pieces: list[bytes | None], error: str | None, status: 
     assert bench.recorder.sent == len(script.requests) == 3
     if error is None:
         assert [row["bytes_received"] for row in rows] == [sum(len(piece) for piece in pieces if piece)] * 3
+
+
+async def test_an_answer_that_came_before_comes_to_the_same_and_another_does_not() -> None:
+    async with (
+        scripted(OK) as script,
+        wire(script.port, checks=[{"body": {"has": "ok"}}, {"header": {"name": "Content-Length"}}]) as bench,
+    ):
+        await bench.ask(2)
+        script.pieces = [OK.replace(b"ok", b"no")]
+        await bench.ask(2)
+        script.pieces = [OK[:-1], b"k"]
+        await bench.ask(2)
+        script.pieces = [OK]
+        await bench.ask(1)
+    failed = "check body ok"
+    rows = bench.rows()
+    assert [row["error"] for row in rows] == [None, None, failed, failed, None, None, None]
+    assert [row["bytes_received"] for row in rows] == [len(OK)] * 7
+    assert script.connections == 1
+
+
+async def test_answers_that_are_all_different_are_not_all_kept() -> None:
+    async with scripted(OK) as script, wire(script.port) as bench:
+        for number in range(60):
+            script.pieces = [head("Content-Length: 2", f"X-Number: {number}") + b"ok"]
+            await bench.ask()
+        assert len(bench.engine.known[0]) <= 16
+    assert Counter(row["error"] for row in bench.rows()) == {None: 60}
 
 
 async def test_a_request_is_what_the_plan_says() -> None:
@@ -207,7 +235,7 @@ async def test_what_waits_for_a_connection_times_out_like_everything_else() -> N
 async def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted(OK) as script, wire(script.port) as bench:
         await bench.ask()
-        monkeypatch.setattr("producers.load.wire_connection._KEEP_ALIVE_US", 0)
+        monkeypatch.setattr("producers.load.wire_engine._KEEP_ALIVE_US", 0)
         await bench.ask(2)
     assert script.connections == 3
     assert Counter(row["error"] for row in bench.rows()) == {None: 3}
@@ -217,7 +245,7 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again()
     async with scripted(OK, None) as script, wire(script.port) as bench:
         await bench.ask()
         (idle,) = bench.engine._idle
-        await until(lambda: not idle.fresh(bench.clock.now_us()), 5, "the connection's end")
+        await until(lambda: idle.idle_since_us < 0, 5, "the connection's end")
         await bench.ask()
     assert Counter(row["error"] for row in bench.rows()) == {None: 2}
 

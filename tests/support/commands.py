@@ -28,16 +28,16 @@ def loadflame(
     )
 
 
-def report_of(data_dir: Path, run: str = "last") -> dict[str, Any]:
+def report_of(data_dir: Path, run: str = "last", **environment: str) -> dict[str, Any]:
     """The report of a run as JSON; its exit code is the verdict's."""
-    done = loadflame("report", run, "--json", data_dir=data_dir)
+    done = loadflame("report", run, "--json", data_dir=data_dir, **environment)
     assert done.stdout, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     return report
 
 
-def checks_of(data_dir: Path, run: str = "last") -> dict[str, bool | None]:
+def checks_of(data_dir: Path, run: str = "last", **environment: str) -> dict[str, bool | None]:
     """What `loadflame verify` says of a run."""
-    done = loadflame("verify", run, "--json", data_dir=data_dir)
+    done = loadflame("verify", run, "--json", data_dir=data_dir, **environment)
     assert done.stdout, done.stderr
     return {check["name"]: check["ok"] for check in json.loads(done.stdout)}

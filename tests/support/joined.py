@@ -13,7 +13,7 @@ def joined_endpoint(
     """An endpoint whose requests took `latencies_us`; all of them were answered."""
     count = len(latencies_us)
     latency = Sketch.of(np.array(latencies_us, np.int64))
-    return JoinedEndpoint(stage, endpoint, count, 0, 180 * count, 2_400 * count, latency)
+    return JoinedEndpoint(stage, endpoint, count, 0, 0, 180 * count, 2_400 * count, latency)
 
 
 def joined_function(function: str = "sweep", *, service: str = "shop", self_cpu_us: int = 40_000) -> JoinedFunction:
@@ -49,6 +49,7 @@ def joined_window(
         completed=completed,
         failed=sum(one.failed for one in endpoints),
         generator_cpu_us=21_000,
+        busiest_generator_us=14_000,
         dispatch_lag_p99_us=300,
         instances=1,
         covered_us=990_000,
@@ -58,6 +59,8 @@ def joined_window(
         busiest_thread_us=cpu_us,
         run_queue_us=1_200,
         agent_cpu_us=9_000,
+        own_cpu_us=62_000,
+        host_cpu_us=130_000,
         endpoints=endpoints,
         functions=functions,
     )

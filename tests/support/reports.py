@@ -83,7 +83,9 @@ def a_report(**changes: object) -> Report:
             load_row(40),
             load_row(320, dropped=40, error_rate=0.004, p999_ms=5_000.0, censored=("p999_ms",), held=False),
         ),
-        "generator": model.Generator(engine="aiohttp", send_lag_p99_ms=0.42, cpu_share=0.21, limited=False),
+        "generator": model.Generator(
+            engine="aiohttp", send_lag_p99_ms=0.42, cpu_share=0.21, limited=False, reason="it can do all"
+        ),
         "profile": model.Profile(
             coverage=0.991,
             agent_cpu_share=0.031,

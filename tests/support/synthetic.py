@@ -4,13 +4,15 @@ The service is a single process. Each second of it spends CPU by `COST_US`, micr
 the rate, plus a fixed part; a sampler of known recall sees it at 400 Hz. Nothing is random but counts, from a seed.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 from pydantic import JsonValue
 
+from schemas.censoring import unanswered
 from schemas.events import LoadTotals, ProducerEnded, RunEnded, RunStarted, StageEntered
 from schemas.joined import JoinedEndpoint, JoinedFunction, JoinedWindow
 from schemas.rows import REQUESTS, STACKS, RequestFacts, StackFacts
@@ -21,6 +23,7 @@ from tests.support.batches import WINDOW, WINDOW_US, request_batch, stack_batch
 
 HZ = 400
 RECALL = 0.9
+LATE_US = 40_000
 FIXED_US_PER_S = 12_000.0
 
 PLUMBING = ("main (shop.py)", "run_forever (asyncio/base_events.py)", "_run_once (asyncio/base_events.py)")
@@ -64,6 +67,7 @@ class Stage:
     tps: float
     to_tps: float | None = None
     visit: int = 0
+    role: Literal["measure", "warm-up", "cool-down"] = "measure"
 
 
 def levels(
@@ -80,16 +84,23 @@ def levels(
 
 @dataclass(slots=True)
 class Synthetic:
-    """What to write. `dropped_per_s` and `timeouts_per_s` happen at the highest rate only, on top of the rest."""
+    """What to write. `dropped_per_s` and `timeouts_per_s` happen at the highest rate only, on top of the rest;
+    the answers that time out had a head of `head_status`, or none.
+
+    In `late_windows` (by number, from 0) the generator dispatches 40 ms late.
+    """
 
     stages: Sequence[Stage] = field(default_factory=levels)
     costs: Costs = field(default_factory=shop_costs)
     run: str = "run-1"
     thresholds: Sequence[str] = ("p99 < 500ms", "errors < 1%")
     reason: str | None = "finished"
+    note: str = ""
+    died: bool = False
     seed: int = 1
     dropped_per_s: int = 0
     timeouts_per_s: int = 0
+    head_status: int = 0
     in_flight_at_end: int = 0
     rows_lost: int = 0
     unprofiled_windows: int = 0
@@ -98,6 +109,7 @@ class Synthetic:
     busiest_share: float = 1.0
     dispatch_lag_us: int = 120
     latency_us: int = 9_000
+    late_windows: Collection[int] = ()
     planned: Sequence[dict[str, JsonValue]] = ()
     totals: LoadTotals = field(default_factory=LoadTotals, init=False)
 
@@ -113,7 +125,8 @@ class Synthetic:
             completed = round(tps)
             failed = self.timeouts_per_s if extra else 0
             dropped = self.dropped_per_s if extra else 0
-            rows = self._requests(random, window, stage.label, completed, failed)
+            lag_us = LATE_US if number in self.late_windows else self.dispatch_lag_us
+            rows = self._requests(random, window, stage.label, completed=completed, failed=failed, lag_us=lag_us)
             requests = RequestFacts(
                 engine="aiohttp",
                 scheduled=completed + failed + dropped,
@@ -159,25 +172,25 @@ class Synthetic:
                 yield stage, stage.tps + ((stage.to_tps or stage.tps) - stage.tps) * share
 
     def _requests(
-        self, random: np.random.Generator, window: int, label: str, completed: int, failed: int
+        self, random: np.random.Generator, window: int, label: str, *, completed: int, failed: int, lag_us: int
     ) -> pa.RecordBatch:
         count = completed + failed
         latency = (self.latency_us * np.exp(random.normal(0, 0.3, count))).astype(np.uint32)
         latency[completed:] = 5_000_000
         ended = window * WINDOW_US + np.sort(random.integers(0, WINDOW_US, count))
-        unanswered = np.arange(count) >= completed
+        in_vain = np.arange(count) >= completed
         endpoint = (random.random(count) < 0.3).astype(np.int16)
-        lag = np.full(count, self.dispatch_lag_us, np.uint32)
+        lag = np.full(count, lag_us, np.uint32)
         columns = [
             pa.array(ended - latency, pa.int64()).cast(pa.timestamp("us", tz="UTC")),
             pa.array(lag),
             pa.array(lag + np.uint32(50)),
             pa.array(latency),
-            pa.array(np.where(unanswered, 0, 200).astype(np.uint16)),
-            pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int16), mask=~unanswered), ["timeout"]),
+            pa.array(np.where(in_vain, self.head_status, 200).astype(np.uint16)),
+            pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int16), mask=~in_vain), ["timeout"]),
             pa.DictionaryArray.from_arrays(pa.array(endpoint), ["search", "checkout"]),
             pa.array(np.full(count, 200, np.uint64)),
-            pa.array(np.where(unanswered, 0, 800).astype(np.uint64)),
+            pa.array(np.where(in_vain, 0, 800).astype(np.uint64)),
             pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int16)), [label]),
         ]
         return pa.RecordBatch.from_arrays(columns, schema=REQUESTS)
@@ -214,6 +227,7 @@ class Synthetic:
             covered_us=995_000,
             period_us=1_000_000 // HZ,
             agent_cpu_us=20_000,
+            own_cpu_us=180_000,
         )
 
     def _events(self) -> Iterator[RunStarted | StageEntered | ProducerEnded | RunEnded]:
@@ -226,6 +240,7 @@ class Synthetic:
             window_us=WINDOW_US,
             partitions=4,
             engine="aiohttp",
+            engine_reason="the plan has scenarios",
             plan={"service": "shop", "thresholds": list(self.thresholds), "stages": list(self.planned)},
         )
         for stage in self.stages:
@@ -238,6 +253,7 @@ class Synthetic:
                 starts_at_us=at_us,
                 ends_at_us=at_us + stage.seconds * WINDOW_US,
                 settle_us=min(2, stage.seconds - 1) * WINDOW_US if stage.form == "level" else 0,
+                role=stage.role,
                 rate_from_tps=stage.tps,
                 rate_to_tps=stage.tps if stage.to_tps is None else stage.to_tps,
             )
@@ -251,9 +267,11 @@ class Synthetic:
             rows_acknowledged=rows,
             rows_lost=self.rows_lost,
             totals=self.totals,
+            died=self.died,
+            note="the load process of shard 1/1 died" if self.died else "",
         )
         if self.reason:
-            yield RunEnded(run_id=self.run, ended_at_us=at_us, reason=self.reason, producers=2)
+            yield RunEnded(run_id=self.run, ended_at_us=at_us, reason=self.reason, producers=2, note=self.note)
 
 
 def _joined(
@@ -268,7 +286,7 @@ def _joined(
     failed: int,
 ) -> JoinedWindow:
     latencies, names = requests["latency_us"].to_numpy(), requests["endpoint"].to_pylist()
-    unanswered = requests["status"].to_numpy() == 0
+    in_vain = unanswered(requests)
     endpoints = []
     for name in sorted(set(names)):
         mine = np.array([one == name for one in names])
@@ -276,10 +294,11 @@ def _joined(
             JoinedEndpoint(
                 label,
                 name,
-                int((mine & ~unanswered).sum()),
-                int((mine & unanswered).sum()),
+                int((mine & ~in_vain).sum()),
+                int((mine & in_vain).sum()),
+                int((mine & in_vain).sum()),
                 200 * int(mine.sum()),
-                800 * int((mine & ~unanswered).sum()),
+                800 * int((mine & ~in_vain).sum()),
                 Sketch.of(latencies[mine]),
             )
         )
@@ -314,9 +333,10 @@ def _joined(
         sent=facts.sent,
         dropped=facts.dropped,
         in_flight=facts.in_flight,
-        completed=int((~unanswered).sum()),
+        completed=int((~in_vain).sum()),
         failed=failed,
         generator_cpu_us=facts.generator_cpu_us,
+        busiest_generator_us=facts.generator_cpu_us,
         dispatch_lag_p99_us=int(requests["dispatch_lag_us"][0].as_py()),
         instances=1 if profile else 0,
         covered_us=profile.covered_us if profile else 0,
@@ -326,6 +346,8 @@ def _joined(
         busiest_thread_us=profile.busiest_thread_us if profile else 0,
         run_queue_us=profile.run_queue_us if profile else 0,
         agent_cpu_us=profile.agent_cpu_us if profile else 0,
+        own_cpu_us=profile.own_cpu_us if profile else 0,
+        host_cpu_us=0,
         endpoints=tuple(endpoints),
         functions=functions,
     )

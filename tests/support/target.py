@@ -12,7 +12,7 @@ BIG = b"x" * 300_000
 
 
 class Target:
-    """Counts the requests it got, but for those to /counts; `url` is its base URL.
+    """Counts the requests it got, but for those to /counts, and keeps their `headers`; `url` is its base URL.
 
     /ok /post /big  answer            /never  does not           /reset  breaks the connection off
     /freeze         blocks the whole server for 0.5 s once       /closed closes it in mid-answer
@@ -23,12 +23,14 @@ class Target:
     def __init__(self) -> None:
         self.requests = 0
         self.bodies: list[tuple[str, bytes]] = []
+        self.headers: list[list[tuple[str, str]]] = []
         self.url = ""
         self._frozen = False
 
     def begin_anew(self) -> None:
         """As if nobody had asked anything."""
         self.requests = 0
+        self.headers.clear()
         self._frozen = False
 
     def application(self) -> web.Application:
@@ -51,7 +53,9 @@ class Target:
 
     @web.middleware
     async def _count(self, request, handler):
-        self.requests += request.path != "/counts"
+        if request.path != "/counts":
+            self.requests += 1
+            self.headers.append([(name.lower(), value) for name, value in request.headers.items()])
         return await handler(request)
 
     async def _counts(self, _):

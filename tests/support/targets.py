@@ -77,9 +77,9 @@ while os.getppid() != 1:
 
 
 @contextmanager
-def target(program: str) -> Iterator[subprocess.Popen[str]]:
+def target(program: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A Python program in a process of its own, up and running."""
-    command = [sys.executable, "-c", program]
+    command = [sys.executable, "-c", program, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"

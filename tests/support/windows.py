@@ -26,6 +26,8 @@ def windows_of(rates: Sequence[float]) -> Windows:
         "in_flight": np.full(count, 2),
         "dispatch_lag_p99_us": np.full(count, 200),
         "generator_cpu_us": np.full(count, 30_000),
+        "busiest_generator_us": np.full(count, 30_000),
+        "own_cpu_us": np.full(count, 30_000),
         "instances": np.ones(count, np.int64),
         "covered_us": np.full(count, 990_000),
         "samples": answered,

@@ -6,11 +6,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.load.answers import ends_with_connection, redirected
+from producers.load.answers import ends_with_connection, redirected, status_of
 
 
 def head(*lines: str) -> bytes:
     return "\r\n".join(("HTTP/1.1 302 Found", *lines, "", "")).encode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (head("Server: old"), 302),
+        (b"HTTP/1.0 200 OK\r\nContent-", 200),
+        (b"HTTP/1.1 204\r\n", 204),  # without a reason
+        (b"HTTP/1.1 20", 0),
+        (b"HTTP/2 200 OK\r\n", 0),
+        (b"220 mail.example.org ESMTP\r\n", 0),
+        (b"", 0),
+    ],
+)
+def test_a_status_counts_once_its_line_has_come_so_far(answer: bytes, status: int) -> None:
+    assert status_of(answer) == status
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_one_busy_second_does_not_leave_a_visit_out_nor_is_it_left_out_alone() -
     [
         pytest.param({"instances": 0}, NO_PROFILE, id="no profile"),
         pytest.param({"dispatch_lag_p99_us": 40_000}, GENERATOR, id="the generator was late"),
-        pytest.param({"run_queue_us": 50 * 9_000, "generator_cpu_us": 700_000}, HOST, id="the service had no core"),
+        pytest.param({"run_queue_us": 50 * 9_000, "own_cpu_us": 700_000}, HOST, id="the service had no core"),
     ],
 )
 def test_windows_that_say_nothing_of_the_service_are_left_out_one_by_one(changes: dict[str, int], reason: str) -> None:
@@ -137,40 +137,45 @@ def test_a_run_without_windows_has_no_blocks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lag_us", "p99_us", "cpu_us", "limited"),
+    ("lag_us", "p99_us", "busiest_us", "limited"),
     [
         pytest.param(9_000, 20_000, 0, False, id="9 ms late is not seen in a result"),
         pytest.param(11_000, 20_000, 0, True, id="11 ms late beside a p99 of 20 ms is"),
         pytest.param(11_000, 200_000, 0, False, id="11 ms late beside a p99 of 200 ms is not"),
-        pytest.param(0, 20_000, 890_000, False, id="89% of a core is busy"),
+        pytest.param(0, 20_000, 890_000, False, id="89% of a core is busy, in each of four processes"),
         pytest.param(0, 20_000, 910_000, True, id="91% of a core is too much"),
         pytest.param(11_000, float("nan"), 0, True, id="late, and nothing ended at all"),
     ],
 )
-def test_when_a_window_is_limited_by_the_generator(lag_us: int, p99_us: float, cpu_us: int, limited: bool) -> None:
+def test_when_a_window_is_limited_by_the_generator(lag_us: int, p99_us: float, busiest_us: int, limited: bool) -> None:
     windows = replace(
         windows_of([50.0]),
         dispatch_lag_p99_us=np.array([lag_us]),
         p99_us=np.array([p99_us]),
-        generator_cpu_us=np.array([cpu_us]),
+        generator_cpu_us=np.array([4 * busiest_us]),
+        busiest_generator_us=np.array([busiest_us]),
     )
     assert generator_limited(windows).tolist() == [limited]
 
 
 @pytest.mark.parametrize(
-    ("queue_us", "own_us", "limited"),
+    ("queue_us", "own_us", "host_us", "limited"),
     [
-        pytest.param(50 * 3_000, 100_000, True, id="waits over a quarter of the median and we take over a quarter"),
-        pytest.param(50 * 3_000, 20_000, False, id="waits, but not for us"),
-        pytest.param(50 * 2_000, 100_000, False, id="waits little"),
+        pytest.param(50 * 3_000, 100_000, 220_000, True, id="waits over a quarter, and we take over a quarter"),
+        pytest.param(50 * 3_000, 100_000, 0, True, id="the same, and what else ran there is not known"),
+        pytest.param(50 * 3_000, 20_000, 130_000, False, id="waits, but not for us"),
+        pytest.param(50 * 3_000, 100_000, 1_900_000, False, id="waits for neighbours, beside whom we are little"),
+        pytest.param(50 * 2_000, 100_000, 220_000, False, id="waits little"),
     ],
 )
-def test_when_a_window_is_limited_by_the_host(queue_us: int, own_us: int, limited: bool) -> None:
+def test_when_a_window_is_limited_by_the_host(queue_us: int, own_us: int, host_us: int, limited: bool) -> None:
     windows = replace(
         windows_of([50.0]),
         run_queue_us=np.array([queue_us]),
         p50_us=np.array([10_000.0]),
         cpu_us=np.array([100_000]),
-        generator_cpu_us=np.array([own_us]),
+        generator_cpu_us=np.array([900_000]),  # of a load that may run elsewhere
+        own_cpu_us=np.array([own_us]),
+        host_cpu_us=np.array([host_us]),
     )
     assert host_limited(windows).tolist() == [limited]

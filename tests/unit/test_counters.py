@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from producers.profiler.counters import Counters, ProcessGoneError, core_of, cpu_us_of, read_counters
+from producers.profiler.counters import Counters, ProcessGoneError, core_of, cpu_us_of, host_cpu_us, read_counters
 
 
 def burn(cpu_s: float) -> None:
@@ -28,6 +28,13 @@ def test_the_time_of_a_thread_that_ended_is_kept() -> None:
     thread.start()
     thread.join()
     assert read_counters(os.getpid()).cpu_us - before.cpu_us >= 50_000
+
+
+def test_what_the_host_spent_holds_what_we_did_and_no_more_than_its_cores_have() -> None:
+    before_us, began = host_cpu_us(), time.monotonic()
+    burn(0.3)
+    spent_us, took_s = host_cpu_us() - before_us, time.monotonic() - began
+    assert 250_000 <= spent_us <= (took_s * (os.cpu_count() or 1) + 0.1) * 1e6
 
 
 def test_the_busiest_thread_is_found_among_several() -> None:

@@ -1,5 +1,7 @@
 """When a run is ended early: never by one bad window, by late news, or by a stage that a threshold is not about."""
 
+from math import inf
+
 import pytest
 
 from loadflame.early_end import EarlyEnd, value_in
@@ -9,9 +11,27 @@ from schemas.thresholds import parse_threshold
 STAGE_OF = {"warm": "warm", "map[1]": "map", "map[2]": "map"}
 
 
-def row(stage: str = "map[1]", endpoint: str = "search", *, p99_ms: float | None = 10.0, failed: int = 0):
+def row(
+    stage: str = "map[1]",
+    endpoint: str = "search",
+    *,
+    p99_ms: float | None = 10.0,
+    failed: int = 0,
+    unanswered: int = 0,
+    completed: int = 90,
+):
     return EndpointOutcome(
-        stage=stage, endpoint=endpoint, completed=90, failed=failed, p50_ms=1.0, p95_ms=5.0, p99_ms=p99_ms
+        stage=stage,
+        endpoint=endpoint,
+        completed=completed,
+        failed=failed + unanswered,
+        unanswered=unanswered,
+        p50_ms=1.0,
+        p95_ms=5.0,
+        p99_ms=p99_ms,
+        p999_ms=40.0,
+        mean_ms=2.0,
+        max_ms=50.0,
     )
 
 
@@ -29,11 +49,15 @@ def window(number: int, *rows: EndpointOutcome, p99_ms: float | None = 10.0, dro
         tps=90.0,
         completed=sum(one.completed for one in rows),
         failed=sum(one.failed for one in rows),
+        unanswered=sum(one.unanswered for one in rows),
         dropped=dropped,
         in_flight=0,
         p50_ms=1.0,
         p95_ms=5.0,
         p99_ms=p99_ms,
+        p999_ms=40.0,
+        mean_ms=2.0,
+        max_ms=50.0,
         cpu_us=None,
         profile_coverage=None,
         functions=[],
@@ -73,6 +97,45 @@ def test_a_run_ends_once_so_many_neighbours_in_any_order_were_broken(
 def test_late_news_that_a_window_was_well_ends_its_stretch() -> None:
     windows = [window(1, p99_ms=SLOW), window(2, p99_ms=SLOW), window(2, p99_ms=FAST), window(3, p99_ms=SLOW)]
     assert not note_after("p99 < 250ms for 3s", *windows)
+
+
+@pytest.mark.parametrize(
+    ("threshold", "of", "value"),
+    [
+        pytest.param("p99.9 < 1ms for 1s", window(1), 40.0, id="p99.9"),
+        pytest.param("mean < 1ms for 1s", window(1), 2.0, id="the mean"),
+        pytest.param("max(search) < 1ms for 1s", window(1), 50.0, id="the longest of an endpoint"),
+        # 90 answered and 10 not: p90 is the last that is known
+        pytest.param("p50 < 1ms for 1s", window(1, row(unanswered=10)), 1.0, id="half are answered"),
+        pytest.param("p95 < 1ms for 1s", window(1, row(unanswered=10)), inf, id="under 95% are answered"),
+        pytest.param("p95 < 1ms for 1s", window(1, dropped=10), inf, id="what was dropped is as long as that"),
+        pytest.param("p95 < 1ms for 1s", window(1, dropped=4), 5.0, id="few were dropped"),
+        pytest.param("p95 < 1ms for 1s", window(1, row(unanswered=3), dropped=3), inf, id="both together"),
+        pytest.param("mean < 1ms for 1s", window(1, dropped=1), inf, id="a mean with one of them is a bound"),
+        pytest.param("max < 1ms for 1s", window(1, row(unanswered=1)), inf, id="and so is the longest"),
+        pytest.param("p95 > 1ms for 1s", window(1, row(unanswered=10)), 5.0, id="from below a bound is enough"),
+        pytest.param(
+            "p95(pay) < 1ms for 1s",
+            window(1, row(), row(endpoint="pay", completed=10), dropped=9),
+            5.0,
+            id="of nine drops an endpoint with a tenth of what ended bears none",
+        ),
+        pytest.param(
+            "p95(pay) < 1ms for 1s",
+            window(1, row(), row(endpoint="pay", completed=10), dropped=10),
+            inf,
+            id="of ten it bears one, and of ten answers that is p95",
+        ),
+        pytest.param(
+            "p95@map < 1ms for 1s", window(1, row("warm"), row(), dropped=90), 5.0, id="whose they are is not known"
+        ),
+        pytest.param(
+            "p95 < 1ms for 1s", window(1, row(completed=0, p99_ms=None), dropped=5), inf, id="nothing came back at all"
+        ),
+    ],
+)
+def test_what_was_dropped_or_not_answered_is_beyond_every_limit(threshold: str, of: WindowJoined, value: float) -> None:
+    assert value_in(parse_threshold(threshold), of, STAGE_OF) == value
 
 
 @pytest.mark.parametrize(

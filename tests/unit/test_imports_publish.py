@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from producers.imports import Imported, ImportFileError, Outcome, publish_outcomes
+from producers.imports import Dropped, Imported, ImportFileError, Outcome, publish_outcomes
 from producers.imports import windows as module
 from producers.imports.windows import OTHER, OutcomeWindows
 from producers.publisher import MemoryPublisher
@@ -25,7 +25,10 @@ def outcome(at_us: int, latency_us: int = 10_000, **more: object) -> Outcome:
 
 
 async def publish(
-    outcomes: Sequence[Outcome], *, publisher: MemoryPublisher | None = None, stop: asyncio.Event | None = None
+    outcomes: Sequence[Outcome | Dropped],
+    *,
+    publisher: MemoryPublisher | None = None,
+    stop: asyncio.Event | None = None,
 ) -> tuple[MemoryPublisher, Imported | None]:
     publisher = publisher or MemoryPublisher()
     imported = await publish_outcomes(
@@ -74,6 +77,32 @@ async def test_totals_close_and_one_stage_covers_all_that_was_sent():
     assert (stage.label, stage.form, stage.starts_at_us) == ("k6", "ramp", START_US)
     assert stage.ends_at_us == START_US + 99 * 50_000
     assert stage.rate_from_tps == pytest.approx(100 / 4.95)
+
+
+async def test_dropped_arrivals_count_in_the_window_in_which_they_were_due_and_make_it_long_enough():
+    told = [
+        Dropped(START_US, 2),
+        outcome(SECOND + 500_000),
+        Dropped(START_US + 3 * SECOND, 1),
+        Dropped(START_US + 3 * SECOND, 4),
+    ]
+    publisher, imported = await publish(told)
+    assert imported is not None
+    totals = imported.totals
+    assert (totals.scheduled, totals.sent, totals.completed, totals.dropped) == (8, 1, 1, 7)
+    assert (imported.started_at_us, imported.ended_at_us) == (START_US, START_US + 3 * SECOND)
+    facts = [(batch.facts.scheduled, batch.facts.sent, batch.facts.dropped) for batch in publisher.batches]
+    assert facts == [(2, 0, 2), (1, 1, 0), (0, 0, 0), (5, 0, 5)]
+    (stage,) = publisher.events
+    assert isinstance(stage, StageEntered)
+    assert stage.ends_at_us == START_US + 3 * SECOND
+    assert stage.rate_from_tps == pytest.approx(8 / 3)
+
+
+async def test_a_file_of_nothing_but_dropped_arrivals_tells_of_no_request():
+    publisher, imported = await publish([Dropped(START_US, 2)])
+    assert imported is None
+    assert not publisher.sent
 
 
 async def test_nothing_is_published_for_a_file_without_a_request():

@@ -5,16 +5,22 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
-from producers.imports import Outcome, Tally, jmeter, k6, locust, vegeta
+from producers.imports import Dropped, Outcome, Tally, jmeter, k6, locust, vegeta
 from producers.imports.outcome import Line
 
 NOW_US = 1_800_000_000_000_000
-Read = Callable[[Iterable[Line], Tally], Iterator[Outcome]]
+Told = Outcome | Dropped
+Read = Callable[[Iterable[Line], Tally], Iterator[Told]]
+
+
+def read_all(outcomes: Read, *texts: str) -> tuple[list[Told], Tally]:
+    tally = Tally(until_us=NOW_US)
+    return list(outcomes([Line(number, text) for number, text in enumerate(texts, 1)], tally)), tally
 
 
 def read(outcomes: Read, *texts: str) -> tuple[list[Outcome], Tally]:
-    tally = Tally(until_us=NOW_US)
-    return list(outcomes([Line(number, text) for number, text in enumerate(texts, 1)], tally)), tally
+    told, tally = read_all(outcomes, *texts)
+    return [one for one in told if isinstance(one, Outcome)], tally
 
 
 def only(outcomes: Read, *texts: str) -> Outcome:
@@ -65,6 +71,29 @@ def test_other_points_and_the_metrics_of_k6_are_counted_as_understood():
     outcomes, tally = read(k6.outcomes, metric, k6_point("http_reqs", 1), k6_point("iterations", 1), k6_point())
     assert len(outcomes) == 1
     assert (tally.lines, tally.requests, tally.others, tally.unknown) == (4, 1, 3, 0)
+
+
+def test_iterations_that_k6_dropped_are_arrivals_that_were_never_sent():
+    line = "dropped_iterations,scenario=default value=2 1795467602500000000"
+    told, tally = read_all(k6.outcomes, k6_point(), k6_point("dropped_iterations", 3), line)
+    assert told[1:] == [Dropped(SENT_US + 12_500, 3), Dropped(SENT_US + 1_012_500, 2)]
+    assert (tally.lines, tally.requests, tally.others, tally.dropped, tally.unknown) == (3, 1, 2, 5, 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (k6_point("dropped_iterations", -1), "which cannot be"),
+        (k6_point("dropped_iterations", 1e10), "which cannot be"),
+        (k6_point("dropped_iterations", 1).replace("2026", "2127"), "in the future"),
+        (k6_point("dropped_iterations", 1).replace("2026", "2023"), "3 days"),
+    ],
+)
+def test_a_damaged_count_of_dropped_iterations_is_counted_as_not_understood(line: str, why: str):
+    told, tally = read_all(k6.outcomes, k6_point(), line)
+    assert len(told) == tally.unknown == 1
+    assert tally.dropped == 0
+    assert why in tally.examples[0].why
 
 
 def test_a_kafka_message_of_k6_in_influxdb_form_says_the_same_as_its_json():
@@ -280,8 +309,9 @@ def test_a_damaged_sample_of_jmeter_is_counted(line: str, why: str):
     assert why in tally.examples[0].why
 
 
-def test_samples_without_a_header_are_not_guessed():
-    outcomes, tally = read(jmeter.outcomes, SAMPLE, HEADER, SAMPLE)
+@pytest.mark.parametrize("line", [SAMPLE, "timeStamp,\r0", 'timeStamp,"elapsed', "timeStamp,elapsed"])
+def test_samples_without_a_header_are_not_guessed(line: str):
+    outcomes, tally = read(jmeter.outcomes, line, HEADER, SAMPLE)
     assert len(outcomes) == 1
     assert "header" in tally.examples[0].why
 

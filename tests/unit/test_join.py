@@ -59,6 +59,20 @@ def test_outcomes_are_counted_by_stage_and_endpoint() -> None:
     assert (window.endpoints[0].bytes_sent, window.endpoints[0].bytes_received) == (1, 2)
 
 
+def test_of_the_failed_those_without_a_whole_answer_are_counted() -> None:
+    requests = [
+        Request(),
+        Request(status=200, error="timeout"),
+        Request(status=0, error="refused"),
+        Request(status=500, error="http 500"),
+        Request(endpoint="checkout", status=200, error="step pay: timeout"),
+    ]
+    window = join([request_batch(requests[:2]), request_batch(requests[2:], seq=1)])
+    counted = {one.endpoint: (one.failed, one.unanswered) for one in window.endpoints}
+    assert counted == {"checkout": (1, 1), "search": (3, 2)}
+    assert window.unanswered == 3
+
+
 def test_an_answer_of_status_500_has_failed_only_when_the_load_says_so() -> None:
     window = join([request_batch([Request(status=500), Request(status=500, error="http 500"), Request(error="")])])
     assert (window.completed, window.failed) == (1, 2)
@@ -83,6 +97,26 @@ def test_the_facts_of_all_batches_add_up() -> None:
     window = join([request_batch(facts=facts), request_batch(facts=facts, producer="load-2")])
     assert (window.scheduled, window.sent, window.dropped, window.in_flight) == (10, 8, 2, 4)
     assert window.generator_cpu_us == 18
+
+
+def test_the_busiest_generator_is_one_process_with_all_its_batches() -> None:
+    def batch(producer: str, seq: int, cpu_us: int) -> Batch:
+        return request_batch(facts=RequestFacts(generator_cpu_us=cpu_us), producer=producer, seq=seq)
+
+    window = join([batch("load-1", 0, 250), batch("load-2", 0, 200), batch("load-2", 1, 90), batch("load-3", 0, 260)])
+    assert (window.generator_cpu_us, window.busiest_generator_us) == (800, 290)
+
+
+def test_our_cpu_on_the_host_is_the_most_that_one_agent_saw_there() -> None:
+    def agent(producer: str, *own_us: int) -> list[Batch]:
+        facts = [StackFacts(instance=f"pid-{seq}", agent_cpu_us=5, own_cpu_us=us) for seq, us in enumerate(own_us)]
+        return [stack_batch(facts=fact, producer=producer, seq=seq) for seq, fact in enumerate(facts)]
+
+    load = [request_batch(facts=RequestFacts(generator_cpu_us=900))]
+    assert join(load, [*agent("a", 0, 300), *agent("b", 250)]).own_cpu_us == 300
+    seen = [stack_batch(facts=StackFacts(host_cpu_us=us), producer=f"agent-{us}") for us in (700, 900)]
+    assert join(load, seen).host_cpu_us == 900
+    assert join(load, agent("old", 0)).own_cpu_us == 905, "an agent that does not tell"
 
 
 def test_dispatch_lag_is_the_99th_percentile_of_all_requests() -> None:

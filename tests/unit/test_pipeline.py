@@ -406,6 +406,15 @@ def test_the_event_of_a_window_fits_a_message_whatever_its_names_are() -> None:
     assert from_message(message.headers, message.value) == window_event(window)
 
 
+def test_the_event_of_a_window_says_how_many_were_not_answered_and_how_long_the_longest_took() -> None:
+    slow = replace(joined_endpoint(latencies_us=(10_000, 20_000, 60_000)), completed=1, failed=2, unanswered=1)
+    event = window_event(joined_window(endpoints=(slow,)))
+    for of in (event, event.endpoints[0]):
+        assert (of.unanswered, of.sent_bytes, of.received_bytes) == (1, 540, 7_200)
+        assert of.mean_ms == pytest.approx(30, rel=0.01)
+        assert of.max_ms == of.p999_ms == pytest.approx(60, rel=0.01)
+
+
 def test_the_event_of_a_window_shows_the_hottest_functions_first_and_rates_per_second() -> None:
     functions = tuple(joined_function(f"f{number}", self_cpu_us=number * 10_000) for number in range(1, 31))
     window: JoinedWindow = replace(joined_window(functions=functions), window_us=500_000, scheduled=7)

@@ -13,6 +13,7 @@ from producers.load import plan_schema
 from producers.load.plan import Plan, Profile, Request, load_plan, parse_plan
 from producers.load.plan_errors import PlanError
 from producers.load.prepared import prepared_requests
+from producers.load.rates import BytesPerS
 from producers.load.stages import Hold, Levels, Ramp
 from schemas.durations import format_duration, parse_duration_s
 
@@ -50,12 +51,19 @@ MISTAKES = [
     ("hold: 200, ", "", "stages[1]: has no form; a stage has one of hold, ramp, levels"),
     ("hold: 200", "hold: 200, ramp: [1, 2]", "stages[1]: has hold and ramp at once; a stage has one of hold, ramp"),
     ("{name: hold, hold: 200, for: 10s}", "hold", "stages[1]: 'hold' is no stage; write one like {name: steady"),
-    ("for: 10s", "fro: 10s", "stages[1]: the key 'for' is missing"),
-    ("for: 10s", "for: 10s, visits: 3", "stages[1]: unknown key 'visits'; known here are name, role, hold, for"),
+    (", for: 10s", "", "stages[1]: the key 'for' is missing; say for how long, as in for: 30s, or until: 18:30"),
+    ("for: 10s", "fro: 10s", "stages[1]: unknown key 'fro'; did you mean 'for'?"),
+    ("for: 10s", "for: 10s, until: 18:30", "stages[1]: has for and until at once; a stage has one of them"),
+    ("for: 10s", "until: 25:00", "stages[1].until: '25:00' is no end; write a time of day like 18:30, or a moment"),
+    ("for: 10s", "until: 2026-05-01T18:30:00", "stages[1].until: '2026-05-01T18:30:00' is no end; write a time of"),
+    ("for: 10s", "for: 10s, visits: 3", "stages[1]: unknown key 'visits'; known here are name, role, for, until, hold"),
     ("for: 10s", "for: 10", "stages[1].for: 10 is no time; write a number with its unit, like 500ms, 30s, 2m or 1h"),
     ("for: 10s", "for: 0s", "stages[1].for: '0s' is out of range; a time lies between 1ms and 720h"),
     ("[20, 200]", "[20]", "stages[0].ramp: [20] is no pair of rates; give two rates, as in [20, 200]"),
-    ("hold: 200", "hold: .nan", "stages[1].hold: input should be less than or equal to 1000000, not nan"),
+    ("hold: 200", "hold: .nan", "stages[1].hold: nan is no rate; write requests per second, a number from 0 to 1000"),
+    ("hold: 200", "hold: 50 MB", "stages[1].hold: '50 MB' is no rate; write requests per second, a number from 0 to"),
+    ("hold: 200", "hold: 50mb/s", "stages[1].hold: '50mb' is no size; write a number with its unit, like 512B, 64KiB"),
+    ("[25, 50, 100, 200]", "[25, 0B/s]", "stages[2].levels[1]: a level of no requests has nothing to measure"),
     ("[25, 50, 100, 200]", "[25, 25]", "stages[2]: levels names a rate twice; give each once, `visits` repeats them"),
     ("each: 8s", "each: 8s, settle: 9s", "stages[2]: settle leaves nothing of a visit; make it shorter than each"),
     ("name: map", "name: 'map[1]'", "stages[2].name: string should match pattern"),
@@ -164,15 +172,17 @@ def test_the_schema_takes_the_good_plan_and_refuses_strange_keys():
 
 
 durations = st.integers(1, 10**7).map(lambda ms: ms / 1000)
-rates = st.one_of(st.integers(0, 10**6), st.floats(0, 1e6)).map(float)
+in_bytes = st.integers(1, 1 << 40).map(BytesPerS)
+rates = st.one_of(st.integers(0, 10**6).map(float), st.floats(0, 1e6), in_bytes)
 positive = st.floats(1e-3, 1e6)
 names = st.text(st.characters(codec="utf-8", exclude_characters="[]", exclude_categories=["C", "Z"]), min_size=1)
 stages = st.one_of(
     st.builds(lambda r, d: {"hold": r, "for_s": d}, rates, durations),
     st.builds(lambda a, b, d: {"ramp": (a, b), "for_s": d}, rates, rates, durations),
+    st.builds(lambda r, end: {"soak": r, "until": end}, rates, st.sampled_from(["18:30", "2026-05-01T18:30:00Z"])),
     st.builds(
         lambda levels, visits, d, seed: {"levels": tuple(levels), "visits": visits, "each_s": d, "seed": seed},
-        st.lists(positive, min_size=1, max_size=5, unique=True),
+        st.lists(positive | in_bytes, min_size=1, max_size=5, unique=True),
         st.integers(1, 9),
         durations,
         st.integers(0, 2**32),

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tests.support.reports import SENTENCE, a_report, load_row
+from tests.support.reports import SENTENCE, a_report, function_row, load_row
 from views import model
 from views.model import Report
 from views.terminal import render, save_svg
@@ -49,6 +49,7 @@ def test_without_colour_the_page_says_everything_in_words_and_signs(width: int) 
         "11,960 outcomes, all of them; 0 dead letters",
         "80 joined, 2 without a profile, 1 joined again after a late batch",
         "! 2 of 80 windows have no profile.",
+        "engine aiohttp: it can do all",
     ):
         assert expected in text
 
@@ -64,9 +65,41 @@ def test_no_figure_of_the_load_is_cut_off(width: int) -> None:
     slow = {"p50_ms": 1_954.0, "p95_ms": 12_382.0, "p99_ms": 13_872.0, "p999_ms": 14_671.0}
     bound = ("p50_ms", "p95_ms", "p99_ms", "p999_ms")
     overloaded = load_row(12_520, **slow, censored=bound, error_rate=0.123, dropped=210_123, held=False)
-    text = page(a_report(load=(load_row(40), overloaded)), width)
+    unjudged = load_row(12_521, **slow, error_rate=0.123, dropped=210_123, held=None, limited=True)
+    text = page(a_report(load=(load_row(40), overloaded, unjudged)), width)
     load = text[text.index("Load") : text.index("Hot functions")]
     assert "…" not in load
+    assert load.count("limited" if width >= 100 else "lim.") == 1
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (140, "…sql_operation_in_thread datasette/database.py "),
+        (80, "…sql_operation_in_thread "),
+    ],
+)
+def test_a_name_that_is_too_long_loses_its_front(width: int, shown: str) -> None:
+    name = "Database.execute.<locals>.sql_operation_in_thread"
+    long = function_row(name, 0.3, "unclear", file="datasette/database.py")
+    short = function_row("Shop.sweep", 0.2, "linear", file="shop.py")
+    text = page(a_report(functions=(long, short)), width)
+    assert shown in text
+    assert f"Shop.sweep{' shop.py' if width > 100 else ''} " in text
+
+
+@pytest.mark.parametrize(
+    ("growth", "why"),
+    [
+        ({"design": "ramp"}, "needs a `levels` stage"),
+        ({"design": "levels"}, "not to be told from these rates"),
+        ({"design": "unfit", "left_out": ("9 windows (host-limited)",)}, "too little of the run was usable"),
+    ],
+)
+def test_why_there_is_no_prediction_is_said(growth: dict[str, object], why: str) -> None:
+    unpredicted = a_report().capacity.model_copy(update={"predicted_tps": None})
+    known = a_report().growth.model_copy(update=growth)
+    assert f"– predicted: {why}" in words(page(a_report(capacity=unpredicted, growth=known), 140))
 
 
 def test_names_that_look_like_markup_are_shown_as_they_are() -> None:

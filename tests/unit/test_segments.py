@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.load.pacer import Pacer
 from producers.load.plan import Plan, Request
 from producers.load.segments import segments_of
 from producers.load.stages import Hold, Levels, Ramp, Sine, Soak, Spike, Step
@@ -114,34 +113,10 @@ def test_half_a_sine_is_within_a_thousandth_of_its_integral():
     assert sine.arrivals == pytest.approx(50 * 32, rel=1e-3)
 
 
-stages = st.one_of(
-    st.builds(lambda r, d: Hold(name="x", hold=r, for_s=d), st.floats(0, 300), st.floats(0.01, 3)),
-    st.builds(lambda a, b, d: Ramp(name="x", ramp=(a, b), for_s=d), *[st.floats(0, 300)] * 2, st.floats(0.01, 3)),
-    st.builds(
-        lambda a, b, n: Step(name="x", step=(a, b), steps=n, each_s=0.3), *[st.floats(0, 300)] * 2, st.integers(2, 9)
-    ),
-    st.builds(lambda a, b: Spike(name="x", spike=(a, b), for_s=3.0, peak_s=0.5, rise_s=0.2), *[st.floats(0, 300)] * 2),
-    st.builds(lambda a, b: Sine(name="x", sine=(a, b), period_s=1.0, for_s=2.7), *[st.floats(0, 300)] * 2),
-)
-
-
-@given(st.lists(stages, min_size=1, max_size=5))
-def test_whatever_the_plan_arrivals_come_in_order_and_are_the_integral_of_the_rate(some):
-    plan = segments(*(stage.model_copy(update={"name": f"s{n}"}) for n, stage in enumerate(some)))
-    pacer = Pacer(plan)
-    due = pacer.due_us(np.arange(pacer.total))
-    assert (np.diff(due) >= 0).all()
-    assert abs(pacer.total - sum(segment.arrivals for segment in plan)) <= 1
-    at = pacer.segment_of(np.arange(pacer.total))
-    for number, segment in enumerate(plan):
-        mine = due[at == number]
-        assert abs(len(mine) - segment.arrivals) <= 1
-        assert ((segment.offset_s * 1e6 - 1 <= mine) & (mine <= segment.end_s * 1e6 + 1)).all()
-
-
 def test_of_a_warm_up_nothing_is_left_for_findings():
     warm, hold = segments(Hold(name="w", hold=10, for_s=5.0, role="warm-up"), Hold(name="h", hold=10, for_s=5.0))
     assert (warm.settle_s, hold.settle_s) == (5.0, 0.0)
+    assert (warm.role, hold.role) == ("warm-up", "measure")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,12 @@ def test_a_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_settings_survive_the_way_to_another_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     settings = read_settings(
-        broker="h:1", data_dir=tmp_path, partitions=7, window_ms=500, allow_hosts=("10.0.0.1", "shop.test")
+        broker="h:1",
+        data_dir=tmp_path,
+        partitions=7,
+        window_ms=500,
+        allow_hosts=("10.0.0.1", "shop.test"),
+        max_tps=2500,
     )
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
@@ -32,7 +37,14 @@ def test_settings_survive_the_way_to_another_process(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("PARTITIONS", "0"), ("PARTITIONS", "many"), ("WINDOW_MS", "1"), ("TOPIC_PREFIX", "no spaces")],
+    [
+        ("PARTITIONS", "0"),
+        ("PARTITIONS", "many"),
+        ("WINDOW_MS", "1"),
+        ("MAX_TPS", "0"),
+        ("MAX_TPS", "fast"),
+        ("TOPIC_PREFIX", "no spaces"),
+    ],
 )
 def test_a_value_that_does_not_fit_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"LOADFLAME_{name}", value)

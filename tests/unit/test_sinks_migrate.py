@@ -49,6 +49,20 @@ def test_a_migration_that_was_cut_short_is_done_again_without_harm(store_client:
     assert migrate(store_client) == tuple(migration.name for migration in migrations())
 
 
+def test_of_older_windows_what_is_known_of_the_load_stands_for_what_was_not_told(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = migrations()
+    with closing(open_client(store_url)) as client:
+        monkeypatch.setattr(sinks.migrate, "migrations", lambda: every[:5])
+        migrate(client)
+        columns = "window, generator_cpu_us, agent_cpu_us, joined_at"
+        client.command(f"INSERT INTO windows_stored ({columns}) SELECT 1, 700, 50, now()")
+        monkeypatch.setattr(sinks.migrate, "migrations", lambda: every)
+        migrate(client)
+        assert client.query("SELECT busiest_generator_us, own_cpu_us FROM windows").result_rows == [(700, 750)]
+
+
 def test_two_databases_of_one_folder_are_two_stores(store_client: Client, store_url: str) -> None:
     with closing(open_client(f"{store_url}?database=other")) as other:
         assert migrate(other)

@@ -34,9 +34,9 @@ COLUMNS = {
     "endpoints": "run window starts_at stage endpoint completed failed bytes_sent bytes_received latency_buckets "
     "latency_counts",
     "functions": "run window starts_at service function file self_samples total_samples self_cpu_us total_cpu_us",
-    "runs": "run service target started_at ended_at reason verdict engine window_us plan",
-    "stages": "run label stage form visit starts_at ends_at settle_us rate_from_tps rate_to_tps",
-    "producers": "run producer role batches_acknowledged rows_acknowledged batches_lost rows_lost note "
+    "runs": "run service target started_at ended_at reason verdict engine window_us plan note engine_reason",
+    "stages": "run label stage form visit starts_at ends_at settle_us rate_from_tps rate_to_tps role",
+    "producers": "run producer role batches_acknowledged rows_acknowledged batches_lost rows_lost note died "
     + " ".join(LoadTotals.model_fields),
     "findings": "run kind summary function evidence",
     "dead_letters": "topic partition offset error received_at bytes",
@@ -161,9 +161,10 @@ STARTED = RunStarted(
     window_us=WINDOW_US,
     partitions=4,
     engine="aiohttp",
+    engine_reason="it can do it",
     plan={"stages": [{"name": "ramp", "ramp": [20, 200]}]},
 )
-ENDED = RunEnded(run_id=RUN, ended_at_us=WINDOW * WINDOW_US + 5, reason="finished", producers=2)
+ENDED = RunEnded(run_id=RUN, ended_at_us=WINDOW * WINDOW_US + 5, reason="finished", producers=2, note="n")
 NEW = {
     "run": RUN,
     "service": "shop",
@@ -175,8 +176,10 @@ NEW = {
     "engine": "aiohttp",
     "window_us": WINDOW_US,
     "plan": '{"stages":[{"name":"ramp","ramp":[20,200]}]}',
+    "note": "",
+    "engine_reason": "it can do it",
 }
-OVER = NEW | {"ended_at": utc(WINDOW * WINDOW_US + 5), "reason": "finished"}
+OVER = NEW | {"ended_at": utc(WINDOW * WINDOW_US + 5), "reason": "finished", "note": "n"}
 LIVES = {
     "under way": ([STARTED], [NEW]),
     "over": ([STARTED, ENDED], [OVER]),
@@ -208,7 +211,7 @@ def test_stages_producers_and_findings_are_seen_in_columns(
     )  # fmt: skip
     load = ProducerEnded(
         run_id=RUN, producer_id="l", role="load", batches_acknowledged=3, rows_acknowledged=4, batches_lost=1,
-        rows_lost=2, totals=LoadTotals(scheduled=9, sent=8, completed=7, target_counted=8), note="n",
+        rows_lost=2, totals=LoadTotals(scheduled=9, sent=8, completed=7, target_counted=8), note="n", died=True,
     )  # fmt: skip
     agent = ProducerEnded(run_id=RUN, producer_id="p", role="profiler", batches_acknowledged=5, rows_acknowledged=6)
     finding = FindingMade(run_id=RUN, kind="growth", summary="sweep grows", function="sweep", evidence={"growth": 2.0})
@@ -218,14 +221,15 @@ def test_stages_producers_and_findings_are_seen_in_columns(
     assert seen == {
         "run": RUN, "label": "map[3]", "stage": "map", "form": "level", "visit": 2, "starts_at": utc(1_000_000),
         "ends_at": utc(9_000_000), "settle_us": 0, "rate_from_tps": 12.5, "rate_to_tps": 50.0,
+        "role": "measure",
     }  # fmt: skip
     of_load, of_agent = rows(store_client, "SELECT * FROM producers ORDER BY producer")
     assert of_load == {
         "run": RUN, "producer": "l", "role": "load", "batches_acknowledged": 3, "rows_acknowledged": 4,
         "batches_lost": 1, "rows_lost": 2, "scheduled": 9, "sent": 8, "completed": 7, "failed": 0, "dropped": 0,
-        "in_flight_at_end": 0, "target_counted": 8, "note": "n",
+        "in_flight_at_end": 0, "target_counted": 8, "note": "n", "died": True,
     }  # fmt: skip
-    assert (of_agent["scheduled"], of_agent["target_counted"]) == (None, None)
+    assert (of_agent["scheduled"], of_agent["target_counted"], of_agent["died"]) == (None, None, False)
     assert rows(store_client, "SELECT * FROM findings ORDER BY kind") == [
         {"run": RUN, "kind": "capacity", "summary": "410 TPS", "function": None, "evidence": "{}"},
         {"run": RUN, "kind": "growth", "summary": "sweep grows", "function": "sweep", "evidence": '{"growth":2}'},

@@ -64,6 +64,24 @@ HEALTHY = Course(
             id="what the generator broke is no failure of the service",
         ),
         pytest.param(
+            {"load_processes": 4, "died": 1},
+            "inconclusive",
+            "1 of 4 load processes died, so part was not sent",
+            id="part of the load died",
+        ),
+        pytest.param(
+            {"load_processes": 4, "died": 1, "thresholds": (False,)},
+            "inconclusive",
+            "1 of 4 load processes died, so part was not sent",
+            id="what was not sent is no failure of the service",
+        ),
+        pytest.param(
+            {"reason": "aborted", "died": 1},
+            "aborted",
+            "the run was ended before its plan was through",
+            id="Ctrl-C beats a load that died",
+        ),
+        pytest.param(
             {"lost_rows": 3}, "inconclusive", "3 outcomes were lost on the way to the store", id="green by accident"
         ),
         pytest.param(

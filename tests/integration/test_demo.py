@@ -1,0 +1,26 @@
+"""`loadflame demo`, as a newcomer runs it: on a busy machine too it counts exactly and accuses nobody innocent."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.demo_agrees import LINEAR, PLANTED, demo, function_of, uncounted, unfound
+
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
+VISITS, LEVELS_TPS, EACH_S = 3, (40, 80, 160, 320), 4
+
+
+def test_the_demo_counts_every_request_and_names_the_planted_function_first(tmp_path: Path) -> None:
+    done = demo("--visits", str(VISITS), data_dir=str(tmp_path / "data"))
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["accounting"]["scheduled"] == VISITS * EACH_S * sum(LEVELS_TPS)
+    assert uncounted(report) == []
+    assert report["profile"]["coverage"] > 0.9
+    assert function_of(report, PLANTED)["samples"] > 0
+    assert function_of(report, LINEAR)["shape"] != "superlinear"
+    growing = [finding["function"] for finding in report["findings"] if finding["kind"] == "superlinear"]
+    assert not growing or growing[0].startswith(f"{PLANTED} "), growing
+    if report["run"]["verdict"] == "passed" and report["growth"]["design"] == "levels":
+        assert unfound(report) == []
