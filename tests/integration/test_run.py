@@ -17,6 +17,7 @@ import psutil
 import pytest
 import yaml
 
+from loadflame.broker import LocalBroker
 from loadflame.demo import demo_plan, sample_shop
 from producers.load.plan import load_plan
 from producers.load.stages import Levels
@@ -241,6 +242,22 @@ def test_ctrl_c_before_the_load_leaves_no_run_and_nothing_running(tmp_path: Path
     assert not [process for process in started if process.is_running()]
     assert not (tmp_path / "data" / "runs").exists()
     assert json.loads(loadflame("runs", "--json", data_dir=tmp_path / "data").stdout) == []
+
+
+def test_ctrl_c_ends_a_load_on_its_own_with_what_it_measured_published(tmp_path: Path) -> None:
+    with sample_shop() as (url, pid), LocalBroker() as broker:
+        plan = plan_file(tmp_path, url, pid, stages=[{"name": "hold", "hold": 50, "for": "120s"}])
+        command = [sys.executable, "-m", "loadflame", "load", str(plan), "--broker", broker.bootstrap]
+        environment = environment_of(tmp_path / "data", PYTHONUNBUFFERED="1")
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as load:
+            assert load.stdout is not None
+            assert load.stdout.readline() == "ready\n"
+            load.send_signal(signal.SIGINT)
+            _, told = load.communicate(timeout=60)
+    assert load.returncode == 130, told
+    assert re.fullmatch(r"run \S+\nengine .*\n", told)
 
 
 DIES_BEFORE_IT_LISTENS = "import time; time.sleep(4); raise SystemExit('no such database')"
