@@ -14,7 +14,8 @@ class Course:
     """What the verdict rests on. `reason` is that of the run's end, empty while it has not ended.
 
     `windows` are those of the load, of which some are limited; `lost_rows` are outcomes that never reached the store;
-    of the `load_processes` some `died`; `thresholds` says of each whether it held, None when it could not be judged.
+    of the `load_processes` some `died`; `thresholds` says of each whether it held, None when it could not be judged;
+    `broken` are the delivery invariants that do not hold, a sentence each.
     """
 
     reason: str
@@ -26,6 +27,7 @@ class Course:
     thresholds: Sequence[bool | None]
     load_processes: int = 1
     died: int = 0
+    broken: Sequence[str] = ()
 
 
 def judge(course: Course) -> tuple[Verdict, str]:
@@ -34,15 +36,22 @@ def judge(course: Course) -> tuple[Verdict, str]:
     A run that the generator or the host limited says nothing of the service, so that comes before its thresholds; a
     broken threshold comes before missing data, because what is missing cannot mend it.
     """
-    verdict, why = _unfit(course) or _judged(course)
+    verdict, why = _untrusted(course) or _unfit(course) or _judged(course)
     return verdict, why
 
 
-def _unfit(course: Course) -> tuple[Verdict, str] | None:
+def _untrusted(course: Course) -> tuple[Verdict, str] | None:
     if course.reason == "aborted":
         return "aborted", "the run was ended before its plan was through"
     if course.reason == "error":
         return "inconclusive", "a part of loadflame failed during the run"
+    if course.broken:
+        more = f"; and {len(course.broken) - 1} more" if len(course.broken) > 1 else ""
+        return "inconclusive", f"not every outcome is accounted for: {course.broken[0]}{more}"
+    return None
+
+
+def _unfit(course: Course) -> tuple[Verdict, str] | None:
     if course.died:
         # What was not sent is no failure of the service, so this comes before thresholds on what was dropped.
         return "inconclusive", f"{course.died} of {course.load_processes} load processes died, so part was not sent"

@@ -22,7 +22,7 @@ from producers.load.runner import run_load
 from producers.load.stages import Hold
 from producers.publisher import KafkaPublisher, say_last_words
 from schemas.censoring import unanswered
-from schemas.events import LoadTotals, ProducerEnded
+from schemas.events import LoadTotals, ProducerEnded, counted_by_target
 from schemas.rows import RequestFacts, StackFacts
 from schemas.thresholds import Threshold
 from schemas.topics import Bulk
@@ -121,12 +121,12 @@ class LimitLoad:
         publisher = _Recording(self.broker, self.settings.topics, self.run_id, source="loadflame/find-limit")
         publisher.batches = []
         await publisher.start()
-        totals = LoadTotals()
+        parts: list[LoadTotals] = []
         bound_tps = await highest_tps(self.plan.target, self.settings.max_tps)
         self.search.highest_tps = min(bound_tps, HIGHEST_TPS)
         while not self._stop.is_set() and (tps := self.search.next_tps()) is not None:
             part, step = await self._held(publisher, tps)
-            totals = _sum(totals, part)
+            parts.append(part)
             if step is None:
                 break
             self.steps.append(step)
@@ -135,7 +135,7 @@ class LimitLoad:
                 self.note = f"the generator could not keep up at {tps:.4g} TPS ({step.late})"
                 break
             self.search.told(tps, held=step.broken is None)
-        await say_last_words(publisher, self.run_id, "load", totals=totals, timeout_s=STOP_S)
+        await say_last_words(publisher, self.run_id, "load", totals=_sum(parts), timeout_s=STOP_S)
 
     async def _held(self, publisher: _Recording, tps: float) -> tuple[LoadTotals, Step | None]:
         """Hold a rate until it can be judged, and judge it; None when it was stopped before."""
@@ -224,13 +224,10 @@ def _answered_us(rows: pa.RecordBatch) -> np.ndarray:
     return latency_us.astype(np.float64)
 
 
-def _sum(one: LoadTotals, other: LoadTotals) -> LoadTotals:
-    figures = {name: getattr(one, name) + getattr(other, name) for name in LoadTotals.model_fields if name != _COUNTED}
-    counted = [total.target_counted for total in (one, other) if total.target_counted is not None]
-    return LoadTotals(**figures, target_counted=sum(counted) if counted else None)
-
-
-_COUNTED = "target_counted"
+def _sum(parts: Sequence[LoadTotals]) -> LoadTotals:
+    summed = LoadTotals.model_fields.keys() - {"target_counted"}
+    figures = {name: sum(getattr(part, name) for part in parts) for name in summed}
+    return LoadTotals(**figures, target_counted=counted_by_target(part.target_counted for part in parts))
 
 
 def judged_step(

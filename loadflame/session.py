@@ -30,11 +30,13 @@ from producers.load.stages import Hold
 from producers.load.workers import Workers, workers_for
 from producers.profiler.backends import choose_backend
 from producers.profiler.targets import target_of
-from schemas.events import RunJudged
+from schemas.events import CheckOutcome, RunChecked, RunJudged
 from sinks.clickhouse import open_store
 from views.report import Report, build_report
 from views.terminal import render
 
+_LONGEST = 1024
+"""Of a sentence in an event."""
 _NOTHING_TO_PROFILE = "nothing to profile: add `profile:` to the plan, or give --pid, --name or -- COMMAND"
 
 
@@ -183,8 +185,10 @@ async def _preflight(plan: Plan, settings: Settings, watch: Watch, stop: asyncio
 
 
 def judge_and_print(outcome: RunOutcome, settings: Settings, console: Console, *, as_json: bool) -> Report:
-    """Report on a run that is stored, keep its verdict, and print both; then raise what failed, if anything."""
+    """Report on a run that is stored, keep its checks and verdict, print all, then raise what failed, if anything."""
     with contextlib.closing(open_store(settings.store_url)) as store:
+        checks = [CheckOutcome(name=one.name, ok=one.ok, sentence=one.sentence[:_LONGEST]) for one in outcome.checks]
+        store.write_events([RunChecked(run_id=outcome.run_id, checks=checks)], [outcome.ended_at_us])
         report = build_report(store.client, outcome.run_id)
         store.write_events([RunJudged(run_id=outcome.run_id, verdict=report.run.verdict)], [outcome.ended_at_us])
     if as_json:

@@ -99,6 +99,16 @@ class LoadTotals(BaseModel):
     """Requests that the target itself says it got meanwhile; None when it does not count."""
 
 
+def counted_by_target(counts: Iterable[int | None]) -> int | None:
+    """What a target counted in a run, from what it counted for each of its loads: their sum.
+
+    None unless it counted for each: of a load that is shared it counts everybody's requests, so none of those says it.
+    """
+    known = list(counts)
+    total = sum(count for count in known if count is not None)
+    return None if not known or None in known else total
+
+
 class ProducerEnded(EventData):
     """A producer published its last batch: what Kafka acknowledged, and what had to be given up."""
 
@@ -218,6 +228,22 @@ class FindingMade(EventData):
         return f"{super().event_id()}/{self.kind}/{self.function or ''}"
 
 
+class CheckOutcome(BaseModel):
+    """One delivery invariant of a run: whether it holds (null: it could not be checked), and the figures."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    name: Text
+    ok: bool | None
+    sentence: Text
+
+
+class RunChecked(EventData):
+    """Whether everything was stored once and the sums close; the verdict rests on it."""
+
+    type: ClassVar[str] = "loadflame.run.checked.v1"
+    checks: list[CheckOutcome]
+
+
 class RunJudged(EventData):
     """The verdict on a run, once everything is stored."""
 
@@ -230,6 +256,7 @@ EVENTS: tuple[type[EventData], ...] = (
     StageEntered,
     ProducerEnded,
     RunEnded,
+    RunChecked,
     RunJudged,
     WindowJoined,
     FindingMade,

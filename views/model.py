@@ -204,6 +204,14 @@ class Growth(_Part):
     left_out: tuple[str, ...] = ()
 
 
+class Check(_Part):
+    """A delivery invariant, checked when the run was over: whether it holds (null: not checked), and the figures."""
+
+    name: str
+    ok: bool | None
+    sentence: str
+
+
 class Report(_Part):
     """Everything that is known of a run."""
 
@@ -219,3 +227,9 @@ class Report(_Part):
     errors: tuple[ErrorRow, ...] = ()
     growth: Growth = Field(default=Growth(design="unfit", lowest_tps=None, highest_tps=None, blocks=0))
     warnings: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a delivery invariant does not hold: then no figure of it may be relied upon."""
+        return any(check.ok is False for check in self.checks)

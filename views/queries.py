@@ -50,6 +50,7 @@ PRODUCERS = Query(
     "WHERE run = {run:String} ORDER BY producer",
     _RUN,
 )
+CHECKS = Query("checks", "SELECT name, ok, sentence FROM checks WHERE run = {run:String} ORDER BY name", _RUN)
 WINDOWS = Query(
     "windows",
     f"SELECT window, {_UNIX_US}(starts_at) AS starts_us, window_us, closed_by, scheduled, sent, completed, failed, "
@@ -147,6 +148,7 @@ ALL: tuple[Query, ...] = (
     RUNS,
     STAGES,
     PRODUCERS,
+    CHECKS,
     WINDOWS,
     ENDPOINTS,
     ENDPOINT_WINDOWS,

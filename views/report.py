@@ -10,7 +10,8 @@ from analysis.findings import Case, Finding, find
 from analysis.growth import fit_process
 from analysis.limits import LIMITED_SHARE, generator_limited, host_limited
 from analysis.verdict import Course, judge
-from views import model
+from schemas.events import counted_by_target
+from views import model, queries
 from views.facts import RunFacts, read_run
 from views.load import KEPT_UP, load_rows
 from views.model import Report
@@ -39,6 +40,7 @@ def build_report(client: Client, run_id: str) -> Report:
     load = run.windows.at(run.load)
     by_generator, by_host = generator_limited(load), host_limited(load)
     accounting = _accounting(run)
+    checks = tuple(model.Check(**row) for row in queries.fetch(client, queries.CHECKS, run=run_id).to_pylist())
     verdict, why = judge(
         Course(
             reason=run.reason,
@@ -50,6 +52,7 @@ def build_report(client: Client, run_id: str) -> Report:
             thresholds=[threshold.held for threshold in thresholds],
             load_processes=sum(one["role"] == "load" for one in run.producers),
             died=sum(bool(one["died"]) for one in run.producers if one["role"] == "load"),
+            broken=[f"{check.name}: {check.sentence}" for check in checks if check.ok is False],
         )
     )
     seen = measured([(row.achieved_tps, bool(row.held)) for row in rows if row.role == "measure"])
@@ -74,6 +77,7 @@ def build_report(client: Client, run_id: str) -> Report:
         errors=_errors(run),
         growth=_growth(profile),
         warnings=warnings_of(run, profile, accounting, rows, by_generator=by_generator, by_host=by_host),
+        checks=checks,
     )
 
 
@@ -82,7 +86,6 @@ def _accounting(run: RunFacts) -> model.Accounting:
     stored = int(run.batches["stored"] or 0)
     acknowledged = sum(one["rows_acknowledged"] for one in run.producers if one["role"] == "load")
     given_up = sum(one["rows_lost"] for one in run.producers if one["role"] == "load")
-    counted = [one["target_counted"] for one in run.producers if one["target_counted"] is not None]
     ended_by_windows = run.windows.completed.sum(), run.windows.failed.sum()
     told = any(one["completed"] is not None for one in run.producers)
     completed, failed = (run.total("completed"), run.total("failed")) if told else map(int, ended_by_windows)
@@ -99,7 +102,7 @@ def _accounting(run: RunFacts) -> model.Accounting:
         windows_without_profile=int((load.instances == 0).sum()),
         in_flight_at_end=run.in_flight_at_end,
         lost=max(0, completed + failed - stored) if told else given_up + max(0, acknowledged - stored),
-        target_counted=max(counted, default=None),
+        target_counted=counted_by_target(one["target_counted"] for one in run.producers if one["role"] == "load"),
     )
 
 

@@ -21,7 +21,8 @@ def demo(
 
     Starts the shop, an embedded broker, the stream processor, the profiler and the load as processes of their own,
     visits four rates in random order, and ends them all. Nothing is downloaded, nothing leaves this machine. Exit code
-    0 whatever the verdict, for the shop is meant to be limited; 130 when it was ended by Ctrl-C.
+    0 whatever the verdict, for the shop is meant to be limited; 3 when not every outcome is accounted for, 130 when it
+    was ended by Ctrl-C.
     """
     from loadflame.demo import demo_plan, sample_shop
     from loadflame.session import Watch, run_and_report
@@ -36,5 +37,5 @@ def demo(
             "\nNow your own service: [bold]loadflame run http://127.0.0.1:8000/ --pid PID[/]"
             " · this report again: [bold]loadflame report[/]"
         )
-    if report.run.verdict == "aborted":
-        raise typer.Exit(exit_code("aborted"))
+    if report.run.verdict == "aborted" or report.is_broken:
+        raise typer.Exit(exit_code(report.run.verdict))

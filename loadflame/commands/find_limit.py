@@ -41,7 +41,8 @@ def find_limit(
     Coarse steps first, half as much again each, then bisection, and both ends of what is left once more. A step lasts
     until it is steady, and ends early when it is plainly broken. Without thresholds a rate holds when under 1% of its
     requests fail and 95% of what was offered gets through. The service is profiled meanwhile, so the report says which
-    function the rate broke on. Exit code 1: no rate held; 3: the generator could not keep up.
+    function the rate broke on. Exit code 1: no rate held; 3: the generator could not keep up, or not every outcome is
+    accounted for.
     """
     from loadflame.session import Watch, find_limit_and_report
     from producers.load.plan import load_plan
@@ -62,8 +63,8 @@ def find_limit(
 
 def _verdict(found: FoundLimit, report: Report) -> str:
     """What a search says to a shell; how its run fared is no part of it, for a rate that broke was looked for."""
-    if report.run.verdict == "aborted":
-        return "aborted"
+    if report.run.verdict == "aborted" or report.is_broken:
+        return report.run.verdict
     if found.note:
         return "generator-limited"
     return "passed" if found.held_tps is not None else "failed"

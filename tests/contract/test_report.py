@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from schemas.events import CheckOutcome, LoadTotals, ProducerEnded, RunChecked
 from sinks.clickhouse import ClickHouseStore
 from sinks.connect import open_client
 from sinks.migrate import migrate
@@ -18,6 +19,7 @@ from views.warnings import PYSPY_IN_POOLS
 
 VIEWS = {
     *("requests", "samples", "batches", "windows", "endpoints", "functions", "runs", "stages", "producers"),
+    "checks",
     "dead_letters",
     "hosts",
 }
@@ -403,6 +405,44 @@ def test_a_warm_up_or_cool_down_is_no_capacity(client: Client) -> None:
     assert [row.stage for row in report.load] == ["warm", "s[1]", "cool"]
     assert [row.role for row in report.load] == ["warm-up", "measure", "cool-down"]
     assert report.capacity.max_tps_within_thresholds == 100
+
+
+def test_the_counts_of_several_loads_add_up_and_a_load_that_does_not_know_leaves_none(client: Client) -> None:
+    def with_a_second_load(target_counted: int | None) -> int | None:
+        synthetic = Synthetic(stages=levels(visits=1, seconds=3))
+        first = report_of(client, synthetic).accounting.target_counted
+        assert first
+        totals = LoadTotals(target_counted=target_counted)
+        second = ProducerEnded(
+            run_id=synthetic.run,
+            producer_id="load-2",
+            role="load",
+            batches_acknowledged=0,
+            rows_acknowledged=0,
+            totals=totals,
+        )
+        ClickHouseStore(client).write_events([second], [1])
+        both = build_report(client, synthetic.run).accounting.target_counted
+        return None if both is None else both - first
+
+    assert with_a_second_load(5) == 5
+    assert with_a_second_load(None) is None
+
+
+def test_a_check_that_does_not_hold_is_in_the_report_and_its_verdict(client: Client) -> None:
+    synthetic = Synthetic(stages=levels(visits=1, seconds=3))
+    assert (report_of(client, synthetic).run.verdict, build_report(client, synthetic.run).checks) == ("passed", ())
+    said = {"I3": (False, "9 scheduled = 8 completed"), "I0": (True, "9 = 9"), "I4": (None, "not checked")}
+    checks = [CheckOutcome(name=name, ok=ok, sentence=sentence) for name, (ok, sentence) in said.items()]
+    ClickHouseStore(client).write_events([RunChecked(run_id=synthetic.run, checks=checks)], [1])
+    report = build_report(client, synthetic.run)
+    assert report.run.verdict == "inconclusive"
+    assert report.run.why == "not every outcome is accounted for: I3: 9 scheduled = 8 completed"
+    assert report.is_broken
+    told = json.loads(report.model_dump_json())["checks"]
+    assert [(one["name"], one["ok"], one["sentence"]) for one in told] == [
+        (name, *said[name]) for name in ("I0", "I3", "I4")
+    ]
 
 
 def test_no_profile_is_not_zero_cpu(client: Client) -> None:

@@ -12,16 +12,19 @@ from schemas.errors import DecodeError
 from schemas.events import (
     EVENTS,
     MAX_EVENT_BYTES,
+    CheckOutcome,
     EventData,
     FindingMade,
     HotFunction,
     LoadTotals,
     ProducerEnded,
+    RunChecked,
     RunEnded,
     RunJudged,
     RunStarted,
     StageEntered,
     WindowJoined,
+    counted_by_target,
     from_message,
     to_message,
 )
@@ -48,6 +51,7 @@ EXAMPLES: list[EventData] = [
         functions=[HotFunction(service="shop", function="f", file="a.py", self_cpu_us=1, total_cpu_us=2, samples=3)],
     ),
     FindingMade(run_id="r", kind="growth", summary="ünïcode grows", function="x", evidence={"growth": [2.0, None]}),
+    RunChecked(run_id="r", checks=[CheckOutcome(name="I4", ok=None, sentence="no broker was named")]),
 ]  # fmt: skip
 TIME_US = 1_790_000_000_123_456
 ENDED = to_message(EXAMPLES[3], source="loadflame/test", time_us=TIME_US)
@@ -201,3 +205,19 @@ def test_damaged_data_is_a_decode_error_or_another_event_of_its_type(event: Even
         return
     assert type(again) is type(event)
     assert from_message(message.headers, again.model_dump_json().encode()) == again
+
+
+COUNTS = {
+    "nobody counted": ((), None),
+    "one load": ((7,), 7),
+    "several loads that each counted their own": ((7, 0, 3), 10),
+    "loads that share, of which none can tell its own": ((None, None), None),
+    "one that does not know": ((7, None), None),
+}
+
+
+@pytest.mark.parametrize(("counts", "total"), COUNTS.values(), ids=COUNTS)
+def test_what_a_target_counted_is_known_of_all_loads_or_of_none(
+    counts: tuple[int | None, ...], total: int | None
+) -> None:
+    assert counted_by_target(counts) == total

@@ -39,6 +39,24 @@ HEALTHY = Course(
             id="ended early by a threshold",
         ),
         pytest.param({"reason": "error"}, "inconclusive", "a part of loadflame failed during the run", id="our error"),
+        pytest.param(
+            {"broken": ("I3: 9 scheduled = 8 completed",), "thresholds": (False,)},
+            "inconclusive",
+            "not every outcome is accounted for: I3: 9 scheduled = 8 completed",
+            id="a broken invariant: nothing is known for sure, not even that a threshold broke",
+        ),
+        pytest.param(
+            {"broken": ("I1: a", "I2: b")},
+            "inconclusive",
+            "not every outcome is accounted for: I1: a; and 1 more",
+            id="several broken invariants",
+        ),
+        pytest.param(
+            {"reason": "aborted", "broken": ("I1: a",)},
+            "aborted",
+            "the run was ended before its plan was through",
+            id="Ctrl-C is never a pass",
+        ),
         pytest.param({"reason": ""}, "inconclusive", "the run has not ended", id="still on"),
         pytest.param(
             {"reason": "", "thresholds": (False,)}, "failed", "1 of 1 thresholds did not hold", id="on, broken"
