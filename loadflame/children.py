@@ -13,6 +13,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from loadflame.verdicts import exit_code
 from schemas.errors import UserError
 
 READY = "ready"
@@ -37,6 +38,7 @@ class Child:
         self.log = log
         self._process = process
         self._is_ready = asyncio.Event()
+        self._ended_well = {0}
         self._watching = asyncio.create_task(self._watch())
 
     @classmethod
@@ -78,11 +80,7 @@ class Child:
 
     async def ready(self, timeout_s: float) -> None:
         """Wait until it says that it is ready. Raises ChildError when it ends first or takes too long."""
-        said = asyncio.create_task(self._is_ready.wait())
-        try:
-            await asyncio.wait({said, self._watching}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            said.cancel()
+        await self._ready_or_over(timeout_s)
         if self._is_ready.is_set():
             return
         if self._watching.done():
@@ -92,20 +90,31 @@ class Child:
     async def wait(self) -> None:
         """Wait until it ends. Raises ChildError when it did not end well."""
         await asyncio.shield(self._watching)
-        if self._process.returncode != 0:
+        if self._process.returncode not in self._ended_well:
             raise ChildError(self._failure())
 
     async def finish(self, timeout_s: float) -> None:
-        """Interrupt it, as Ctrl-C would, and wait; killed when it does not end. Raises ChildError as `wait` does."""
-        if self.running:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGINT)
+        """Interrupt it, as Ctrl-C would, and wait; killed when it does not end. Raises ChildError as `wait` does.
+
+        Not before it is ready: until then it has no ear for it, and would leave undone what it does at its end.
+        """
         try:
             async with asyncio.timeout(timeout_s):
+                await self._ready_or_over()
+                self._ended_well = {0, exit_code("aborted")}
+                self._interrupt()
                 await self.wait()
         except TimeoutError:
             await self.kill()
             raise ChildError(f"{self.role} did not end within {timeout_s:.0f} s; {self._last_words()}") from None
+
+    async def end(self, timeout_s: float) -> None:
+        """End it, whatever it is at: interrupted, so that it ends what it started itself, and killed when it stays."""
+        self._interrupt()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await asyncio.shield(self._watching)
+        await self.kill()
 
     async def kill(self) -> None:
         """End it at once, if it still runs."""
@@ -113,6 +122,18 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
+
+    async def _ready_or_over(self, timeout_s: float | None = None) -> None:
+        said = asyncio.create_task(self._is_ready.wait())
+        try:
+            await asyncio.wait({said, self._watching}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            said.cancel()
+
+    def _interrupt(self) -> None:
+        if self.running:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGINT)
 
     async def _watch(self) -> None:
         assert self._process.stdout is not None

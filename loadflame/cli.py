@@ -5,6 +5,7 @@
 """
 
 import sys
+from typing import NoReturn
 
 import typer
 
@@ -24,6 +25,8 @@ from loadflame.commands import (
     verify,
 )
 from loadflame.logs import configure_logs
+from loadflame.stopping import StoppedError, stop_by_ctrl_c
+from loadflame.verdicts import exit_code
 from schemas.errors import UserError
 
 app = typer.Typer(
@@ -65,12 +68,18 @@ _EXTRA_OF = {
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Everything a command line can end in, as one exit code and at most one sentence on standard error."""
     configure_logs()
     try:
-        app()
+        stop_by_ctrl_c()
+        code = app(prog_name=app.info.name, standalone_mode=False)
+    except typer.TyperException as error:
+        _fail_usage(error)
     except UserError as error:
         _fail(str(error))
+    except StoppedError as stopped:
+        _say(str(stopped))
+        sys.exit(exit_code("aborted"))
     except OSError as error:
         if error.filename is None:
             raise
@@ -80,8 +89,23 @@ def main() -> None:
         if extra is None:
             raise
         _fail(f"this command needs {error.name}, which is not installed; pip install 'loadflame[{extra}]'")
+    sys.exit(code if isinstance(code, int) else 0)
 
 
-def _fail(sentence: str) -> None:
-    print(f"loadflame: {sentence}", file=sys.stderr)  # noqa: T201  the one place that speaks for every command
+def _fail_usage(error: typer.TyperException) -> NoReturn:
+    """What is wrong with the words of a call, and where to look them up."""
+    sentence = " ".join(error.format_message().split()).rstrip(".")
+    if not sentence:
+        sys.exit(error.exit_code)  # a call without a word, which was answered by the help
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else app.info.name
+    _fail(f"{sentence[0].lower()}{sentence[1:]}; see `{command} --help`")
+
+
+def _fail(sentence: str) -> NoReturn:
+    _say(sentence)
     sys.exit(2)
+
+
+def _say(sentence: str) -> None:
+    print(f"loadflame: {sentence}", file=sys.stderr)  # noqa: T201  the one place that speaks for every command

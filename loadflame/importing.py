@@ -16,10 +16,12 @@ from rich.markup import escape
 
 from loadflame.commands.common import run_until_stopped
 from loadflame.parts import START_S, Parts, parts_here
+from loadflame.preflight import check_surroundings
 from loadflame.runs import RunOutcome
 from loadflame.session import judge_and_print
 from loadflame.settings import Settings
 from loadflame.starting import STOP_S, new_run_id
+from loadflame.stopping import StoppedError
 from producers.imports import Format, Imported, ImportFileError, Tally, find_format, open_lines, publish_outcomes
 from producers.publisher import KafkaPublisher, say_last_words
 from schemas.events import RunEnded, RunStarted
@@ -78,6 +80,7 @@ def lines_read(tally: Tally) -> str:
 async def _import_here(
     file: ImportFile, settings: Settings, tally: Tally, stop: asyncio.Event, on_phase: Callable[[str], None]
 ) -> RunOutcome:
+    await check_surroundings(settings)
     on_phase("starting the broker and the stream processor")
     async with parts_here(settings, settings.data_dir / "runs" / file.run_id) as parts:
         worker = await parts.worker(file.run_id)
@@ -87,18 +90,17 @@ async def _import_here(
         on_phase("storing and joining")
         # However much it is: the worker itself gives up when nothing moves.
         checks = await parts.drained(worker, file.run_id, timeout_s=None)
-    return RunOutcome(file.run_id, int(time.time() * 1e6), stop.is_set(), checks)
+    return RunOutcome(file.run_id, int(time.time() * 1e6), checks)
 
 
 async def _publish(
     file: ImportFile, parts: Parts, tally: Tally, stop: asyncio.Event, on_phase: Callable[[str], None]
 ) -> None:
     topics = parts.settings.topics
-    publisher = KafkaPublisher(parts.broker, topics, file.run_id, source=SOURCE)
-    announcer = KafkaPublisher(parts.broker, topics, file.run_id, source=SOURCE)
-    await publisher.start()
-    try:
-        await announcer.start()
+    async with (
+        KafkaPublisher(parts.broker, topics, file.run_id, source=SOURCE) as publisher,
+        KafkaPublisher(parts.broker, topics, file.run_id, source=SOURCE) as announcer,
+    ):
         with open_lines(file.path) as lines:
             imported = await publish_outcomes(
                 file.form.outcomes(lines, tally),
@@ -109,6 +111,8 @@ async def _publish(
                 stop=stop,
                 on_progress=_each_million(on_phase),
             )
+        if imported is None and stop.is_set():
+            raise StoppedError("aborted before anything was read")
         if imported is None:
             raise ImportFileError(_nothing(file, tally))
         announcer.announce(_started(file, parts.settings, tally, imported))
@@ -118,8 +122,6 @@ async def _publish(
         announcer.announce(
             RunEnded(run_id=file.run_id, ended_at_us=imported.ended_at_us, reason=reason, producers=1, note=note)
         )
-    finally:
-        await publisher.close(STOP_S)
         await announcer.close(STOP_S)
 
 

@@ -20,4 +20,5 @@ def configure_logs() -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it prints every attempt; our errors say it once
+    for client in ("aiokafka", "clickhouse_connect", "urllib3.connectionpool"):
+        logging.getLogger(client).setLevel(logging.CRITICAL)  # they print every attempt; our errors say it once

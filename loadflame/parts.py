@@ -63,6 +63,6 @@ class Parts:
 async def parts_here(settings: Settings, logs: Path) -> AsyncIterator[Parts]:
     """The broker of the settings, or an embedded one, with its topics. Raises UserError when it cannot be had."""
     async with AsyncExitStack() as stack:
-        broker = settings.broker or stack.enter_context(LocalBroker()).bootstrap
+        broker = settings.broker or (await stack.enter_async_context(LocalBroker())).bootstrap
         await ensure_topics(broker, settings.topics)
         yield Parts(broker, settings, logs, stack)

@@ -7,8 +7,10 @@ Nothing here decides anything about load, profiles or storage: each role is the 
 
 import asyncio
 import os
+import shutil
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -16,20 +18,18 @@ from typing import Any, Literal, Protocol
 from loadflame.children import Child, ChildError
 from loadflame.early_end import EarlyEnd
 from loadflame.loads import begin_loads
-from loadflame.parts import START_S, Parts, parts_here
+from loadflame.parts import Parts
 from loadflame.settings import Settings
 from loadflame.starting import LEAD_US, STOP_S, aligned, run_started
+from loadflame.stopping import StoppedError, unless
 from loadflame.subscription import windows_of
+from loadflame.up import Up, all_up
 from processors.verify import Check
-from producers.load.guard import TargetRefusedError, check_target
 from producers.load.plan import Plan
 from producers.load.settled import settled
-from producers.publisher import KafkaPublisher
 from schemas.events import ProducerEnded, RunEnded, WindowJoined
 
-SOURCE = "loadflame/run"
 _LONGEST_NOTE = 1024
-_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,6 @@ class RunOutcome:
 
     run_id: str
     ended_at_us: int
-    aborted: bool
     checks: list[Check]
     failure: ChildError | None = None
     """A part that failed; what was measured until then is stored all the same."""
@@ -68,7 +67,6 @@ class Load(Protocol):
         """
 
 
-Reason = Literal["error", "aborted", "broken", "finished"]
 BeginLoad = Callable[[Parts, int], Load]
 """From the parts of the run and the time of the first arrival, in Unix microseconds."""
 
@@ -88,157 +86,153 @@ async def run_here(
 ) -> RunOutcome:
     """Run a plan with everything on this machine, until it ends or `stop` is set (what was measured is kept).
 
-    `profile` holds the arguments that tell `loadflame profile` what to watch. `on_phase` hears in a few words what is
-    going on, `on_window` gets each joined window. `workers` processes share the load, unless `begin` begins another.
-    The run is over once `early_end` has heard of a broken threshold. Raises UserError when a part cannot start or
-    fails.
+    Look at the target, the broker and the store before (`loadflame.preflight`). `profile` holds the arguments that tell
+    `loadflame profile` what to watch. `on_phase` hears in a few words what is going on, `on_window` gets each joined
+    window. `workers` processes share the load, unless `begin` begins another. The run is over once `early_end` has
+    heard of a broken threshold. Raises UserError when a part cannot start or fails, StoppedError when `stop` is set
+    before the load has begun: nothing of the run is left then.
     """
     logs = settings.data_dir / "runs" / run_id
-    about = settled(plan, time.time_ns() // 1000)  # how it would be now, to be checked before anything starts
-    if "--" not in profile:  # a command is started by the agent, so its service cannot answer yet
-        await check_target(about, settings.allow_hosts, settings.max_tps)
-    on_phase("starting the broker")
-    async with parts_here(settings, logs) as parts:
-        broker = parts.broker
-        on_phase("starting the stream processor and the profiler")
-        worker = await parts.worker(run_id)
-        agent = await parts.child("profile", "--run", run_id, *profile)
-        await _all(worker.ready(START_S), agent.ready(START_S))
-        await _listening(about, settings, agent, patience_s=START_S if "--" in profile else 0.0)
+    about = settled(plan, time.time_ns() // 1000)  # how it would be now; it is settled for good when it begins
+    try:
+        async with AsyncExitStack() as stack:
+            async with unless(stop):
+                up = await all_up(about, settings, stack, profile=profile, run_id=run_id, logs=logs, on_phase=on_phase)
+            started_at_us = aligned(int(time.time() * 1e6) + LEAD_US, settings.window_us)
+            plan = settled(plan, started_at_us)
+            plan_file = _write_plan(plan, logs)
+            up.announcer.announce(run_started(plan, settings, run_id, started_at_us, host_cores=os.cpu_count()))
+            on_phase("loading")
+            if begin is None:
+                load: Load = await begin_loads(
+                    up.parts, plan, plan_file, run_id, started_at_us=started_at_us, workers=workers
+                )
+            else:
+                load = begin(up.parts, started_at_us)
+            early = early_end or EarlyEnd()
 
-        started_at_us = aligned(int(time.time() * 1e6) + LEAD_US, settings.window_us)
-        plan = settled(plan, started_at_us)
-        plan_file = _write_plan(plan, logs)
-        announcer = await _opened(plan, settings, broker, run_id, started_at_us)
-        on_phase("loading")
-        if begin is None:
-            load: Load = await begin_loads(parts, plan, plan_file, run_id, started_at_us=started_at_us, workers=workers)
-        else:
-            load = begin(parts, started_at_us)
-        early = early_end or EarlyEnd()
+            def heard(window: WindowJoined) -> None:
+                on_window(window)
+                early.hears(window)
 
-        def heard(window: WindowJoined) -> None:
-            on_window(window)
-            early.hears(window)
+            watching = asyncio.create_task(windows_of(up.parts.broker, settings.topics, run_id, heard))
+            up.parts.on_end(watching.cancel)
+            course = _Course(load, up, stop, early, on_phase)
+            await course.until_over()
+            return await course.brought_home(run_id, started_at_us)
+    except StoppedError:
+        shutil.rmtree(logs, ignore_errors=True)
+        with suppress(OSError):  # not ours alone
+            logs.parent.rmdir()
+        raise
 
-        watching = asyncio.create_task(windows_of(broker, settings.topics, run_id, heard))
-        parts.on_end(watching.cancel)
-        failure, cut_off_us = await _until_over(load, worker, agent, stop, early.broken)
 
-        on_phase("finishing")
-        producers, trouble = await _last_words(load, agent, announcer, cut_off_us)
-        failure = failure or trouble
-        reason = _reason(failure, stop, early)
-        if reason == "broken":
-            on_phase(early.note)
-        ended_at_us = int(time.time() * 1e6)
-        if load.note:
-            on_phase(load.note)
-        announcer.announce(
+class _Course:
+    """A run from its load's first arrival to its last stored row.
+
+    A part that fails is kept in `failure`, not raised: what was measured is still brought home. What fails first is
+    what is told, for others fail of it; what fails once `stop` is set is no failure of the run.
+    """
+
+    def __init__(
+        self, load: Load, up: Up, stop: asyncio.Event, early: EarlyEnd, on_phase: Callable[[str], None]
+    ) -> None:
+        self.failure: ChildError | None = None
+        self._load = load
+        self._up = up
+        self._stop = stop
+        self._early = early
+        self._on_phase = on_phase
+        self._cut_off_us: int | None = None
+
+    async def until_over(self) -> None:
+        """Wait for the load's end, or bring it about: at a failure, when asked to, or by a threshold."""
+        over = asyncio.create_task(self._load.wait())
+        lasting = [asyncio.create_task(wait) for wait in (_outlasts(self._up.worker), _goes_on(self._up.agent))]
+        asked = [asyncio.create_task(event.wait()) for event in (self._stop, self._early.broken)]
+        waiting: set[asyncio.Task[Any]] = {over, *lasting, *asked}
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in (*lasting, over):
+                if task in done and (error := task.exception()):
+                    self._failed(error)
+            if self.failure or not over.done():
+                self._cut_off_us = int(time.time() * 1e6)
+            if not over.done():
+                try:
+                    await self._load.finish(STOP_S)
+                except ChildError as error:
+                    self._failed(error)
+        finally:
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    async def brought_home(self, run_id: str, started_at_us: int) -> RunOutcome:
+        """End the profile and the run, wait until everything is stored, and check it."""
+        is_aborted = self._stop.is_set()  # later it is too late: the plan is through
+        self._on_phase("finishing")
+        producers = await self._last_words()
+        reason: Literal["error", "aborted", "broken", "finished"] = "finished"
+        if self.failure or is_aborted:
+            reason = "error" if self.failure else "aborted"
+        elif self._early.note:
+            reason = "broken"
+            self._on_phase(self._early.note)
+        ended_at_us = max(int(time.time() * 1e6), started_at_us)  # it may have ended before its first arrival
+        if self._load.note:
+            self._on_phase(self._load.note)
+        self._up.announcer.announce(
             RunEnded(
                 run_id=run_id,
                 ended_at_us=ended_at_us,
                 reason=reason,
                 producers=producers,
-                note="; ".join(filter(None, (early.note, load.note)))[:_LONGEST_NOTE],
+                note="; ".join(filter(None, (self._early.note, self._load.note)))[:_LONGEST_NOTE],
             )
         )
-        await announcer.close(STOP_S)
-        if failure and not worker.running:
-            raise failure
-        checks = await parts.drained(worker, run_id)
-        return RunOutcome(run_id, ended_at_us, stop.is_set(), checks, failure)
+        await self._up.announcer.close(STOP_S)
+        if self.failure and not self._up.worker.running:
+            raise self.failure
+        checks = await self._up.parts.drained(self._up.worker, run_id)
+        return RunOutcome(run_id, ended_at_us, checks, self.failure)
 
-
-async def _opened(plan: Plan, settings: Settings, broker: str, run_id: str, started_at_us: int) -> KafkaPublisher:
-    """Announce the run, and give what will announce its end."""
-    announcer = KafkaPublisher(broker, settings.topics, run_id, source=SOURCE)
-    await announcer.start()
-    announcer.announce(run_started(plan, settings, run_id, started_at_us, host_cores=os.cpu_count()))
-    return announcer
-
-
-async def _last_words(
-    load: Load, agent: Child, announcer: KafkaPublisher, cut_off_us: int | None
-) -> tuple[int, ChildError | None]:
-    """See that every producer has its last words said: how many have, and what failed on the way."""
-    producers, failure = load.producers, None
-    try:
-        for ended in await load.unspoken(cut_off_us):
-            announcer.announce(ended)
-            producers += 1
-    except ChildError as error:
-        failure = error
-    try:
-        await agent.finish(STOP_S)
-        producers += 1
-    except ChildError as error:
-        failure = failure or error
-    return producers, failure
-
-
-def _reason(failure: ChildError | None, stop: asyncio.Event, early: EarlyEnd) -> Reason:
-    if failure:
-        return "error"
-    if stop.is_set():
-        return "aborted"
-    return "broken" if early.note else "finished"
-
-
-async def _listening(plan: Plan, settings: Settings, agent: Child, *, patience_s: float) -> None:
-    """Check the target, again and again while a service that was just started does not listen yet."""
-    until = time.monotonic() + patience_s
-    while True:
+    async def _last_words(self) -> int:
+        """See that every producer has its last words said, and count them."""
+        producers = self._load.producers
         try:
-            return await check_target(plan, settings.allow_hosts, settings.max_tps)
-        except TargetRefusedError:
-            if time.monotonic() > until or not agent.running:
-                raise
-        await asyncio.sleep(_POLL_S)
+            for ended in await self._load.unspoken(self._cut_off_us):
+                self._up.announcer.announce(ended)
+                producers += 1
+        except ChildError as error:
+            self._failed(error)
+        try:
+            await self._up.agent.finish(STOP_S)
+            producers += 1
+        except ChildError as error:
+            self._failed(error)
+        return producers
+
+    def _failed(self, error: BaseException) -> None:
+        """Keep what the run failed of; only tell it, where a part was asked to end early."""
+        if not isinstance(error, ChildError):
+            raise error
+        if self._stop.is_set() and self.failure is None:
+            self._on_phase(str(error))
+        else:
+            self.failure = self.failure or error
 
 
-async def _until_over(
-    load: Load, worker: Child, agent: Child, stop: asyncio.Event, broken: asyncio.Event
-) -> tuple[ChildError | None, int | None]:
-    """Wait for the load's end; gives when its arrivals were cut off, in Unix microseconds, None when they were not.
-
-    A part that fails is returned, not raised: what was measured is still brought home.
-    """
-    cut_off_us = None
-    over = asyncio.create_task(load.wait())
-    stopping = {asyncio.create_task(event.wait()) for event in (stop, broken)}
-    parts = {asyncio.create_task(child.wait()): child for child in (worker, agent)}
-    waiting: set[asyncio.Task[Any]] = {over, *stopping, *parts}
-    try:
-        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if all(parts.get(task) is agent and task.exception() is None for task in done):
-            # An agent whose target exits ends well, and the run goes on without a profile.
-            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if not over.done():
-            cut_off_us = int(time.time() * 1e6)
-            await load.finish(STOP_S)
-        await over
-        for task in done & parts.keys():
-            child = parts[task]
-            if task.exception() is not None or child is worker:
-                return ChildError(f"{child.role} ended before the load did; see {child.log}"), cut_off_us
-    except ChildError as error:
-        return error, cut_off_us or int(time.time() * 1e6)
-    finally:
-        for task in (*stopping, *parts):
-            task.cancel()
-    return None, cut_off_us
+async def _outlasts(worker: Child) -> None:
+    """Raises ChildError when the worker ends, well or not: there is a load still."""
+    await worker.wait()
+    raise ChildError(f"{worker.role} ended before the load did; see {worker.log}")
 
 
-async def _all(*waits: Awaitable[None]) -> None:
-    """Wait for all; the first failure is raised as it is."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    try:
-        for task in asyncio.as_completed(tasks):
-            await task
-    finally:
-        for task in tasks:
-            task.cancel()
+async def _goes_on(agent: Child) -> None:
+    """Raises ChildError when the agent fails. One whose target exits ends well: the run goes on without a profile."""
+    await agent.wait()
+    await asyncio.Event().wait()
 
 
 def _write_plan(plan: Plan, folder: Path) -> Path:

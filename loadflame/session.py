@@ -17,9 +17,11 @@ from loadflame.found import FoundLimit
 from loadflame.limit import LimitLoad, Step
 from loadflame.live import display_on
 from loadflame.parts import Parts
+from loadflame.preflight import check_service, check_surroundings
 from loadflame.runs import RunOutcome, run_here
 from loadflame.settings import Settings, SettingsError
 from loadflame.starting import cores_here, new_run_id
+from loadflame.stopping import unless
 from producers.load.engine import choose_engine
 from producers.load.plan import Plan
 from producers.load.segments import segments_of
@@ -42,10 +44,15 @@ class Watch:
 
     arguments: tuple[str, ...]
 
+    @property
+    def starts_service(self) -> bool:
+        """Whether it is a command, which only begins to listen once the run has started it."""
+        return "--" in self.arguments
+
     @classmethod
     def of(cls, *, pid: int | None, name: str | None, command: list[str] | None) -> "Watch | None":
         """From the flags of a command; None when none is given. Raises UserError when there is nothing to watch."""
-        given = [flag for flag in (pid, name, command) if flag]
+        given = [flag for flag in (pid, name, command or None) if flag is not None]
         if len(given) > 1:
             raise SettingsError("give one of --pid, --name and -- COMMAND, not several")
         if not given:
@@ -86,12 +93,13 @@ def run_and_report(
     arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
     run_id, engine = new_run_id(), choose_engine(plan)
     about = settled(plan, time.time_ns() // 1000)  # as far as it can be told before the run begins
-    console.print(f"[bold]run {run_id}[/]: {plan.service} at {plan.target}", highlight=False)
-    console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
     needed = Workers(workers, "as --workers says") if workers else workers_for(about, cores_here())
-    console.print(needed.sentence, style="dim", highlight=False)
 
     async def session(stop: asyncio.Event) -> RunOutcome:
+        await _preflight(about, settings, watch, stop)
+        console.print(f"[bold]run {run_id}[/]: {plan.service} at {plan.target}", highlight=False)
+        console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
+        console.print(needed.sentence, style="dim", highlight=False)
         duration_s = max(segment.offset_s + segment.duration_s for segment in segments_of(about))
         with display_on(console, duration_s=duration_s) as display:
             return await run_here(
@@ -128,8 +136,6 @@ def find_limit_and_report(
     arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
     run_id = new_run_id()
     engine = choose_engine(plan)
-    console.print(f"[bold]run {run_id}[/]: the limit of {plan.service} at {plan.target}", highlight=False)
-    console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
     search = LimitSearch(start_tps, resolution=resolution)
     # What the plan's own stages say does not count, and is not what is run.
     first = Hold.model_validate({"name": "find", "hold": start_tps, "for": each_s})
@@ -148,6 +154,9 @@ def find_limit_and_report(
         return loads[0]
 
     async def session(stop: asyncio.Event) -> RunOutcome:
+        await _preflight(plan, settings, watch, stop)
+        console.print(f"[bold]run {run_id}[/]: the limit of {plan.service} at {plan.target}", highlight=False)
+        console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
         return await run_here(
             plan,
             settings,
@@ -164,6 +173,13 @@ def find_limit_and_report(
     found = FoundLimit.of(search, loads[0].steps, loads[0].note)
     console.print(f"[bold]The limit[/]: {escape(found.sentence)}", highlight=False)
     return found, report
+
+
+async def _preflight(plan: Plan, settings: Settings, watch: Watch, stop: asyncio.Event) -> None:
+    """Everything that can be refused of a settled plan is refused here, before anything is started or made."""
+    async with unless(stop):
+        await check_service(plan, settings, is_started=watch.starts_service)
+        await check_surroundings(settings)
 
 
 def judge_and_print(outcome: RunOutcome, settings: Settings, console: Console, *, as_json: bool) -> Report:

@@ -1,16 +1,29 @@
 """Topics are made before anything is sent, and asserted to be what the join needs."""
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from loadflame.broker import BrokerError
-from schemas.topics import BULK, Topics
+from schemas.topics import BULK, Bulk, Topics
 
 CONNECT_S = 8.0
 _POLL_S = 0.05
+
+
+async def check_broker(bootstrap: str, topics: Topics) -> None:
+    """Raise BrokerError when `ensure_topics` would for what is there now: nobody answers, or other partition counts.
+
+    Makes nothing.
+    """
+    async with _admin(bootstrap) as admin:
+        present = set(await admin.list_topics())
+        kinds = [kind for kind in BULK if topics.name(kind) in present]
+        _check_counts(topics, dict(zip(kinds, await _counts(admin, topics, kinds), strict=True)))
 
 
 async def ensure_topics(bootstrap: str, topics: Topics) -> None:
@@ -19,23 +32,7 @@ async def ensure_topics(bootstrap: str, topics: Topics) -> None:
     Raises BrokerError when nobody answers at `bootstrap`, or the counts differ: the two sides of a window would then
     meet in different workers.
     """
-    log = logging.getLogger("aiokafka")
-    level = log.level
-    log.setLevel(logging.CRITICAL)  # it would print each failed attempt; our one sentence says it
-    try:
-        async with asyncio.timeout(CONNECT_S):
-            await _ensure(bootstrap, topics)
-    except (KafkaError, OSError, TimeoutError, ValueError) as error:
-        why = "no answer in time" if isinstance(error, TimeoutError) else str(error)[:200]
-        raise BrokerError(f"no Kafka at {bootstrap} ({why}); start one there, or name another by --broker") from error
-    finally:
-        log.setLevel(level)
-
-
-async def _ensure(bootstrap: str, topics: Topics) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
-    try:
-        await admin.start()
+    async with _admin(bootstrap) as admin:
         present = set(await admin.list_topics())
         missing = [topic for topic in topics.all() if topic.name not in present]
         if missing:
@@ -49,20 +46,43 @@ async def _ensure(bootstrap: str, topics: Topics) -> None:
                 error = for_code(code)
                 if code and error is not TopicAlreadyExistsError:  # somebody else was faster: as good
                     raise BrokerError(f"Kafka at {bootstrap} would not create topic {name}: {error.__name__}")
-        while not all(counts := await _counts(admin, topics)):  # noqa: ASYNC110  Kafka has no event to wait for
+        while not all(counts := await _counts(admin, topics, BULK)):  # noqa: ASYNC110  Kafka has no event to wait for
             await asyncio.sleep(_POLL_S)  # a topic that was just made is not known at once
-        for kind, count in zip(BULK, counts, strict=True):
-            if count != topics.partitions:
-                raise BrokerError(
-                    f"topic {topics.name(kind)} has {count} partitions, not {topics.partitions}; "
-                    f"set LOADFLAME_PARTITIONS={count} or take another LOADFLAME_TOPIC_PREFIX"
-                )
+        _check_counts(topics, dict(zip(BULK, counts, strict=True)))
+
+
+@contextlib.asynccontextmanager
+async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A client for a moment. Raises BrokerError when nobody answers, or what is inside takes too long."""
+    log = logging.getLogger("aiokafka")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # it would print each failed attempt; our one sentence says it
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
+            try:
+                await admin.start()
+                yield admin
+            finally:
+                await admin.close()
+    except (KafkaError, OSError, TimeoutError, ValueError) as error:
+        why = "no answer in time" if isinstance(error, TimeoutError) else str(error)[:200]
+        raise BrokerError(f"no Kafka at {bootstrap} ({why}); start one there, or name another by --broker") from error
     finally:
-        await admin.close()
+        log.setLevel(level)
 
 
-async def _counts(admin: AIOKafkaAdminClient, topics: Topics) -> list[int]:
-    """Partitions of the bulk topics as the broker knows them now, in the order of BULK."""
-    described = await admin.describe_topics([topics.name(kind) for kind in BULK])
+def _check_counts(topics: Topics, counts: Mapping[Bulk, int]) -> None:
+    for kind, count in counts.items():
+        if count != topics.partitions:
+            raise BrokerError(
+                f"topic {topics.name(kind)} has {count} partitions, not {topics.partitions}; "
+                f"set LOADFLAME_PARTITIONS={count} or take another LOADFLAME_TOPIC_PREFIX"
+            )
+
+
+async def _counts(admin: AIOKafkaAdminClient, topics: Topics, kinds: Sequence[Bulk]) -> list[int]:
+    """Partitions of bulk topics as the broker knows them now, in the order of `kinds`."""
+    described = await admin.describe_topics([topics.name(kind) for kind in kinds]) if kinds else []
     counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
-    return [counts.get(topics.name(kind), 0) for kind in BULK]
+    return [counts.get(topics.name(kind), 0) for kind in kinds]

@@ -1,5 +1,6 @@
 """The store on ClickHouse, embedded or a server: the one writer."""
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,11 +11,11 @@ from clickhouse_connect.driver.client import Client
 from schemas.events import EventData
 from schemas.joined import JoinedWindow
 from sinks import derived_tables, reading, truth_tables
-from sinks.connect import open_client
+from sinks.connect import check_embedded, open_client
 from sinks.errors import store_errors
 from sinks.flushes import STALE_US, FlushIds
 from sinks.interning import Interner
-from sinks.migrate import migrate
+from sinks.migrate import check_migrations, migrate
 from sinks.orphans import sweep_orphans
 from sinks.store import Coverage, DeadLetter, LetterCount, StoredBatch, WindowBatches
 
@@ -32,6 +33,18 @@ def open_store(url: str) -> "ClickHouseStore":
     client = open_client(url)
     migrate(client)
     return ClickHouseStore(client)
+
+
+def check_store(url: str) -> None:
+    """Raise what `open_store` would, as far as that is to be told without making anything. Blocks.
+
+    An embedded store is not opened for it: the engine is large, and how old the store is, its worker says.
+    """
+    if url.startswith("chdb:"):
+        check_embedded(url)
+        return
+    with contextlib.closing(open_client(url)) as client:
+        check_migrations(client)
 
 
 def open_for_reading(url: str) -> Client:

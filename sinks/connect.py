@@ -6,6 +6,7 @@ Both speak the same SQL through the same driver, so nothing above this file know
 import fcntl
 import logging
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import ParseResult, parse_qs, unquote, urlparse
@@ -18,6 +19,8 @@ from sinks.errors import StoreBusyError, StoreError, StoreRefusedError, StoreUnr
 
 DATABASE = "loadflame"
 """Database in use when the URL names none."""
+
+_NO_CHDB = "the embedded store needs the package chdb: pip install 'loadflame[local]', or name a ClickHouse server"
 
 # The driver warns of what it raises; our errors say it once. Without a handler the warning would reach stderr.
 logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
@@ -47,23 +50,45 @@ def open_client(url: str) -> Client:
     return client
 
 
-def _embedded(parts: ParseResult) -> Client:
+def check_embedded(url: str) -> None:
+    """Raise what `open_client` would for an embedded store, as far as that is to be told without loading the engine.
+
+    Makes nothing: its folder could be made and written, and nobody else has it.
+    """
+    path = _folder(urlparse(url))
+    there = next(folder for folder in (path, *path.parents) if folder.exists())
+    if not there.is_dir():
+        raise StoreError(f"the store's folder {path} cannot be made: {there} is a file; name another one")
+    _refuse_unwritable(there)
+    _refuse_when_in_use(path)
+    if find_spec("chdb") is None:
+        raise StoreError(_NO_CHDB)
+
+
+def _folder(parts: ParseResult) -> Path:
     path = Path(unquote(parts.path))
     if parts.netloc or not path.is_absolute():
         raise StoreError(f"{shown_url(parts)} names no absolute directory; write chdb:///absolute/directory")
+    return path
+
+
+def _refuse_unwritable(path: Path) -> None:
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise StoreError(f"the store's folder {path} is not writable; name another one, or mend its permissions")
+
+
+def _embedded(parts: ParseResult) -> Client:
+    path = _folder(parts)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"the store's folder {path} cannot be made: {error.strerror}; name another one") from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise StoreError(f"the store's folder {path} is not writable; name another one, or mend its permissions")
+    _refuse_unwritable(path)
     _refuse_when_in_use(path)
     try:
         return _get_client(interface="chdb", path=str(path))
     except ImportError as error:
-        raise StoreError(
-            "the embedded store needs the package chdb: pip install 'loadflame[local]', or name a ClickHouse server"
-        ) from error
+        raise StoreError(_NO_CHDB) from error
     except ClickHouseError as error:
         if "already initialized with path" in str(error):
             raise StoreBusyError(

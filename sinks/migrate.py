@@ -10,6 +10,7 @@ two workers begin together, is simply done again.
 import os
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import files
@@ -76,24 +77,33 @@ def migrate(client: Client) -> tuple[str, ...]:
             if client.database:
                 client.command(f"CREATE DATABASE IF NOT EXISTS {quote_identifier(client.database)}", use_database=False)
             client.command(_LEDGER)
-            applied = {}
-        done = []
-        for migration in migrations():
-            digest = applied.pop(migration.name, None)
-            if digest is None:
-                _apply(client, migration)
-                done.append(migration.name)
-            elif digest != migration.digest:
-                raise MigrationError(
-                    f"the store's migration {migration.name} is not the one of this version of loadflame; "
-                    "use the version that made the store, or another data folder or database"
-                )
-        if applied:
+        missing = _missing(applied or {})
+        for migration in missing:
+            _apply(client, migration)
+    return tuple(migration.name for migration in missing)
+
+
+def check_migrations(client: Client) -> None:
+    """Raise what `migrate` would of a store that it could not bring up to date, and make nothing. Blocks."""
+    with store_errors("be asked for its version"):
+        _missing(_applied(client) or {})
+
+
+def _missing(applied: Mapping[str, str]) -> list[Migration]:
+    """What is still to be applied. Raises MigrationError when the rest is not ours."""
+    ours = migrations()
+    for migration in ours:
+        if applied.get(migration.name, migration.digest) != migration.digest:
             raise MigrationError(
-                f"the store was made by a newer loadflame (migration {max(applied)}); update loadflame, "
-                "or use another data folder or database"
+                f"the store's migration {migration.name} is not the one of this version of loadflame; "
+                "use the version that made the store, or another data folder or database"
             )
-    return tuple(done)
+    if newer := applied.keys() - {migration.name for migration in ours}:
+        raise MigrationError(
+            f"the store was made by a newer loadflame (migration {max(newer)}); update loadflame, "
+            "or use another data folder or database"
+        )
+    return [migration for migration in ours if migration.name not in applied]
 
 
 def _applied(client: Client) -> dict[str, str] | None:

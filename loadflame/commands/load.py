@@ -9,8 +9,10 @@ import typer
 
 from loadflame.commands.common import AllowHost, Broker, broker_of, run_until_stopped, say_ready
 from loadflame.settings import Settings, SettingsError, read_settings
+from loadflame.stopping import unless
 from loadflame.subscription import loads_ended
 from loadflame.topics import ensure_topics
+from loadflame.verdicts import exit_code
 from schemas.moments import parse_moment_us
 
 
@@ -35,17 +37,19 @@ def load(
 
     Several hosts share one run when each gets the same plan, run and --start-at, and a --shard of its own: one of them
     opens the run with --open-run and says when all have ended, the others take part with --run. Ctrl-C ends the
-    schedule and publishes what was measured.
+    schedule and publishes what was measured; exit code 130 then.
     """
     settings = read_settings(broker=broker, allow_hosts=tuple(allow_host) if allow_host else None)
     if run and open_run:
         raise SettingsError("give --run to take part in a run or --open-run to open one, not both")
     start_at_us = _start_at_us(start_at) if start_at is not None else None
-    run_until_stopped(
+    is_aborted = run_until_stopped(
         lambda stop: _load(
             plan, settings, run or open_run, start_at_us, shard, stop, producer_id=producer, opens=run is None
         )
     )
+    if is_aborted:
+        raise typer.Exit(exit_code("aborted"))
 
 
 def _start_at_us(text: str) -> int:
@@ -65,7 +69,8 @@ async def _load(
     *,
     producer_id: str | None,
     opens: bool,
-) -> None:
+) -> bool:
+    """Whether it was ended before its plan was through."""
     from loadflame.starting import LEAD_US, STOP_S, aligned, new_run_id, run_ended, run_started
     from producers.load.guard import check_target
     from producers.load.plan import load_plan
@@ -77,36 +82,38 @@ async def _load(
     broker = broker_of(settings, "load")
     plan, part = load_plan(path), parse_shard(shard)
     about = settled(plan, start_at_us or time.time_ns() // 1000)
-    await check_target(about, settings.allow_hosts, settings.max_tps)
+    async with unless(stop):
+        await check_target(about, settings.allow_hosts, settings.max_tps)
+        await ensure_topics(broker, settings.topics)
     run_id = run or new_run_id()
-    await ensure_topics(broker, settings.topics)
-    publisher = KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load", producer_id=producer_id)
-    await publisher.start()
-    say_ready()
-    start_us = start_at_us or aligned(int(time.time() * 1e6) + LEAD_US // 5, settings.window_us)
-    plan = settled(plan, start_us)
-    if opens:
-        started = run_started(plan, settings, run_id, start_us)
-        publisher.announce(started)
-        typer.echo(f"run {run_id}\nengine {started.engine}: {started.engine_reason}", err=True)
-    totals = await run_load(
-        plan,
-        publisher=publisher,
-        run_id=run_id,
-        start_at_us=start_us,
-        window_us=settings.window_us,
-        stop=stop,
-        allow_hosts=settings.allow_hosts,
-        shard=part,
-    )
-    await say_last_words(publisher, run_id, "load", totals=totals, timeout_s=STOP_S)
+    topics, source = settings.topics, "loadflame/load"
+    async with KafkaPublisher(broker, topics, run_id, source=source, producer_id=producer_id) as publisher:
+        say_ready()
+        start_us = start_at_us or aligned(int(time.time() * 1e6) + LEAD_US // 5, settings.window_us)
+        plan = settled(plan, start_us)
+        if opens:
+            started = run_started(plan, settings, run_id, start_us)
+            publisher.announce(started)
+            typer.echo(f"run {run_id}\nengine {started.engine}: {started.engine_reason}", err=True)
+        totals = await run_load(
+            plan,
+            publisher=publisher,
+            run_id=run_id,
+            start_at_us=start_us,
+            window_us=settings.window_us,
+            stop=stop,
+            allow_hosts=settings.allow_hosts,
+            shard=part,
+        )
+        await say_last_words(publisher, run_id, "load", totals=totals, timeout_s=STOP_S)
     if opens:
         # The others began when we did; whoever is slower has as long as we had for what is under way and unsent.
         patience_s = plan.timeout_s + STOP_S
         heard = 1
         if not part.is_whole:
-            heard = await loads_ended(broker, settings.topics, run_id, count=part.count, timeout_s=patience_s)
-        announcer = KafkaPublisher(broker, settings.topics, run_id, source="loadflame/load")
-        await announcer.start()
-        announcer.announce(run_ended(run_id, int(time.time() * 1e6), heard, part, aborted=stop.is_set()))
-        await announcer.close(STOP_S)
+            heard = await loads_ended(broker, topics, run_id, count=part.count, timeout_s=patience_s)
+        async with KafkaPublisher(broker, topics, run_id, source=source) as announcer:
+            ended_at_us = max(start_us, int(time.time() * 1e6))
+            announcer.announce(run_ended(run_id, ended_at_us, heard, part, aborted=stop.is_set()))
+            await announcer.close(STOP_S)
+    return stop.is_set()

@@ -48,17 +48,16 @@ async def _profile(
 
     broker = broker_of(settings, "profile")
     await ensure_topics(broker, settings.topics)
-    publisher = KafkaPublisher(broker, settings.topics, run, source="loadflame/profile")
-    await publisher.start()
-    summary = await run_agent(
-        target,
-        publisher=publisher,
-        service=service,
-        run_id=run,
-        backend=backend,
-        rate_hz=rate_hz,
-        window_us=settings.window_us,
-        stop=stop,
-        on_ready=say_ready,
-    )
-    await say_last_words(publisher, run, "profiler", note=summary.note, timeout_s=STOP_S)
+    async with KafkaPublisher(broker, settings.topics, run, source="loadflame/profile") as publisher:
+        summary = await run_agent(
+            target,
+            publisher=publisher,
+            service=service,
+            run_id=run,
+            backend=backend,
+            rate_hz=rate_hz,
+            window_us=settings.window_us,
+            stop=stop,
+            on_ready=say_ready,
+        )
+        await say_last_words(publisher, run, "profiler", note=summary.note, timeout_s=STOP_S)

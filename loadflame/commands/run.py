@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,6 +46,7 @@ def run(
     short probe finds the rates. Broker and store are embedded unless given. Ctrl-C ends the run and still reports.
     """
     from loadflame.session import Watch, run_and_report
+    from producers.profiler.backends import choose_backend
 
     settings = read_settings(
         broker=broker, store=store, data_dir=data_dir, allow_hosts=tuple(allow_host) if allow_host else None
@@ -53,6 +55,7 @@ def run(
     watch = Watch.of(pid=pid, name=name, command=command)
     if save_plan and not save_plan.parent.is_dir():
         raise SettingsError(f"there is no folder {save_plan.parent} for --save-plan; make it first")
+    choose_backend(backend)  # said now, not after the probe
     plan = _plan(target, settings, watch, console, save_plan)
     watch = watch or Watch.of_plan(plan)
     report = run_and_report(plan, settings, watch, backend, console, as_json=as_json, workers=workers)
@@ -64,11 +67,18 @@ def _plan(target: str, settings: Settings, watch: Watch | None, console: Console
 
     if not target.startswith(("http://", "https://")):
         return load_plan(Path(target))
-    if watch is None or "--" in watch.arguments:
+    if watch is None or watch.starts_service:
         raise SettingsError("to load a URL without a plan, say with --pid or --name which running process serves it")
     from loadflame.made_up import made_up_plan
+    from loadflame.preflight import check_surroundings
+    from loadflame.stopping import unless
 
-    plan = run_until_stopped(lambda _: made_up_plan(target, settings.allow_hosts, settings.max_tps))
+    async def probed(stop: asyncio.Event) -> Plan:
+        async with unless(stop):
+            await check_surroundings(settings)  # the probe is a load already
+            return await made_up_plan(target, settings.allow_hosts, settings.max_tps)
+
+    plan = run_until_stopped(probed)
     console.print("A short probe made up this plan:", plan.to_yaml(), sep="\n", highlight=False)
     if save:
         save.write_text(plan.to_yaml())

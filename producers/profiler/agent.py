@@ -127,8 +127,14 @@ class _Agent:
             if self.watched and all(ready):
                 return
             if time.monotonic() > deadline:
-                raise ProfilerError(f"no Python process of the service could be watched within {READY_S:.0f} s")
+                raise ProfilerError(self._nothing_to_watch())
             await asyncio.sleep(_POLL_S)
+
+    def _nothing_to_watch(self) -> str:
+        nothing = f"no Python process could be watched within {READY_S:.0f} s"
+        if self._target.command is None:
+            return f"{nothing}; name the --pid of one that runs Python code"
+        return f"{nothing} of starting {self._target.command[0]!r}; give a command that runs the Python service itself"
 
     def _check_command(self) -> None:
         """Raise TargetError when the command that was started has ended, where nothing of it was seen yet."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from producers.profiler.errors import TargetError
 
+_PR_SET_PDEATHSIG = 1
 _PR_SET_PTRACER = 0x59616D61
 _PR_SET_PTRACER_ANY = ctypes.c_ulong(-1)
 NOT_STARTED = 127
@@ -45,10 +46,12 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def main() -> None:
-    """Let anybody trace this process, then become the command."""
+    """Let anybody trace this process, tie it to who launched it, then become the command."""
     command = sys.argv[sys.argv.index("--") + 1 :]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PTRACER, _PR_SET_PTRACER_ANY, 0, 0, 0)
+        # An agent that is killed ends nothing: then the kernel asks the command to go. Survives exec, see prctl(2).
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     try:
         os.execvp(command[0], command)  # noqa: S606  the whole point: no shell, and the same process
     except OSError as error:

@@ -6,6 +6,7 @@ is used again is somebody else.
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,11 +64,14 @@ class Target:
 def target_of(*, pid: int | None = None, name: str | None = None, command: list[str] | None = None) -> Target:
     """A target, checked to be there.
 
-    Raises TargetError: nothing named, too much, no such process, or not Python; NoPermissionError with the remedy.
+    Raises TargetError: nothing named, too much, no such process or program, or not Python; NoPermissionError with the
+    remedy.
     """
     if sum(bool(given) for given in (pid is not None, name, command)) != 1:
         raise ProfilerError("say what to watch: one of --pid, --name and -- COMMAND")
     if command:
+        if shutil.which(command[0]) is None:
+            raise TargetError(f"there is no program {command[0]!r} to start; mend the command, or give its whole path")
         return Target(command=tuple(command))
     if name:
         roots = list(_named(name))

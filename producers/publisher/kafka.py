@@ -13,6 +13,8 @@ import contextlib
 import secrets
 import time
 from collections import deque
+from types import TracebackType
+from typing import Self
 
 import pyarrow as pa
 from aiokafka import AIOKafkaProducer
@@ -52,7 +54,7 @@ def new_producer_id() -> str:
 
 
 class KafkaPublisher:
-    """See Publisher. Call `start` before anything else, and `close` at the end."""
+    """See Publisher. Call `start` before anything else, and `close` at the end; `async with` sees to both."""
 
     def __init__(
         self,
@@ -104,6 +106,17 @@ class KafkaPublisher:
             await self._stop_producer()
             raise
         self._sending = asyncio.create_task(self._send_all())
+
+    async def __aenter__(self) -> Self:
+        """Start. Raises PublisherError."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        """Let go of the connections, whatever happened; after `close` there is nothing left to do."""
+        await self.close(_STOP_S)
 
     def publish(
         self,

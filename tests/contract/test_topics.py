@@ -1,13 +1,14 @@
 """Topics are made once, as the table says, and asserted; on the embedded broker and on a real Kafka."""
 
 import secrets
+from collections.abc import Awaitable, Callable
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from loadflame.broker import BrokerError, LocalBroker
-from loadflame.topics import ensure_topics
+from loadflame.topics import check_broker, ensure_topics
 from schemas.topics import Topics
 from tests.support.brokers import Broker
 
@@ -37,6 +38,20 @@ async def test_another_partition_count_is_refused_and_both_remedies_are_named(br
         await ensure_topics(broker.bootstrap, Topics(topics.prefix, 6))
 
 
+async def test_a_look_at_a_broker_makes_no_topic_and_sees_what_would_be_refused(broker: Broker, topics: Topics) -> None:
+    unmade = Topics(f"t{secrets.token_hex(4)}", 3)
+    await check_broker(broker.bootstrap, unmade)
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    await admin.start()
+    try:
+        assert not {topic.name for topic in unmade.all()} & set(await admin.list_topics())
+    finally:
+        await admin.close()
+    await check_broker(broker.bootstrap, topics)
+    with pytest.raises(BrokerError, match="has 4 partitions, not 6"):
+        await check_broker(broker.bootstrap, Topics(topics.prefix, 6))
+
+
 async def test_kafka_is_told_not_to_compress_bulk_topics_and_to_stamp_by_its_own_clock(kafka_broker: Broker) -> None:
     topics = Topics(f"t{secrets.token_hex(4)}", 1)
     await ensure_topics(kafka_broker.bootstrap, topics)
@@ -59,8 +74,9 @@ async def test_as_many_copies_are_asked_for_as_were_set(kafka_broker: Broker) ->
         await ensure_topics(kafka_broker.bootstrap, topics)
 
 
-async def test_nobody_there_is_one_sentence_with_the_remedy() -> None:
+@pytest.mark.parametrize("look", [ensure_topics, check_broker])
+async def test_nobody_there_is_one_sentence_with_the_remedy(look: Callable[[str, Topics], Awaitable[None]]) -> None:
     with LocalBroker() as gone:
         bootstrap = gone.bootstrap
     with pytest.raises(BrokerError, match=rf"no Kafka at {bootstrap} \(.*\); start one there, or name another"):
-        await ensure_topics(bootstrap, Topics())
+        await look(bootstrap, Topics())

@@ -9,7 +9,7 @@ import pytest
 
 from processors.join import join_window
 from producers.profiler.agent import AgentSummary, run_agent
-from producers.profiler.errors import TargetError
+from producers.profiler.errors import ProfilerError, TargetError
 from producers.profiler.targets import Target, target_of
 from producers.publisher import MemoryPublisher, say_last_words
 from schemas.batches import Batch
@@ -142,6 +142,12 @@ async def test_a_command_is_started_watched_and_ended() -> None:
 async def test_a_command_that_ends_at_once_is_an_error() -> None:
     with pytest.raises(TargetError, match="ended with code 3"):
         await Watch().run(target_of(command=[sys.executable, "-c", "raise SystemExit(3)"]))
+
+
+async def test_a_command_that_runs_no_python_is_an_error_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producers.profiler.agent.READY_S", 0.3)
+    with pytest.raises(ProfilerError, match=r"no Python process .* starting 'sleep'; give a command that runs the Py"):
+        await Watch().run(target_of(command=["sleep", "60"]))
 
 
 async def test_a_target_that_exits_ends_the_profile_cleanly() -> None:

@@ -1,16 +1,21 @@
 """Bad input gets one clear sentence on standard error and exit code 2, with nothing half-done."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 
+from loadflame.broker import LocalBroker
 from loadflame.demo import sample_shop
-from tests.support.commands import loadflame
+from tests.support.commands import environment_of, loadflame
 
 GOOD_PLAN = """
 target: http://127.0.0.1:{port}
@@ -140,19 +145,26 @@ def test_a_store_that_is_not_there(tmp_path: Path, closed_port: int) -> None:
     assert "secret" not in done.stderr
 
 
-def test_a_store_that_another_process_uses(tmp_path: Path) -> None:
+@contextmanager
+def store_in_use(folder: Path) -> Iterator[tuple[str, int]]:
+    """A store that another process has open: its URL, and that process."""
     holder = (
         "import sys; from sinks.clickhouse import open_store; s = open_store(sys.argv[1]); print('open', flush=True);"
         "sys.stdin.read()"
     )
-    url = f"chdb://{tmp_path}/store"
+    url = f"chdb://{folder}/store"
     with subprocess.Popen(
         [sys.executable, "-c", holder, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
-        refused(loadflame("runs", "--store", url, data_dir=tmp_path), f"{tmp_path}/store", f"process {process.pid}")
+        yield url, process.pid
         process.communicate("")
+
+
+def test_a_store_that_another_process_uses(tmp_path: Path) -> None:
+    with store_in_use(tmp_path) as (url, pid):
+        refused(loadflame("runs", "--store", url, data_dir=tmp_path), f"{tmp_path}/store", f"process {pid}")
 
 
 def test_a_run_that_is_not_in_the_store(tmp_path: Path) -> None:
@@ -171,6 +183,116 @@ def test_what_is_to_be_profiled_is_looked_for_before_anything_starts(tmp_path: P
         plan.write_text(GOOD_PLAN.format(port=url.rpartition(":")[2], pid=os.getpid()))
         refused(loadflame("run", str(plan), "--backend", "perf", data_dir=tmp_path / "data"), "perf")
     assert not (tmp_path / "data").exists()
+
+
+SERVICE = ("--pid", "{pid}")
+COMMAND = ("--", sys.executable, "-c", "open('{tmp}/started', 'w')")
+RUNS = {
+    "a wrong plan": ({"stages": [{"name": "s", "hodl": 1}]}, SERVICE, ("hodl",)),
+    "a target that refuses": ({"target": "http://127.0.0.1:{closed}"}, SERVICE, ("refuses connections",)),
+    "a target that is not ours": ({"target": "http://192.0.2.1"}, SERVICE, ("--allow-host",)),
+    "a process that is not there": ({}, ("--pid", "4194000"), ("4194000", "pgrep")),
+    "process 0": ({}, ("--pid", "0"), ("no process 0",)),
+    "a process that is not Python": ({}, ("--pid", "{sleeper}"), ("not a Python process",)),
+    "a broker that is away": ({}, (*SERVICE, "--broker", "127.0.0.1:{closed}"), ("no Kafka at", "--broker")),
+    "a store that is away": ({}, (*SERVICE, "--store", "http://127.0.0.1:{closed}/db"), ("no ClickHouse answers",)),
+    "a URL of no store": ({}, (*SERVICE, "--store", "sqlite:///x"), ("chdb:///absolute/directory",)),
+    "a store in use": ({}, (*SERVICE, "--store", "{used}"), ("in use by process",)),
+    "a command whose port is taken": ({}, COMMAND, ("port taken", "end that first", "--pid")),
+    "a command that is not there": ({}, ("--", "no-such-cmd"), ("no program 'no-such-cmd'", "whole path")),
+    "a command without a broker": (
+        {"target": "http://127.0.0.1:{closed}"},
+        ("--broker", "127.0.0.1:{closed}", *COMMAND),
+        ("no Kafka at",),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", RUNS)
+def test_what_run_refuses_it_refuses_before_anything_is_started_sent_or_made(
+    tmp_path: Path, closed_port: int, sleeper: int, what: str
+) -> None:
+    changes, arguments, named = RUNS[what]
+    with sample_shop() as (url, pid), ExitStack() as stack:
+        used = stack.enter_context(store_in_use(tmp_path))[0] if "{used}" in arguments else ""
+        values = {"pid": pid, "closed": closed_port, "sleeper": sleeper, "used": used, "tmp": tmp_path}
+        plan = {
+            "target": url,
+            "stages": [{"name": "hold", "hold": 5, "for": "1s"}],
+            "requests": [{"name": "health", "path": "/health"}],
+        }
+        filled = {key: value.format(**values) if isinstance(value, str) else value for key, value in changes.items()}
+        file = tmp_path / "plan.yaml"
+        file.write_text(yaml.safe_dump(plan | filled))
+        done = loadflame("run", str(file), *(word.format(**values) for word in arguments), data_dir=tmp_path / "data")
+    refused(done, *named)
+    assert done.stdout == ""
+    assert not (tmp_path / "data").exists()
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize("option", ["--store", "--broker"])
+def test_a_url_is_not_probed_before_it_is_sure_that_a_run_can_follow(
+    tmp_path: Path, closed_port: int, option: str
+) -> None:
+    away = f"127.0.0.1:{closed_port}"
+    with sample_shop() as (url, pid):
+        where = f"http://{away}/db" if option == "--store" else away
+        refused(loadflame("run", url, "--pid", str(pid), option, where, data_dir=tmp_path / "data"), away)
+        assert json.load(urllib.request.urlopen(f"{url}/counts"))["requests"] == 0
+    assert not (tmp_path / "data").exists()
+
+
+USAGE = {
+    ("run",): "missing argument 'PLAN|URL'; see `loadflame run --help`",
+    ("run", "plan.yaml", "--nope"): "no such option: --nope",
+    ("run", "plan.yaml", "--workers", "0"): "invalid value for '--workers'",
+    ("runs", "--store"): "option '--store' requires an argument; see `loadflame --help`",
+    ("frobnicate",): "no such command 'frobnicate'; see `loadflame --help`",
+    ("dashboards", "paint"): "see `loadflame dashboards --help`",
+}
+
+
+@pytest.mark.parametrize("words", USAGE, ids=" ".join)
+def test_a_call_that_is_not_understood_says_where_to_look(tmp_path: Path, words: tuple[str, ...]) -> None:
+    refused(loadflame(*words, data_dir=tmp_path), USAGE[words])
+
+
+def test_a_command_to_profile_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    with LocalBroker() as broker:
+        words = ("--run", "r", "--broker", broker.bootstrap, "--")
+        refused(loadflame("profile", *words, "no-such-cmd", data_dir=tmp_path), "no-such-cmd")
+        ends = (sys.executable, "-c", "raise SystemExit(3)")
+        done = loadflame("profile", *words, *ends, data_dir=tmp_path)
+    assert "loadflame: the command ended with code 3 before it could be watched" in done.stderr
+    assert "Unclosed" not in done.stderr
+
+
+INTERRUPTED = """
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+sys.argv[1:] = ["run", "plan.yaml"]
+from loadflame.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["loadflame.commands.doctor", "loadflame.session", "producers.load.plan"])
+def test_ctrl_c_while_a_command_is_still_loaded_is_no_traceback(tmp_path: Path, module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED.format(module=module)],
+        env=environment_of(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 130
+    assert done.stderr in ("", "loadflame: ended by Ctrl-C before anything had begun\n")
 
 
 def test_a_plan_cannot_be_kept_where_no_folder_is(tmp_path: Path, closed_port: int) -> None:
@@ -206,10 +328,10 @@ def test_nothing_to_profile(tmp_path: Path) -> None:
 
 
 def refused(done: subprocess.CompletedProcess[str], *named: str) -> None:
-    """One sentence that names what is wrong, no traceback, exit code 2."""
+    """Exactly one line, a sentence that names what is wrong; exit code 2."""
     assert done.returncode == 2, done.stderr or done.stdout
-    lines = [line for line in done.stderr.splitlines() if line.strip()]
-    assert lines[-1].startswith("loadflame: "), done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("loadflame: "), done.stderr
+    assert done.stderr.endswith("\n")
+    assert done.stderr.count("\n") == 1, done.stderr
     for part in named:
-        assert part in lines[-1], done.stderr
+        assert part in done.stderr

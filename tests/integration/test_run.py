@@ -34,8 +34,10 @@ def plan_file(folder: Path, url: str, pid: int, **changes: object) -> Path:
     return path
 
 
-def run_and(act: Callable[[psutil.Process], None], plan: Path, *arguments: str, data_dir: Path) -> tuple[int, str]:
-    """Run a plan, act on the command once the first window of its load is told; gives exit code and all it said."""
+def run_and(
+    act: Callable[[psutil.Process], None], plan: Path, *arguments: str, data_dir: Path, when: str = "achieved"
+) -> tuple[int, str]:
+    """Run a plan, act on the command once it says `when` (the first window of its load); exit code and all it said."""
     command = [sys.executable, "-m", "loadflame", "run", str(plan), *arguments]
     environment = environment_of(data_dir, PYTHONUNBUFFERED="1")
     with subprocess.Popen(
@@ -45,7 +47,7 @@ def run_and(act: Callable[[psutil.Process], None], plan: Path, *arguments: str, 
         said = []
         for line in process.stdout:
             said.append(line)
-            if "achieved" in line:
+            if when in line:
                 act(psutil.Process(process.pid))
                 break
         said.append(process.stdout.read())
@@ -202,17 +204,65 @@ def test_from_a_plain_ramp_nothing_is_called_superlinear(tmp_path: Path) -> None
     assert any("levels" in finding["summary"] for finding in report["findings"])
 
 
-def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "when", [pytest.param("loading", id="before the first arrival"), pytest.param("achieved", id="in mid-load")]
+)
+def test_ctrl_c_keeps_what_was_measured(tmp_path: Path, when: str) -> None:
     with sample_shop() as (url, pid):
         plan = plan_file(tmp_path, url, pid, stages=[{"name": "hold", "hold": 50, "for": "120s"}])
-        code, told = run_and(lambda run: run.send_signal(signal.SIGINT), plan, data_dir=tmp_path / "data")
+        code, told = run_and(lambda run: run.send_signal(signal.SIGINT), plan, data_dir=tmp_path / "data", when=when)
     assert code == 130, told
+    assert "ABORTED" in told
+    assert "Traceback" not in told
+    assert "loadflame: " not in told
     report = report_of(tmp_path / "data")
     assert report["run"]["verdict"] == "aborted"
-    assert report["accounting"]["stored"] > 0
+    assert report["run"]["ended_at"] >= report["run"]["started_at"]
+    assert (report["accounting"]["stored"] > 0) == (when == "achieved")
     checks = checks_of(tmp_path / "data")
     assert all(checks[name] for name in ("I0", "I1", "I2", "I3"))
     assert_committed(told)
+
+
+@pytest.mark.parametrize("when", ["starting the broker", "starting the stream processor"])
+def test_ctrl_c_before_the_load_leaves_no_run_and_nothing_running(tmp_path: Path, when: str) -> None:
+    started: list[psutil.Process] = []
+
+    def interrupt(run: psutil.Process) -> None:
+        started.extend(run.children(recursive=True))
+        run.send_signal(signal.SIGINT)
+
+    with sample_shop() as (url, pid):
+        plan = plan_file(tmp_path, url, pid, stages=[{"name": "hold", "hold": 50, "for": "120s"}])
+        code, told = run_and(interrupt, plan, data_dir=tmp_path / "data", when=when)
+    assert code == 130, told
+    assert told.endswith("\nloadflame: aborted before the load began; nothing was measured\n")
+    assert "Traceback" not in told
+    assert not [process for process in started if process.is_running()]
+    assert not (tmp_path / "data" / "runs").exists()
+    assert json.loads(loadflame("runs", "--json", data_dir=tmp_path / "data").stdout) == []
+
+
+DIES_BEFORE_IT_LISTENS = "import time; time.sleep(4); raise SystemExit('no such database')"
+
+
+def test_a_command_that_ends_before_it_listens_is_told_and_leaves_no_run(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.yaml"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        target = f"http://127.0.0.1:{free.getsockname()[1]}"
+    stages, requests = [{"name": "hold", "hold": 20, "for": "10s"}], [{"name": "ok", "path": "/"}]
+    plan.write_text(yaml.safe_dump({"target": target, "stages": stages, "requests": requests}))
+    for text, sentence in (
+        (DIES_BEFORE_IT_LISTENS, f"the command ended before it listened at {target}; its output is in "),
+        ("raise SystemExit(3)", "the command ended with code 3 before it could be watched"),
+    ):
+        done = loadflame("run", str(plan), "--", sys.executable, "-c", text, data_dir=tmp_path / "data")
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"loadflame: {sentence}"), done.stderr
+        assert done.stderr.count("\n") == 1
+        assert "BROKEN" not in done.stdout
+    assert json.loads(loadflame("runs", "--json", data_dir=tmp_path / "data").stdout) == []
 
 
 def test_a_threshold_that_did_not_hold_for_its_time_ends_the_run(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """The processes of a run: ready, ended in order, and their own words when they fail."""
 
+import asyncio
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -51,6 +54,51 @@ async def test_a_role_that_does_not_end_is_killed_and_reported(program) -> None:
     with pytest.raises(ChildError, match="did not end"):
         await child.finish(0.2)
     assert not child.running
+
+
+async def test_a_role_is_not_interrupted_before_it_has_an_ear_for_it(program) -> None:
+    child = await program(
+        "time.sleep(0.5)\ntry:\n print('ready', flush=True)\n time.sleep(60)\n"
+        "except KeyboardInterrupt: print('in order', file=sys.stderr)"
+    )
+    await child.finish(10)
+    assert child.log.read_text() == "in order\n"
+
+
+INTERRUPTED = "try:\n print('ready', flush=True)\n time.sleep(60)\nexcept KeyboardInterrupt: sys.exit(130)"
+
+
+async def test_the_exit_code_of_ctrl_c_is_a_good_end_of_what_we_interrupted(program) -> None:
+    child = await program(INTERRUPTED)
+    waiting = asyncio.create_task(child.wait())
+    await child.finish(10)
+    await waiting
+
+
+async def test_the_exit_code_of_ctrl_c_is_a_failure_when_we_did_not_interrupt(program) -> None:
+    child = await program(INTERRUPTED)
+    await child.ready(10)
+    os.kill(child.pid, signal.SIGINT)
+    with pytest.raises(ChildError, match="ended with code 130"):
+        await child.wait()
+
+
+async def test_a_role_that_is_ended_before_it_is_ready_may_end_what_it_started(program) -> None:
+    child = await program(
+        "try:\n print('up', file=sys.stderr, flush=True)\n time.sleep(60)\n"
+        "except KeyboardInterrupt: print('in order', file=sys.stderr)"
+    )
+    while not child.log.read_text():
+        await asyncio.sleep(0.01)
+    await child.end(10)
+    assert child.log.read_text() == "up\nin order\n"
+
+
+async def test_a_role_that_is_ended_and_stays_is_killed(program) -> None:
+    stubborn = await program("signal.signal(signal.SIGINT, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)")
+    await stubborn.ready(10)
+    await stubborn.end(0.1)
+    assert not stubborn.running
 
 
 async def test_waiting_twice_is_allowed(program) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 
+from sinks.clickhouse import check_store
 from sinks.connect import open_client
 from sinks.errors import (
     MigrationError,
@@ -26,10 +28,11 @@ from tests.support.clickhouse_http import FakeServer
 UNKNOWN = ["", "shop.db", "sqlite:///x", "http://", "chdb://host/dir", "chdb:relative", "chdb://"]
 
 
+@pytest.mark.parametrize("look", [open_client, check_store])
 @pytest.mark.parametrize("url", UNKNOWN)
-def test_a_url_that_names_no_store_is_refused_with_one_that_would(url: str) -> None:
+def test_a_url_that_names_no_store_is_refused_with_one_that_would(look: Callable[[str], object], url: str) -> None:
     with pytest.raises(StoreError, match="chdb:///absolute/directory"):
-        open_client(url)
+        look(url)
 
 
 def test_a_refused_url_is_shown_without_its_password() -> None:
@@ -111,6 +114,45 @@ def test_user_password_and_database_of_a_url_may_hold_any_character(fake_server:
     with closing(open_client(fake_server.url(database="fla%20mes"))) as client:  # the password is se/cret
         assert migrate(client)
         assert client.query("SELECT currentDatabase()").result_rows == [("fla mes",)]
+
+
+# A look at a store beforehand
+
+
+def test_a_look_at_an_embedded_store_makes_nothing_and_loads_no_engine(tmp_path: Path) -> None:
+    program = f"import sys; from sinks.clickhouse import check_store; check_store('chdb://{tmp_path}/a/store')"
+    program += "; sys.exit('chdb' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_look_sees_a_folder_that_cannot_be_made_or_that_another_process_has(
+    store_client: Client, store_url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="file is a file; name another one"):
+        check_store(f"chdb://{tmp_path}/file/store")
+    program = f"from sinks.clickhouse import check_store; check_store({store_url!r})"
+    other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert f"StoreBusyError: the store {tmp_path}/store is in use by process {os.getpid()}" in other.stderr
+
+
+def test_a_look_at_a_server_asks_and_makes_nothing(fake_server: FakeServer) -> None:
+    check_store(fake_server.url())
+    assert not [sql for sql in fake_server.requests if not sql.lstrip().upper().startswith("SELECT")]
+    with pytest.raises(StoreRefusedError):
+        check_store(fake_server.url(password="hunter2"))
+    with pytest.raises(StoreUnreachableError):
+        check_store("http://127.0.0.1:1/db")
+
+
+def test_a_look_at_a_server_sees_the_store_of_another_version(fake_server: FakeServer) -> None:
+    with closing(open_client(fake_server.url())) as client:
+        migrate(client)
+        check_store(fake_server.url())
+        client.command("INSERT INTO migrations_applied (name) VALUES ('9999_future')")
+    with pytest.raises(MigrationError, match="newer loadflame"):
+        check_store(fake_server.url())
 
 
 MEANINGS = [

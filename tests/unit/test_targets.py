@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from producers.profiler.errors import NoPermissionError, ProfilerError, TargetError
 from producers.profiler.launcher import end, launch
 from producers.profiler.targets import Instance, Target, instances_of, target_of
+from tests.support.polling import wait_until
 from tests.support.targets import SLEEP, TWO_WORKERS, target
 
 
@@ -94,6 +96,10 @@ def test_refusals_name_the_pid_and_what_to_do(not_python: int) -> None:
         target_of(pid=not_python)
     with pytest.raises(TargetError, match="no Python process has 'no such thing'"):
         target_of(name="no such thing")
+    with pytest.raises(TargetError, match="no program 'no-such-program-here' to start"):
+        target_of(command=["no-such-program-here", "--port", "1"])
+    with pytest.raises(TargetError, match="no process 0"):
+        target_of(pid=0)
     with pytest.raises(ProfilerError, match="one of --pid, --name"):
         target_of()
     with pytest.raises(ProfilerError, match="one of --pid, --name"):
@@ -108,6 +114,26 @@ def test_a_command_becomes_the_process_that_was_launched() -> None:
     finally:
         end(process)
     assert process.returncode is not None
+
+
+LAUNCHED = """
+import time
+from producers.profiler.launcher import launch
+print(launch(["sleep", "60"]).pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there the kernel has no such signal")
+def test_a_command_does_not_outlive_an_agent_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", LAUNCHED], stdout=subprocess.PIPE, text=True) as agent:
+        assert agent.stdout is not None
+        launched = psutil.Process(int(agent.stdout.readline()))
+        wait_until(lambda: launched.name() == "sleep", 10, "the command")
+        agent.kill()
+    wait_until(
+        lambda: not launched.is_running() or launched.status() == psutil.STATUS_ZOMBIE, 10, "the end of the command"
+    )
 
 
 def test_a_command_that_does_not_exist_ends_with_the_shells_code() -> None:
