@@ -17,6 +17,7 @@ from benchmarks.generator_services import Nginx
 
 GENERATOR_CORE = 1
 CONNECTIONS = 128
+USERS = 50
 TOOLS = Path(os.environ.get("LOADFLAME_BENCH_TOOLS", ".cache/bench-tools"))
 MOST_TPS = 60_000
 BY_BISECTION = "open, by bisection"
@@ -129,7 +130,19 @@ class User(FastHttpUser):
         file.write_text(users)
         pinned(
             program("locust"),
-            *("-f", str(file), "--headless", "-u", "50", "-r", "50", "-t", f"{seconds:.0f}s", "-H", url.rstrip("/")),
+            *(
+                "-f",
+                str(file),
+                "--headless",
+                "-u",
+                str(USERS),
+                "-r",
+                str(USERS),
+                "-t",
+                f"{seconds:.0f}s",
+                "-H",
+                url.rstrip("/"),
+            ),
             *("--csv", f"{folder}/out", "--only-summary"),
             stderr=subprocess.DEVNULL,
         )

@@ -7,8 +7,9 @@ nginx has one core, the generator the other. loadflame records every outcome and
 answered, p99 of the send lag under 10 ms; the highest such rate counts, found by bisection. The peers are asked for
 more than they can do, and what was answered counts. wrk and Locust know closed loops only.
 
-- *static*: answers of two bytes. Beside wrk stands what `wire` does in a closed loop too.
+- *static*: answers of two bytes. Beside wrk stands what `wire` does in a closed loop.
 - *rich*: requests that all differ (counter, uuid, random choices, a JSON body), over TLS, with three checks each.
+  Beside Locust stands what `aiohttp` does in a closed loop.
 
 Last, how exactly `wire` keeps the schedule at half of what it can. `make bench-tools` installs the peers; what is not
 there is named as absent. Where nginx was over 90% busy, it was the limit, and the row says so.
@@ -25,7 +26,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.generator_peers import BY_BISECTION, CONNECTIONS, RICH, STATIC, AbsentError, Peer, pinned
+from benchmarks.generator_peers import BY_BISECTION, CONNECTIONS, RICH, STATIC, USERS, AbsentError, Peer, pinned
 from benchmarks.generator_services import Nginx, nginx
 from loadflame.broker import LocalBroker
 
@@ -34,13 +35,15 @@ HELD_SHARE, HELD_LAG_MS = 0.995, 10.0
 BUSY_SHARE = 0.9
 MOST_TPS = {"wire": 120_000.0, "aiohttp": 16_000.0}
 """Rates that are certainly too high for an engine."""
+CLOSED = {"static": ("wire", CONNECTIONS), "rich": ("aiohttp", USERS)}
+"""The engine of a row that is shown in a closed loop too, with as many users as wrk's connections or Locust's users."""
 AIMS = {
     ("static", "wire", "k6"): 4.0,
     ("static", "wire", "vegeta"): 2.5,
     ("static", "wire", "Locust"): 8.0,
     ("static", "wire, closed", "wrk"): 0.5,
     ("rich", "wire", "k6"): 2.0,
-    ("rich", "aiohttp", "Locust"): 1.0,
+    ("rich", "aiohttp, closed", "Locust"): 1.0,
 }
 """What an engine is to do, in times what a peer does."""
 
@@ -93,9 +96,10 @@ class Bench:
         return Figures(engine, "open, recorded and streamed", one["tps"], share, note)
 
     def closed(self, row: str) -> Figures:
-        """What wire does in a closed loop."""
-        one, share = self.one(row, "wire", users=CONNECTIONS)
-        return Figures("wire, closed", "closed, recorded and streamed", one["tps"], share, self._cores(one))
+        """What an engine does in a closed loop, for what it is held beside knows no other."""
+        engine, users = CLOSED[row]
+        one, share = self.one(row, engine, users=users)
+        return Figures(f"{engine}, closed", "closed, recorded and streamed", one["tps"], share, self._cores(one))
 
     def peer(self, name: str, run: Peer) -> Figures:
         """What a peer does when asked for more than it can."""
@@ -114,8 +118,7 @@ def measured(bench: Bench, row: str, tell: Callable[[str], None]) -> tuple[list[
     for engine in MOST_TPS:
         tell(f"{row}: {engine}")
         found.append(bench.highest(row, engine))
-    if row == "static":
-        found.append(bench.closed(row))
+    found.append(bench.closed(row))
     for name, run in (STATIC if row == "static" else RICH).items():
         tell(f"{row}: {name}")
         try:
