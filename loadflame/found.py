@@ -38,10 +38,12 @@ class FoundLimit:
     def sentence(self) -> str:
         """In plain words."""
         parts = [f"held {_tps(self.held_tps)}" if self.held_tps is not None else "no rate held"]
-        if self.violated_tps is not None:
+        if self.held_tps is None and self.violated_tps is None:
+            parts[0] = "no rate could be judged"
+        elif self.violated_tps is not None:
             broken = [step.broken for step in self.steps if step.tps == self.violated_tps]
             parts[0] += f", broke at {_tps(self.violated_tps)} TPS ({broken[0]})"
-        elif self.steps:
+        else:
             parts[0] += " TPS, and nothing broke"
         if self.interval:
             parts.append(f"the limit lies in [{_tps(self.interval[0])}, {_tps(self.interval[1])}]")

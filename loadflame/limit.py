@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from analysis.blocks import ERROR_SHARE
 from analysis.limit_search import LimitSearch
-from analysis.limits import GENERATOR_CORE_SHARE, LAG_LIMIT_US, LAG_SHARE_OF_P99
+from analysis.limits import GENERATOR_CORE_SHARE, LAG_LIMIT_US, LAG_SHARE_OF_P99, LIMITED_SHARE
 from analysis.percentiles import Latencies
 from analysis.steadiness import PLAIN_S, halves_agree, lost_for_long, plain_share
 from loadflame.children import ChildError
@@ -120,22 +120,22 @@ class LimitLoad:
     async def _run(self) -> None:
         publisher = _Recording(self.broker, self.settings.topics, self.run_id, source="loadflame/find-limit")
         publisher.batches = []
-        await publisher.start()
-        parts: list[LoadTotals] = []
-        bound_tps = await highest_tps(self.plan.target, self.settings.max_tps)
-        self.search.highest_tps = min(bound_tps, HIGHEST_TPS)
-        while not self._stop.is_set() and (tps := self.search.next_tps()) is not None:
-            part, step = await self._held(publisher, tps)
-            parts.append(part)
-            if step is None:
-                break
-            self.steps.append(step)
-            self.on_step(step)
-            if step.late:
-                self.note = f"the generator could not keep up at {tps:.4g} TPS ({step.late})"
-                break
-            self.search.told(tps, held=step.broken is None)
-        await say_last_words(publisher, self.run_id, "load", totals=_sum(parts), timeout_s=STOP_S)
+        async with publisher:
+            parts: list[LoadTotals] = []
+            bound_tps = await highest_tps(self.plan.target, self.settings.max_tps)
+            self.search.highest_tps = min(bound_tps, HIGHEST_TPS)
+            while not self._stop.is_set() and (tps := self.search.next_tps()) is not None:
+                part, step = await self._held(publisher, tps)
+                parts.append(part)
+                if step is None:
+                    break
+                self.steps.append(step)
+                self.on_step(step)
+                if step.late:
+                    self.note = f"the generator could not keep up at {tps:.4g} TPS ({step.late})"
+                    break
+                self.search.told(tps, held=step.broken is None)
+            await say_last_words(publisher, self.run_id, "load", totals=_sum(parts), timeout_s=STOP_S)
 
     async def _held(self, publisher: _Recording, tps: float) -> tuple[LoadTotals, Step | None]:
         """Hold a rate until it can be judged, and judge it; None when it was stopped before."""
@@ -267,7 +267,7 @@ def judged_step(
     left = batches[-1][2].in_flight
     outcome = Outcome(tuple(found), scheduled, dropped, dropped + left, (~failed).sum() / seconds)
     p99 = outcome.latencies().quantile(0.99)
-    lag_us = float(np.percentile(rows["dispatch_lag_us"].to_numpy(), 99)) if len(rows) else 0.0
+    lag_us = _lasting_lag_us([part["dispatch_lag_us"].to_numpy() for part, _ in settled])
     return Step(
         tps=tps,
         achieved_tps=float(outcome.tps),
@@ -275,6 +275,13 @@ def judged_step(
         broken=broken_by(thresholds, outcome, scheduled / seconds),
         late=_late(lag_us, p99.us if p99 else 0.0, sum(facts.generator_cpu_us for _, facts in settled) / seconds / 1e6),
     )
+
+
+def _lasting_lag_us(lags_us: Sequence[np.ndarray]) -> float:
+    """What the p99 of a window's lag came to in more windows than are borne (see `analysis.overrun.mostly_fit`)."""
+    by_window = sorted((float(np.percentile(one, 99)) for one in lags_us if len(one)), reverse=True)
+    borne = max(1, int(LIMITED_SHARE * len(lags_us)))
+    return by_window[borne] if len(by_window) > borne else 0.0
 
 
 def _late(lag_us: float, p99_us: float, core_share: float) -> str | None:

@@ -3,20 +3,21 @@
 A TLS handshake takes some milliseconds of a core. A burst in which every request began one would leave none to use the
 connections that there are, and so the next arrivals would find none idle either: measured at 1,500 requests/s over TLS
 with aiohttp, 270 were answered. So whoever needs a connection waits for one of a few handshakes, or for one that is
-given back, whichever is first.
+given back, whichever is first. To a target that is 20 ms away or more 200 a second are begun over TLS at most, and
+1,600 without.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 
-AT_ONCE = 4
-_MOMENT_S = 0.05
+TLS_AT_ONCE, AT_ONCE = 4, 32
+_MOMENT_S = 0.02
 
 
 @contextlib.contextmanager
 def counted_for_a_moment(release: Callable[[], None]) -> Iterator[None]:
-    """Call `release` once: at the end, or after 50 ms: what takes longer waits for the network, at no cost."""
+    """Call `release` once: at the end, or after 20 ms: what takes longer waits for the network, at no cost."""
     is_counted = True
 
     def once() -> None:

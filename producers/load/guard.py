@@ -19,7 +19,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
-from producers.load.connecting import AT_ONCE, counted_for_a_moment
+from producers.load.connecting import AT_ONCE, TLS_AT_ONCE, counted_for_a_moment
 from producers.load.outcomes import NotAllowedError
 from producers.load.plan import Plan
 from producers.load.prepared import prepared_requests
@@ -90,7 +90,7 @@ class _PatientConnector(aiohttp.TCPConnector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._turns = {False: asyncio.Semaphore(AT_ONCE), True: asyncio.Semaphore(TLS_AT_ONCE)}
 
     async def connect(
         self,
@@ -100,8 +100,9 @@ class _PatientConnector(aiohttp.TCPConnector):
     ) -> aiohttp.connector.Connection:
         if (idle := await self._get(req.connection_key, traces)) is not None:
             return idle
-        await self._turns.acquire()
-        with counted_for_a_moment(self._turns.release):  # an idle one that has turned up meanwhile is taken
+        turns = self._turns[req.is_ssl()]
+        await turns.acquire()
+        with counted_for_a_moment(turns.release):  # an idle one that has turned up meanwhile is taken
             return await super().connect(req, traces, timeout)
 
 

@@ -101,12 +101,14 @@ class Pump:
             self._again = True  # a request ended as soon as it began: whose turn it is must be asked later
             return
         self._is_firing_users, self._again = True, False
-        for stage, due_us in list(crowd.due(until_us, self._engine.in_flight)):
-            self._arrived(due_us)
-            place = self._cycle_starts[stage] + self._sent_by_users % self._cycle_lengths[stage]
-            self._sent_by_users += self._shard.count
-            self._fire(int(self._cycles[place]), stage, due_us, self._now_us())
-        self._is_firing_users = False
+        try:
+            for stage, due_us in list(crowd.due(until_us, self._engine.in_flight)):
+                self._arrived(due_us)
+                place = self._cycle_starts[stage] + self._sent_by_users % self._cycle_lengths[stage]
+                self._sent_by_users += self._shard.count
+                self._fire(int(self._cycles[place]), stage, due_us, self._now_us())
+        finally:
+            self._is_firing_users = False
         if self._alarm is not None and self._again:
             self._alarm.set(_NAP_US)
         elif crowd.next_due_us < self._alarm_us:

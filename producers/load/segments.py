@@ -56,8 +56,8 @@ class Segment:
     """Of the plan's requests, in their order, in this stretch."""
     users: int = 0
     think_s: float = 0.0
-    role: Role = "measure"
     """Of the closed model: users, and how long each thinks between an answer and the next request."""
+    role: Role = "measure"
 
     @property
     def duration_s(self) -> float:

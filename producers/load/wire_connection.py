@@ -106,7 +106,8 @@ class Connection(asyncio.Protocol):
         self.drop()
 
     def drop(self) -> None:
-        """Break the connection off."""
+        """Break the connection off. It must not be used again, also where it still counts among the idle ones."""
+        self.idle_since_us = _NEVER_USABLE
         if self._transport is not None:
             self._transport.abort()
             self._transport = None

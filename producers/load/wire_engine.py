@@ -1,4 +1,4 @@
-"""The fast engine: HTTP/1.1 on bare transports, requests rendered once, answers parsed in C and never held.
+"""The fast engine: bare HTTP/1.1, requests rendered once, answers parsed in C and never held.
 
 What a request costs decides what rate one core can hold, so nothing here is made per request but a few numbers: no
 task, no future, no header object. A connection carries one request at a time (no pipelining: servers answer in order,
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from producers.load.aiohttp_engine import AiohttpEngine, Hop
 from producers.load.answers import redirected
-from producers.load.connecting import AT_ONCE, counted_for_a_moment
+from producers.load.connecting import AT_ONCE, TLS_AT_ONCE, counted_for_a_moment
 from producers.load.feeds import FeedOverError
 from producers.load.files import allow_files
 from producers.load.guard import KEEP_ALIVE_S
@@ -56,6 +56,7 @@ class WireEngine:
         self._connection = CheckedConnection if any(checks.needs_head for checks in self._checks) else Connection
         self._origin = urlsplit(requests[0].target)
         self._ssl = ssl.create_default_context() if self._origin.scheme == "https" else None
+        self._at_once = TLS_AT_ONCE if self._ssl else AT_ONCE
         self._addresses: list[str] = []
         self._timeout_us = round(setup.timeout_s * 1e6)
         self._tick_s = min(setup.timeout_s / _TICKS_A_TIMEOUT, _MOST_BETWEEN_TICKS_S)
@@ -150,7 +151,7 @@ class WireEngine:
         self._was_sent(connection.written_us)
 
     def _connect_for_waiting(self) -> None:
-        while self._beginning < AT_ONCE and len(self._connecting) < len(self._waiting) and not self._closing:
+        while self._beginning < self._at_once and len(self._connecting) < len(self._waiting) and not self._closing:
             self._beginning += 1
             task = self._loop.create_task(self._connect())
             self._connecting.add(task)
@@ -170,17 +171,18 @@ class WireEngine:
 
     async def _try_addresses(self) -> None:
         """Connect to one of the target's addresses; the one that works goes to the front."""
-        for place, address in enumerate(self._addresses):
+        error = ""
+        for address in tuple(self._addresses):
             try:
                 async with asyncio.timeout(self._setup.timeout_s):
                     await self._connect_to(address, self._connection(self))
-            except Exception as error:  # noqa: BLE001  whatever it is, it is the outcome of a request
-                if place == len(self._addresses) - 1 and self._waiting:
-                    self._never_sent(self._waiting.popleft(), error_name(error))
+            except Exception as raised:  # noqa: BLE001  whatever it is, it is the outcome of a request
+                error = error_name(raised)
             else:
-                if place:
-                    self._addresses.insert(0, self._addresses.pop(place))
+                self._addresses.sort(key=lambda one: one != address)
                 return
+        if self._waiting:
+            self._never_sent(self._waiting.popleft(), error)
 
     async def _connect_to(self, address: str, connection: "Connection") -> None:
         if self._sockets is not None:

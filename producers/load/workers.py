@@ -8,7 +8,9 @@ from producers.load.plan import Plan
 from producers.load.segments import segments_of
 
 PER_CORE_TPS = {"wire": 30_000.0, "aiohttp": 3_000.0}
-"""What an engine sends on one core with room to spare: about a third and a half of the most that was measured."""
+"""What an engine sends on one core with room to spare: about half of the most that was measured."""
+TLS_SHARE = 1 / 3
+"""Of that, over TLS."""
 SCENARIO_TPS = 1_000.0
 """Runs of a scenario on one core, of a few requests each."""
 
@@ -45,7 +47,7 @@ def workers_for(plan: Plan, cores: int) -> Workers:
 
 def _per_core_tps(plan: Plan) -> float:
     """Arrivals per second on one core in the plan's mix: what each request takes of a second adds up."""
-    engine_tps = PER_CORE_TPS[choose_engine(plan).name]
+    engine_tps = PER_CORE_TPS[choose_engine(plan).name] * (TLS_SHARE if plan.target.startswith("https") else 1)
     total = sum(request.weight for request in plan.requests)
     taken_s = sum(one.weight / total / (SCENARIO_TPS if one.scenario else engine_tps) for one in plan.requests)
     return 1 / taken_s

@@ -250,6 +250,37 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again()
     assert Counter(row["error"] for row in bench.rows()) == {None: 2}
 
 
+async def test_a_connection_on_which_more_came_than_was_asked_for_is_not_used_again() -> None:
+    async with scripted(OK) as script, wire(script.port) as bench:
+        await bench.ask()
+        (idle,) = bench.engine._idle
+        for writer in script.open:
+            writer.write(b"more")
+        await until(lambda: idle.idle_since_us < 0, 5, "the surplus")
+        await bench.ask(2)
+    assert Counter(row["error"] for row in bench.rows()) == {None: 3}
+    assert script.connections == 2
+
+
+async def test_a_connection_that_is_broken_off_is_unusable_at_once() -> None:
+    """The loop tells of its end only later, and until then it stands among the idle ones."""
+    async with scripted(OK) as script, wire(script.port) as bench:
+        await bench.ask()
+        (idle,) = bench.engine._idle
+        idle.data_received(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+        await bench.ask()
+    assert Counter(row["error"] for row in bench.rows()) == {None: 2}
+    assert script.connections == 2
+
+
+async def test_of_several_addresses_the_one_that_answers_is_used_by_all_who_connect_at_once() -> None:
+    async with scripted(OK) as script, wire(script.port, timeout_s=5) as bench:
+        bench.engine._addresses[:] = ["127.0.0.99", "127.0.0.1"]  # nobody listens at the first
+        await bench.ask(20, at_once=True)
+        assert bench.engine._addresses == ["127.0.0.1", "127.0.0.99"]
+    assert Counter(row["error"] for row in bench.rows()) == {None: 20}
+
+
 @pytest.fixture
 def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
     """An authority that this process trusts."""
