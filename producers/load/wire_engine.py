@@ -44,7 +44,6 @@ class WireEngine:
     def __init__(self, setup: Setup) -> None:
         requests = setup.requests
         self._setup = setup
-        self._recorder = setup.recorder
         self._record, self._was_sent = setup.recorder.ended, setup.recorder.was_sent
         self._now_us = setup.clock.now_us
         self._context = setup.context
@@ -100,7 +99,7 @@ class WireEngine:
             lines = "" if self._context is None else self._context_lines(endpoint, stage)
             request = self._renderings[endpoint](arrival, lines)
         except FeedOverError:
-            self._recorder.ended(endpoint, stage, due_us, now_us, now_us, now_us, 0, "feed is over", 0, 0)
+            self._record(endpoint, stage, due_us, now_us, now_us, now_us, 0, "feed is over", 0, 0)
             return
         self.in_flight += 1
         connection = self._idle_one(now_us)
