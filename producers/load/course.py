@@ -24,6 +24,8 @@ from schemas.windows import window_of
 
 STOP_GRACE_S = 2.0
 """How long Ctrl-C waits for requests in flight, at most."""
+_OVERTIME_S = 1.0
+"""Beyond the timeout, for the last requests: engines look for what takes too long now and then, and may be behind."""
 _POLL_S = 0.01
 _READY_US = 100_000
 """Between making a run ready and its first arrival, at least."""
@@ -98,7 +100,8 @@ class Course:
             if not stop.is_set():
                 self._pump.run()
                 await self._until_the_schedule_ends(stopping)
-            grace_s = min(self._timeout_s, STOP_GRACE_S) if stop.is_set() else self._timeout_s
+            longest_s = self._timeout_s + _OVERTIME_S
+            grace_s = min(longest_s, STOP_GRACE_S) if stop.is_set() else longest_s
             await self._until_all_ended(stopping, self._clock.now_us() + round(grace_s * 1e6))
         finally:
             stopping.cancel()

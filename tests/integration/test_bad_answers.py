@@ -107,6 +107,15 @@ async def test_a_server_that(what: str, engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+async def test_also_the_last_request_has_its_time_and_then_its_outcome(engine: str) -> None:
+    at_the_end = {"stages": [{"name": "h", "hold": 1000, "for": 2 * ASKED / 1000}]}
+    async with misbehaving() as url:
+        totals, rows = await load(url, engine, **at_the_end, requests=[{"name": "bad", "path": "/bad"}])
+    assert {row["error"] for row in rows} == {"timeout"}
+    assert totals.failed == 2 * ASKED
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 async def test_a_feed_that_ends_fails_the_requests_that_need_it_and_no_others(engine: str, tmp_path: Path) -> None:
     (tmp_path / "users.csv").write_text("name\n" + "ann\n" * 4)
     served = 2  # every arrival has a row of its own, and every other one needs it
