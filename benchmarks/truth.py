@@ -341,12 +341,13 @@ def _judged(
 
 def main() -> None:
     """Measure and print."""
+    usual = Effort()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kinds", default=",".join(KINDS))
     parser.add_argument("--backends", default=",".join(FOUND_AIMS))
-    parser.add_argument("--pairs", type=int, default=Effort.pairs, help="pairs of slices, watched and unwatched")
-    parser.add_argument("--longer", type=float, default=Effort.longer_s, help="most seconds more at the high rate")
-    parser.add_argument("--low", type=float, default=Effort.low_s, help="most seconds at the low rate")
+    parser.add_argument("--pairs", type=int, default=usual.pairs, help="pairs of slices, watched and unwatched")
+    parser.add_argument("--longer", type=float, default=usual.longer_s, help="most seconds more at the high rate")
+    parser.add_argument("--low", type=float, default=usual.low_s, help="most seconds at the low rate")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     effort = Effort(options.pairs, options.longer, options.low)
