@@ -195,11 +195,11 @@ class _Agent:
         parts = [watched.window(self._service, start_us, end_us) for watched in self.watched.values()]
         sampling_us = sum(part.facts.agent_cpu_us for part in parts)
         ours_us = self._ours.used_us(but={watched.instance.pid for watched in self.watched.values()})
-        if end_us - start_us == self._window_us:  # what the first one cost was paid before it began
-            self._keep_pace(sampling_us / self._window_us)
         for key in [key for key, watched in self.watched.items() if watched.gone]:
             self.watched.pop(key).close()
         own_us, host_us = time.process_time_ns() // 1000, max(host_cpu_us(), self._host_cpu_us)
+        if end_us - start_us == self._window_us:  # what the first one cost was paid before it began
+            self._keep_pace(sampling_us / self._window_us, (own_us - self._own_cpu_us) / self._window_us)
         own = StackFacts(
             agent_cpu_us=own_us - self._own_cpu_us,
             own_cpu_us=ours_us + sampling_us,
@@ -214,10 +214,11 @@ class _Agent:
             self._samples += part.rows.num_rows
         self._windows += 1
 
-    def _keep_pace(self, cost_share: float) -> None:
+    def _keep_pace(self, cost_share: float, own_share: float) -> None:
         before_hz = self._pace.rate_hz
-        if self._pace.after(cost_share) != before_hz:
-            _log.info("sampling rate", hz=self._pace.rate_hz, before_hz=before_hz, cost_share=round(cost_share, 3))
+        if self._pace.after(cost_share, own_share) != before_hz:
+            shares = {"cost_share": round(cost_share, 3), "own_share": round(own_share, 3)}
+            _log.info("sampling rate", hz=self._pace.rate_hz, before_hz=before_hz, **shares)
         for watched in self.watched.values():
             watched.set_rate(self._pace.rate_hz)
 
