@@ -147,8 +147,9 @@ class _Worker:
             self._room.clear()
 
     def _on_revoked(self, places: Iterable[Place]) -> None:
-        self.summary.rebalances += 1
-        self._pipeline.on_revoked(places)
+        gone = list(places)
+        self.summary.rebalances += bool(gone)  # at its first assignment a worker has none to lose
+        self._pipeline.on_revoked(gone)
         if self._drain:
             self._drain.on_revoked()
 

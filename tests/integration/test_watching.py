@@ -79,6 +79,7 @@ def test_a_worker_shows_what_it_did_that_it_is_idle_then_and_whose_broker_is_gon
     assert found["worker_open_windows"] == found["worker_unflushed_bytes"] == 0
     assert found["worker_flush_seconds_count"] > 0
     assert found["worker_commits_total"] > 0
+    assert found["worker_rebalances_total"] == 0
     assert "worker_watermark_delay_seconds" not in found, "nothing is open, so nothing waits for it"
 
 
