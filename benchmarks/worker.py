@@ -8,14 +8,15 @@ core; Kafka, and the store when it is a server, have the other. Everything is on
 windows with a sketch per endpoint, events, commits after all of it; `loadflame verify` looks on what is stored.
 
 Beside it, on the same core and in the same run, Quix Streams does much less, and stores nothing: a plain tumbling
-count, of events as one JSON message each, and of the rows of the very same Arrow batches. `make bench-tools` installs it. Machines differ and
-are noisy: compare rows with each other, not with another run.
+count, of events as one JSON message each, and of the rows of the very same Arrow batches. `make bench-tools` installs
+it. Machines differ and are noisy: compare rows with each other, not with another run.
 """
 
 import argparse
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -239,6 +240,7 @@ def main() -> None:
     parser.add_argument("--no-quix", action="store_true")
     options = parser.parse_args()
     with_quix = not options.no_quix and QUIX.exists()
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # topics that were just made have no leader for a moment
     console = Console(width=max(190, Console().width))
     os.sched_setaffinity(0, {BROKER_CORE})  # and all that is started from here, but for the worker
     with tempfile.TemporaryDirectory() as name, KafkaServer(_made(Path(name) / "kafka")) as kafka:
