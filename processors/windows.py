@@ -73,7 +73,8 @@ class Windows:
             entry.finals[producer] = (header.key.seq + 1, header.goodbye)
         self._first_due_us = min(self._first_due_us, self._due_us(key))
         expected = self._expected.get(key.run_id)
-        self._may_be_over |= bool(expected) and entry.has_all_of(expected)
+        if expected and entry.has_all_of(expected):
+            self._may_be_over = True
         return True
 
     def close(self, watermark_us: int | None) -> list[ClosedWindow]:
