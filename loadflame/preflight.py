@@ -4,6 +4,7 @@ import asyncio
 import os
 
 from loadflame.broker import embedded_binary
+from loadflame.kafka_access import security_of
 from loadflame.settings import Settings, SettingsError
 from loadflame.topics import check_broker
 from producers.load.guard import TargetError, TargetRefusedError, check_target
@@ -14,10 +15,11 @@ from sinks.clickhouse import check_store
 async def check_surroundings(settings: Settings) -> None:
     """Raise UserError unless the data folder, the broker and the store of the settings are to be had."""
     _check_folder(settings)
+    security = security_of(settings)
     if settings.broker is None:
         embedded_binary()
     else:
-        await check_broker(settings.broker, settings.topics)
+        await check_broker(settings.broker, settings.topics, security=security)
     await asyncio.to_thread(check_store, settings.store_url)
 
 

@@ -26,6 +26,7 @@ from processors.watchdog import Watchdog, WorkerStuckError
 from processors.windows import GRACE_US
 from schemas.events import to_message
 from schemas.joined import JoinedWindow
+from schemas.kafka_security import PLAINTEXT, KafkaSecurity
 from schemas.topics import Topics
 from sinks.errors import StoreError
 from sinks.store import Store
@@ -48,6 +49,7 @@ class WorkerConfig:
     topics: Topics
     group: str
     window_us: int
+    security: KafkaSecurity = PLAINTEXT
     grace_us: int = GRACE_US
     drain_run: str | None = None
     flush_every_s: float = 0.4
@@ -89,6 +91,7 @@ class _Worker:
             config.bootstrap,
             config.topics,
             config.group,
+            security=config.security,
             on_record=self._on_record,
             on_revoked=self._on_revoked,
         )
