@@ -1,9 +1,9 @@
 """Every setting in one frozen object, parsed once: `LOADFLAME_*` in the environment, overridden by flags."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -20,6 +20,8 @@ class SettingsError(UserError):
     """A setting has a value that does not fit."""
 
 
+_PASSWORD = re.compile(r"://[^:/@]*:.*@")
+"""In a URL; also one that is written so that it tears the URL apart."""
 _FILES = (
     "kafka_sasl_password_file",
     "kafka_ssl_cafile",
@@ -38,7 +40,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="LOADFLAME_", frozen=True, extra="ignore")
 
     broker: str | None = Field(None, description="Kafka as host:port; none starts the embedded broker (Tansu).")
-    store: str | None = Field(None, description="Store URL (chdb:///dir or http(s)://...); none is embedded chDB.")
+    store: str | None = Field(
+        None, repr=False, description="Store URL (chdb:///dir or http(s)://...); none is embedded chDB."
+    )
     data_dir: Path = Field(
         default_factory=lambda: user_data_path("loadflame"), description="Where the embedded store and logs live."
     )
@@ -103,7 +107,7 @@ class Settings(BaseSettings):
 
 def read_settings(**flags: Any) -> Settings:
     """Settings from the environment and from flags (None: not given). Raises SettingsError, one sentence."""
-    if urlparse(flags.get("store") or "").password is not None:
+    if _PASSWORD.search(flags.get("store") or ""):
         raise SettingsError(
             "--store holds a password, which everybody on this machine can read in the list of processes; put the URL "
             "into LOADFLAME_STORE, or the password into a file: http://user@host:8123/db?password_file=/path"

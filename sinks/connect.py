@@ -12,6 +12,7 @@ Both speak the same SQL through the same driver, so nothing above this file know
 import fcntl
 import logging
 import os
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from sinks.secrets import read_secret
 DATABASE = "loadflame"
 """Database in use when the URL names none."""
 
+_HIDDEN = re.compile(r"(://[^:/@]*):.*@")
 _CERTIFICATES = ("ca_cert", "client_cert", "client_cert_key")
 _TLS: dict[TlsTrouble, str] = {
     "not trusted": "the certificate of ClickHouse at {where} is not trusted ({words}); name the authority that signed "
@@ -61,7 +63,7 @@ def open_client(url: str) -> Client:
     Raises StoreBusyError, StoreUnreachableError, StoreRefusedError or StoreError, each one sentence with the remedy
     and without the password.
     """
-    parts = urlparse(url)
+    parts = _parsed(url)
     if parts.scheme == "chdb":
         client = _embedded(parts)
         client.database = parse_qs(parts.query).get("database", [DATABASE])[0]
@@ -73,6 +75,21 @@ def open_client(url: str) -> Client:
             f"no store is known by {shown_url(parts)}; write chdb:///absolute/directory or http://user:password@host:8123/db"
         )
     return client
+
+
+def _parsed(url: str) -> ParseResult:
+    """Raises StoreError for a URL of which a part, most likely its password, would be taken for another."""
+    try:
+        parts = urlparse(url)
+        torn = parts.scheme.startswith("http") and (parts.port == 0 or "@" in parts.path + parts.fragment)
+    except ValueError:  # whose text may hold a piece of the password
+        torn = True
+    if torn:
+        raise StoreError(
+            "the store's URL cannot be read; write letters of its password that mean something in a URL as %2F (/), "
+            "%3A (:), %40 (@), %23 (#), or name a file that holds it by ?password_file=FILE"
+        ) from None
+    return parts
 
 
 def check_embedded(url: str) -> None:
@@ -240,7 +257,5 @@ def _get_client(**options: Any) -> Client:
 
 
 def shown_url(parts: ParseResult) -> str:
-    """The URL without its password, in quotes."""
-    if parts.password is None:
-        return repr(parts.geturl())
-    return repr(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":...@")).geturl())
+    """The URL without its password, in quotes; also when the password's own letters tear the URL apart."""
+    return repr(_HIDDEN.sub(r"\1:...@", parts.geturl()))

@@ -62,6 +62,7 @@ def test_a_store_url_with_a_password_is_no_flag(monkeypatch: pytest.MonkeyPatch)
     assert "hunter2" not in str(caught.value)
     monkeypatch.setenv("LOADFLAME_STORE", url)
     assert read_settings().store_url == url
+    assert "hunter2" not in f"{read_settings()!r} {read_settings()}"
     assert read_settings(store="http://writer@h:8123/db?password_file=/f").store
 
 
