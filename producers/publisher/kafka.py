@@ -29,6 +29,7 @@ from aiokafka.errors import (
 
 from producers.publisher.base import Published, PublisherError
 from producers.publisher.connection import check_topics, connect, stop
+from producers.publisher.figures import PublisherFigures
 from producers.publisher.messages import Facts, Message, Messages, Part, Publication, split
 from schemas.events import EventData, to_message
 from schemas.kafka_security import PLAINTEXT, KafkaSecurity
@@ -88,11 +89,17 @@ class KafkaPublisher:
         self._producer: AIOKafkaProducer | None = None
         self._sending: asyncio.Task[None] | None = None
         self._published = Published()
+        self._moved_s = time.monotonic()
 
     @property
     def producer_id(self) -> str:
         """See Publisher."""
         return self._producer_id
+
+    def figures(self) -> PublisherFigures:
+        """What may be told of it to whoever watches."""
+        waiting = len(self._inbox) + len(self._deliveries)
+        return PublisherFigures(self._published, waiting, self._bytes, time.monotonic() - self._moved_s)
 
     async def start(self, timeout_s: float = 10.0) -> None:
         """Connect and check the topics. Raises PublisherError when Kafka or a topic is not there as it must be."""
@@ -167,6 +174,8 @@ class KafkaPublisher:
         if self._sending is None or len(self._inbox) + len(self._deliveries) >= BUDGET_MESSAGES:
             self._lose(work, "more than may wait for Kafka")
             return
+        if self._quiet.is_set():
+            self._moved_s = time.monotonic()
         self._bytes += size
         self._inbox.append(work)
         self._arrived.set()
@@ -206,6 +215,7 @@ class KafkaPublisher:
         if message is None:
             return  # given up before
         self._bytes -= len(message.value)
+        self._moved_s = time.monotonic()
         error = None if task.cancelled() else task.exception()
         if task.cancelled() or error is not None:
             self._lose(message, f"refused by Kafka: {type(error).__name__}")
