@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from loadflame.broker import BrokerError
+from loadflame.kafka_access import security_of
 from loadflame.settings import Settings
 from processors.admission import check_message
 from processors.letters import READ_S, LettersInKafka, Original
@@ -22,6 +23,7 @@ from processors.records import Place, Record
 from producers.publisher.connection import connect, stop
 from schemas.batches import Batch
 from schemas.errors import DecodeError, UserError
+from schemas.kafka_security import KafkaSecurity
 from sinks.letters import KnownLetter
 from sinks.store import DeadLetter
 
@@ -55,7 +57,7 @@ def named(known: Iterable[KnownLetter], names: Sequence[str]) -> list[KnownLette
 def kafka_of(settings: Settings, broker: str, known: Sequence[KnownLetter]) -> LettersInKafka:
     """Where to look for these letters' bytes."""
     since_us = min((one.letter.received_at_us for one in known), default=0)
-    return LettersInKafka(broker, settings.topics, since_us=since_us)
+    return LettersInKafka(broker, settings.topics, since_us=since_us, security=security_of(settings))
 
 
 async def whereabouts(settings: Settings, broker: str, known: Sequence[KnownLetter]) -> list[InKafka]:
@@ -108,8 +110,8 @@ async def replay(
     unless `anyway`; and those of which Kafka has not all. `on_sent` is called with each letter and its new offset once
     that is acknowledged, in a thread. Raises UserError when Kafka does not answer.
     """
-    outcomes = []
-    async with kafka_of(settings, broker, known) as kafka, _producer(broker, needed=execute) as producer:
+    outcomes, security = [], security_of(settings)
+    async with kafka_of(settings, broker, known) as kafka, _producer(broker, security, needed=execute) as producer:
         for one in sorted(known, key=lambda one: one.letter.received_at_us):
             why_not = "" if again else _done_already(one)
             original = None if why_not else await kafka.original(one.letter)
@@ -161,13 +163,13 @@ async def _sent(producer: AIOKafkaProducer, letter: DeadLetter, original: Origin
 
 
 @asynccontextmanager
-async def _producer(broker: str, *, needed: bool) -> AsyncIterator[AIOKafkaProducer | None]:
+async def _producer(broker: str, security: KafkaSecurity, *, needed: bool) -> AsyncIterator[AIOKafkaProducer | None]:
     if not needed:
         yield None
         return
     try:
         async with asyncio.timeout(READ_S):
-            producer = await connect(broker, "loadflame-replay")
+            producer = await connect(broker, "loadflame-replay", security=security)
     except (KafkaError, OSError, TimeoutError) as error:
         raise BrokerError(f"Kafka at {broker} takes no messages; start it, or name another with --broker") from error
     try:

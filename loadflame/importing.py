@@ -98,8 +98,8 @@ async def _publish(
 ) -> None:
     topics = parts.settings.topics
     async with (
-        KafkaPublisher(parts.broker, topics, file.run_id, source=SOURCE) as publisher,
-        KafkaPublisher(parts.broker, topics, file.run_id, source=SOURCE) as announcer,
+        KafkaPublisher(parts.broker, topics, file.run_id, source=SOURCE, security=parts.security) as publisher,
+        KafkaPublisher(parts.broker, topics, file.run_id, source=SOURCE, security=parts.security) as announcer,
     ):
         with open_lines(file.path) as lines:
             imported = await publish_outcomes(

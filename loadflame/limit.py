@@ -18,6 +18,7 @@ from producers.load.runner import run_load
 from producers.load.stages import Hold
 from producers.publisher import KafkaPublisher, say_last_words
 from schemas.events import LoadTotals, ProducerEnded, counted_by_target
+from schemas.kafka_security import KafkaSecurity
 from schemas.rows import RequestFacts, StackFacts
 from schemas.topics import Bulk
 
@@ -50,6 +51,7 @@ class LimitLoad:
     plan: Plan
     settings: Settings
     broker: str
+    security: KafkaSecurity
     run_id: str
     start_at_us: int
     search: LimitSearch
@@ -85,7 +87,9 @@ class LimitLoad:
         return ()
 
     async def _run(self) -> None:
-        publisher = _Recording(self.broker, self.settings.topics, self.run_id, source="loadflame/find-limit")
+        publisher = _Recording(
+            self.broker, self.settings.topics, self.run_id, source="loadflame/find-limit", security=self.security
+        )
         publisher.batches = []
         async with publisher:
             parts: list[LoadTotals] = []

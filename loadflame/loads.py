@@ -111,7 +111,14 @@ async def _last_words_of(
     producers = {one.producer_id for one in dead}
     try:
         async with asyncio.timeout(_READ_S):
-            told = await published_by(parts.broker, parts.settings.topics, run_id, producers, since_us=started_at_us)
+            told = await published_by(
+                parts.broker,
+                parts.settings.topics,
+                run_id,
+                producers,
+                since_us=started_at_us,
+                security=parts.security,
+            )
     except (KafkaError, OSError, TimeoutError) as error:
         raise ChildError(f"a load process died, and what it had published could not be read: {error}") from error
     until_s = None if until_us is None else max(0, until_us - started_at_us) / 1e6

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from loadflame.broker import LocalBroker
 from loadflame.children import Child, ChildError
+from loadflame.kafka_access import security_of
 from loadflame.settings import Settings
 from loadflame.topics import ensure_topics
 from processors.verify import Check, Topic, verify_run
+from schemas.kafka_security import KafkaSecurity
 from sinks.clickhouse import open_store
 
 START_S, DRAIN_S = 30.0, 60.0
@@ -25,6 +27,7 @@ class Parts:
     """The parts of one run. `logs` is where its processes write theirs; all of them end with the context."""
 
     broker: str
+    security: KafkaSecurity
     settings: Settings
     logs: Path
     _stack: AsyncExitStack
@@ -58,7 +61,7 @@ class Parts:
             ) from None
         settings = self.settings
         with contextlib.closing(open_store(settings.store_url)) as store:
-            where = Topic(self.broker, settings.topics, settings.group)
+            where = Topic(self.broker, settings.topics, settings.group, security=self.security)
             return await asyncio.to_thread(verify_run, store, run_id, where)
 
 
@@ -66,9 +69,10 @@ class Parts:
 async def parts_here(settings: Settings, logs: Path) -> AsyncIterator[Parts]:
     """The broker of the settings, or an embedded one, with its topics. Raises UserError when it cannot be had."""
     async with AsyncExitStack() as stack:
+        security = security_of(settings)
         broker = settings.broker or (await stack.enter_async_context(LocalBroker())).bootstrap
-        await ensure_topics(broker, settings.topics)
-        yield Parts(broker, settings, logs, stack, _watch_ports(settings.watch_port))
+        await ensure_topics(broker, settings.topics, security=security)
+        yield Parts(broker, security, settings, logs, stack, _watch_ports(settings.watch_port))
 
 
 def _watch_ports(first: int | None) -> Iterator[int | None]:

@@ -4,6 +4,7 @@ import asyncio
 import os
 
 from loadflame.broker import embedded_binary
+from loadflame.kafka_access import security_of
 from loadflame.settings import Settings, SettingsError
 from loadflame.topics import check_broker
 from loadflame.watching import check_ports
@@ -19,10 +20,11 @@ async def check_surroundings(settings: Settings, processes: int = 1) -> None:
     """
     _check_folder(settings)
     check_ports(settings, processes)
+    security = security_of(settings)
     if settings.broker is None:
         embedded_binary()
     else:
-        await check_broker(settings.broker, settings.topics)
+        await check_broker(settings.broker, settings.topics, security=security)
     await asyncio.to_thread(check_store, settings.store_url)
 
 

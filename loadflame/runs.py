@@ -115,8 +115,11 @@ async def run_here(
                 on_window(window)
                 early.hears(window)
 
-            watching = asyncio.create_task(windows_of(up.parts.broker, settings.topics, run_id, heard))
-            up.parts.on_end(watching.cancel)
+            parts = up.parts
+            watching = asyncio.create_task(
+                windows_of(parts.broker, settings.topics, run_id, heard, security=parts.security)
+            )
+            parts.on_end(watching.cancel)
             course = _Course(load, up, stop, early, on_phase)
             await course.until_over()
             return await course.brought_home(run_id, started_at_us)

@@ -154,7 +154,7 @@ def find_limit_and_report(
         console.print(f"  {figures}, {told}", highlight=False)
 
     def begin(parts: Parts, start_at_us: int) -> LimitLoad:
-        loads.append(LimitLoad(plan, settings, parts.broker, run_id, start_at_us, search, each_s, tell))
+        loads.append(LimitLoad(plan, settings, parts.broker, parts.security, run_id, start_at_us, search, each_s, tell))
         return loads[0]
 
     async def session(stop: asyncio.Event) -> RunOutcome:

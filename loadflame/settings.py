@@ -1,15 +1,17 @@
 """Every setting in one frozen object, parsed once: `LOADFLAME_*` in the environment, overridden by flags."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_data_path
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from producers.load.rates import AWAY_TPS, HIGHEST_TPS
 from schemas.errors import UserError
+from schemas.kafka_security import SaslMechanism, SecurityProtocol
 from schemas.topics import Topics
 from schemas.windows import WINDOW_US
 
@@ -18,13 +20,29 @@ class SettingsError(UserError):
     """A setting has a value that does not fit."""
 
 
+_PASSWORD = re.compile(r"://[^:/@]*:.*@")
+"""In a URL; also one that is written so that it tears the URL apart."""
+_FILES = (
+    "kafka_sasl_password_file",
+    "kafka_ssl_cafile",
+    "kafka_ssl_certfile",
+    "kafka_ssl_keyfile",
+    "kafka_ssl_password_file",
+)
+
+
 class Settings(BaseSettings):
-    """Where things are and how they are cut. Everything has a default that works on one machine."""
+    """Where things are and how they are cut. Everything has a default that works on one machine.
+
+    Secrets have no flag: they come from the environment or from files, and are shown nowhere.
+    """
 
     model_config = SettingsConfigDict(env_prefix="LOADFLAME_", frozen=True, extra="ignore")
 
     broker: str | None = Field(None, description="Kafka as host:port; none starts the embedded broker (Tansu).")
-    store: str | None = Field(None, description="Store URL (chdb:///dir or http(s)://...); none is embedded chDB.")
+    store: str | None = Field(
+        None, repr=False, description="Store URL (chdb:///dir or http(s)://...); none is embedded chDB."
+    )
     data_dir: Path = Field(
         default_factory=lambda: user_data_path("loadflame"), description="Where the embedded store and logs live."
     )
@@ -46,10 +64,25 @@ class Settings(BaseSettings):
         AWAY_TPS, gt=0, le=HIGHEST_TPS, description="Requests per second for other machines; this one has no bound."
     )
 
-    @field_validator("data_dir")
+    kafka_security_protocol: SecurityProtocol = Field("PLAINTEXT", description="PLAINTEXT, SSL or SASL_SSL.")
+    kafka_sasl_mechanism: SaslMechanism | None = Field(
+        None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; none is SCRAM-SHA-512."
+    )
+    kafka_sasl_username: str | None = Field(None, description="User of SASL_SSL.")
+    kafka_sasl_password: SecretStr | None = Field(None, description="That user's password.")
+    kafka_sasl_password_file: Path | None = Field(None, description="A file that holds it, instead.")
+    kafka_ssl_cafile: Path | None = Field(
+        None, description="Authorities to trust, in PEM form; none is those of the system."
+    )
+    kafka_ssl_certfile: Path | None = Field(None, description="Our certificate for mutual TLS, in PEM form.")
+    kafka_ssl_keyfile: Path | None = Field(None, description="Its key, when that is not in the same file.")
+    kafka_ssl_password: SecretStr | None = Field(None, description="Password of the key, if it has one.")
+    kafka_ssl_password_file: Path | None = Field(None, description="A file that holds it, instead.")
+
+    @field_validator("data_dir", *_FILES)
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().resolve()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value and value.expanduser().resolve()
 
     @property
     def topics(self) -> Topics:
@@ -67,14 +100,25 @@ class Settings(BaseSettings):
         return self.store or f"chdb://{self.data_dir / 'store'}"
 
     def environment(self) -> dict[str, str]:
-        """These settings as environment variables, for the processes that a run starts."""
-        values = self.model_dump(mode="json", exclude_none=True)
+        """These settings as environment variables, for the processes that a run starts.
+
+        Without the passwords: those stand in our own environment, which our processes inherit, or in files. Only this
+        user and root can read a process's environment (proc(5), `environ`), but everybody its command line. The store's
+        URL may hold a password, and is handed on.
+        """
+        secrets = {name for name, value in self if isinstance(value, SecretStr)}
+        values = self.model_dump(mode="json", exclude_none=True, exclude=secrets)
         texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
         return {f"LOADFLAME_{name.upper()}": text for name, text in texts.items()}
 
 
 def read_settings(**flags: Any) -> Settings:
     """Settings from the environment and from flags (None: not given). Raises SettingsError, one sentence."""
+    if _PASSWORD.search(flags.get("store") or ""):
+        raise SettingsError(
+            "--store holds a password, which everybody on this machine can read in the list of processes; put the URL "
+            "into LOADFLAME_STORE, or the password into a file: http://user@host:8123/db?password_file=/path"
+        )
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:

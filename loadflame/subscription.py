@@ -9,12 +9,17 @@ from aiokafka.errors import KafkaError
 
 from schemas.errors import DecodeError
 from schemas.events import EventData, ProducerEnded, WindowJoined, from_message
+from schemas.kafka_security import PLAINTEXT, KafkaSecurity
 from schemas.topics import Kind, Topics
 
 
-async def events_of(broker: str, topics: Topics, kind: Kind, run_id: str) -> AsyncGenerator[EventData, None]:
+async def events_of(
+    broker: str, topics: Topics, kind: Kind, run_id: str, *, security: KafkaSecurity = PLAINTEXT
+) -> AsyncGenerator[EventData, None]:
     """Each event of a run in a topic of one partition, from the first on and each id once, until it is closed."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=broker, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=broker, enable_auto_commit=False, auto_offset_reset="earliest", **security.client_options()
+    )
     try:
         await consumer.start()
         consumer.assign([TopicPartition(topics.name(kind), 0)])
@@ -31,19 +36,29 @@ async def events_of(broker: str, topics: Topics, kind: Kind, run_id: str) -> Asy
         await asyncio.shield(consumer.stop())
 
 
-async def windows_of(broker: str, topics: Topics, run_id: str, on_window: Callable[[WindowJoined], None]) -> None:
+async def windows_of(
+    broker: str,
+    topics: Topics,
+    run_id: str,
+    on_window: Callable[[WindowJoined], None],
+    *,
+    security: KafkaSecurity = PLAINTEXT,
+) -> None:
     """Call `on_window` with each joined window of a run, each state of a window once, until cancelled."""
-    async with aclosing(events_of(broker, topics, "windows", run_id)) as events:
+    async with aclosing(events_of(broker, topics, "windows", run_id, security=security)) as events:
         async for event in events:
             if isinstance(event, WindowJoined):
                 on_window(event)
 
 
-async def loads_ended(broker: str, topics: Topics, run_id: str, *, count: int, timeout_s: float) -> int:
+async def loads_ended(
+    broker: str, topics: Topics, run_id: str, *, count: int, timeout_s: float, security: KafkaSecurity = PLAINTEXT
+) -> int:
     """Wait until so many loads of a run have said their last words, and no longer: how many have."""
     ended: set[str] = set()
     try:
-        async with asyncio.timeout(timeout_s), aclosing(events_of(broker, topics, "runs", run_id)) as events:
+        said = events_of(broker, topics, "runs", run_id, security=security)
+        async with asyncio.timeout(timeout_s), aclosing(said) as events:
             async for event in events:
                 if isinstance(event, ProducerEnded) and event.role == "load":
                     ended.add(event.producer_id)

@@ -9,30 +9,32 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from loadflame.broker import BrokerError
+from loadflame.kafka_trouble import why_refused
+from schemas.kafka_security import PLAINTEXT, KafkaSecurity
 from schemas.topics import BULK, Bulk, Topics
 
 CONNECT_S = 8.0
 _POLL_S = 0.05
 
 
-async def check_broker(bootstrap: str, topics: Topics) -> None:
+async def check_broker(bootstrap: str, topics: Topics, *, security: KafkaSecurity = PLAINTEXT) -> None:
     """Raise BrokerError when `ensure_topics` would for what is there now: nobody answers, or other partition counts.
 
     Makes nothing.
     """
-    async with _admin(bootstrap) as admin:
+    async with _admin(bootstrap, security) as admin:
         present = set(await admin.list_topics())
         kinds = [kind for kind in BULK if topics.name(kind) in present]
         _check_counts(topics, dict(zip(kinds, await _counts(admin, topics, kinds), strict=True)))
 
 
-async def ensure_topics(bootstrap: str, topics: Topics) -> None:
+async def ensure_topics(bootstrap: str, topics: Topics, *, security: KafkaSecurity = PLAINTEXT) -> None:
     """Create the topics that are missing, and check that both bulk topics have the expected partition count.
 
-    Raises BrokerError when nobody answers at `bootstrap`, or the counts differ: the two sides of a window would then
-    meet in different workers.
+    Raises BrokerError when nobody answers at `bootstrap` or lets us in, or the counts differ: the two sides of a window
+    would then meet in different workers.
     """
-    async with _admin(bootstrap) as admin:
+    async with _admin(bootstrap, security) as admin:
         present = set(await admin.list_topics())
         missing = [topic for topic in topics.all() if topic.name not in present]
         if missing:
@@ -45,27 +47,34 @@ async def ensure_topics(bootstrap: str, topics: Topics) -> None:
             for name, code, *_ in answer.topic_errors:
                 error = for_code(code)
                 if code and error is not TopicAlreadyExistsError:  # somebody else was faster: as good
-                    raise BrokerError(f"Kafka at {bootstrap} would not create topic {name}: {error.__name__}")
+                    raise BrokerError(
+                        f"Kafka at {bootstrap} would not create topic {name}: {error.__name__}; give the user the "
+                        "right to, or have the topics made by somebody who may"
+                    )
         while not all(counts := await _counts(admin, topics, BULK)):  # noqa: ASYNC110  Kafka has no event to wait for
             await asyncio.sleep(_POLL_S)  # a topic that was just made is not known at once
         _check_counts(topics, dict(zip(BULK, counts, strict=True)))
 
 
 @contextlib.asynccontextmanager
-async def _admin(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A client for a moment. Raises BrokerError when nobody answers, or what is inside takes too long."""
+async def _admin(bootstrap: str, security: KafkaSecurity) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A client for a moment. Raises BrokerError when nobody answers or lets us in, or what is inside takes too long."""
     log = logging.getLogger("aiokafka")
     level = log.level
     log.setLevel(logging.CRITICAL)  # it would print each failed attempt; our one sentence says it
     try:
         async with asyncio.timeout(CONNECT_S):
-            admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=5000)
+            admin = AIOKafkaAdminClient(
+                bootstrap_servers=bootstrap, request_timeout_ms=5000, **security.client_options()
+            )
             try:
                 await admin.start()
                 yield admin
             finally:
                 await admin.close()
     except (KafkaError, OSError, TimeoutError, ValueError) as error:
+        if refused := await why_refused(bootstrap, security):
+            raise BrokerError(refused) from error
         why = "no answer in time" if isinstance(error, TimeoutError) else str(error)[:200]
         raise BrokerError(f"no Kafka at {bootstrap} ({why}); start one there, or name another by --broker") from error
     finally:

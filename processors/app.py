@@ -15,6 +15,7 @@ from faust.types import TP
 
 from processors.records import Place, Record
 from schemas.batches import Headers
+from schemas.kafka_security import PLAINTEXT, KafkaSecurity
 from schemas.topics import Kind, Topics
 
 CONSUMED: tuple[Kind, ...] = ("requests", "stacks", "runs")
@@ -44,6 +45,7 @@ class StreamApp:
         topics: Topics,
         group: str,
         *,
+        security: KafkaSecurity = PLAINTEXT,
         on_record: Callable[[Record], Awaitable[None]],
         on_revoked: Callable[[Iterable[Place]], None],
     ) -> None:
@@ -54,6 +56,7 @@ class StreamApp:
         self._app = _App(
             group,
             broker=f"kafka://{bootstrap}",
+            broker_credentials=_credentials(security),
             web_enabled=False,
             topic_disable_leader=True,
             topic_allow_declare=False,
@@ -154,6 +157,18 @@ class StreamApp:
 
     def _places(self) -> set[Place]:
         return {Place(place.topic, place.partition) for place in self._app.consumer.assignment()}
+
+
+def _credentials(security: KafkaSecurity) -> Any:
+    """For Faust's consumer and producer; its transport hands SCRAM on to aiokafka as it does PLAIN."""
+    if security.protocol == "SASL_SSL":
+        return faust.SASLCredentials(
+            username=security.sasl_username,
+            password=security.sasl_password.get_secret_value(),
+            ssl_context=security.context,
+            mechanism=security.sasl_mechanism,
+        )
+    return faust.SSLCredentials(security.context) if security.protocol == "SSL" else None
 
 
 def _record(message: Any) -> Record:

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from processors.records import Place
 from schemas.batches import BatchHeader, BatchKey
 from schemas.errors import DecodeError
+from schemas.kafka_security import PLAINTEXT, KafkaSecurity
 from schemas.topics import BULK, Topics
 
 
@@ -18,6 +19,7 @@ class Topic:
     broker: str
     topics: Topics
     group: str
+    security: KafkaSecurity = PLAINTEXT
 
 
 class Seen(NamedTuple):
@@ -32,7 +34,11 @@ async def below_commits(where: Topic, run_id: str) -> list[Seen]:
     """The run's batches that the group has committed past. Raises KafkaError or OSError."""
     found: list[Seen] = []
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=where.broker, group_id=where.group, enable_auto_commit=False, auto_offset_reset="earliest"
+        bootstrap_servers=where.broker,
+        group_id=where.group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        **where.security.client_options(),
     )
     try:
         await consumer.start()

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 
 from processors.announcements import HEADER_BYTES, HEADERS
 from schemas.errors import UserError
+from schemas.kafka_security import PLAINTEXT, KafkaSecurity
 from schemas.topics import Topics
 from sinks.store import DeadLetter
 
@@ -46,11 +47,13 @@ class LettersInKafka:
     `since_us` is the broker's time of the oldest letter that will be asked for.
     """
 
-    def __init__(self, bootstrap: str, topics: Topics, *, since_us: int) -> None:
+    def __init__(self, bootstrap: str, topics: Topics, *, since_us: int, security: KafkaSecurity = PLAINTEXT) -> None:
         self._bootstrap = bootstrap
         self._topics = topics
         self._since_us = since_us
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap, enable_auto_commit=False, **security.client_options()
+        )
         self._known: set[str] = set()
         self._bounds: dict[TopicPartition, range] = {}
         self._aside: dict[int, Mapping[tuple[str, int], int]] = {}

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from schemas.batches import Batch, BatchHeader, BatchKey
 from schemas.codec import decode
 from schemas.errors import DecodeError
+from schemas.kafka_security import PLAINTEXT, KafkaSecurity
 from schemas.rows import RequestFacts
 from schemas.topics import Topics
 
@@ -39,12 +40,23 @@ class Told:
 
 
 async def published_by(
-    bootstrap: str, topics: Topics, run_id: str, producers: Collection[str], *, since_us: int
+    bootstrap: str,
+    topics: Topics,
+    run_id: str,
+    producers: Collection[str],
+    *,
+    since_us: int,
+    security: KafkaSecurity = PLAINTEXT,
 ) -> dict[str, Told]:
     """What some producers (by id) published to a run that began at `since_us`. Raises KafkaError or OSError."""
     told = dict.fromkeys(producers, Told())
     seen: set[BatchKey] = set()
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        **security.client_options(),
+    )
     try:
         await consumer.start()
         places = [TopicPartition(topics.name("requests"), number) for number in range(topics.partitions)]

@@ -29,6 +29,7 @@ from processors.watched import WatchedWorker
 from processors.windows import GRACE_US
 from schemas.events import to_message
 from schemas.joined import JoinedWindow
+from schemas.kafka_security import PLAINTEXT, KafkaSecurity
 from schemas.topics import BULK, Topics
 from sinks.errors import StoreError
 from sinks.store import Store
@@ -51,6 +52,7 @@ class WorkerConfig:
     topics: Topics
     group: str
     window_us: int
+    security: KafkaSecurity = PLAINTEXT
     grace_us: int = GRACE_US
     drain_run: str | None = None
     flush_every_s: float = 0.4
@@ -90,6 +92,7 @@ class _Worker:
             config.bootstrap,
             config.topics,
             config.group,
+            security=config.security,
             on_record=self._on_record,
             on_revoked=self._on_revoked,
         )

@@ -1,11 +1,18 @@
 """A client of the store by URL: `chdb:///directory` in this process, `http(s)://user:password@host:port/database`.
 
+What a server asks for beside a password stands in the URL as well, so that whoever has the URL has all of it; files are
+named in it, not held:
+
+    https://writer@clickhouse:8443/loadflame?password_file=/run/secrets/writer&ca_cert=/etc/ssl/ca.pem
+    https://writer@clickhouse:8443/loadflame?client_cert=/etc/ssl/writer.pem&client_cert_key=/etc/ssl/writer.key
+
 Both speak the same SQL through the same driver, so nothing above this file knows which of them it talks to.
 """
 
 import fcntl
 import logging
 import os
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,11 +22,29 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from schemas.errors import UserError
+from schemas.tls import TlsTrouble, tls_trouble
 from sinks.errors import StoreBusyError, StoreError, StoreRefusedError, StoreUnreachableError, translated
+from sinks.secrets import read_secret
 
 DATABASE = "loadflame"
 """Database in use when the URL names none."""
 
+_HIDDEN = re.compile(r"(://[^:/@]*):.*@")
+_CERTIFICATES = ("ca_cert", "client_cert", "client_cert_key")
+_TLS: dict[TlsTrouble, str] = {
+    "not trusted": "the certificate of ClickHouse at {where} is not trusted ({words}); name the authority that signed "
+    "it by ?ca_cert=FILE in the store's URL",
+    "other name": "the certificate of ClickHouse at {where} is for another name ({words}); name the server by one that "
+    "is in it",
+    "expired": "the certificate of ClickHouse at {where} is not valid now ({words}); renew it, or mend this "
+    "machine's clock",
+    "client certificate": "ClickHouse at {where} does not take our certificate ({words}); name one that it trusts by "
+    "?client_cert=FILE&client_cert_key=FILE in the store's URL",
+    "cut off": "ClickHouse at {where} does not answer ({words}); if it asks for a certificate, name one by "
+    "?client_cert=FILE&client_cert_key=FILE in the store's URL, if not, see whether it is well",
+    "no TLS": "ClickHouse at {where} does not speak TLS; write http://, or name the port of its https",
+}
 _NO_CHDB = "the embedded store needs the package chdb: pip install 'loadflame[local]', or name a ClickHouse server"
 
 # The driver warns of what it raises; our errors say it once. Without a handler the warning would reach stderr.
@@ -30,13 +55,15 @@ def open_client(url: str) -> Client:
     """Open the store at `url`.
 
     `chdb:///directory[?database=NAME]` is the embedded engine, which serves one process and one directory at a time
-    (several clients of one directory may be open in it); `http(s)://user:password@host[:port][/DATABASE]` is a server.
+    (several clients of one directory may be open in it); `http(s)://user:password@host[:port][/DATABASE]` is a server,
+    with `?password_file=` instead of the password, `&ca_cert=` for the authority that signed its certificate and
+    `&client_cert=`, `&client_cert_key=` for one of ours (which stands for the password, unless one is given as well).
     The database need not exist yet: `sinks.migrate.migrate` makes it. One client is for one thread at a time. Blocks.
 
     Raises StoreBusyError, StoreUnreachableError, StoreRefusedError or StoreError, each one sentence with the remedy
     and without the password.
     """
-    parts = urlparse(url)
+    parts = _parsed(url)
     if parts.scheme == "chdb":
         client = _embedded(parts)
         client.database = parse_qs(parts.query).get("database", [DATABASE])[0]
@@ -48,6 +75,21 @@ def open_client(url: str) -> Client:
             f"no store is known by {shown_url(parts)}; write chdb:///absolute/directory or http://user:password@host:8123/db"
         )
     return client
+
+
+def _parsed(url: str) -> ParseResult:
+    """Raises StoreError for a URL of which a part, most likely its password, would be taken for another."""
+    try:
+        parts = urlparse(url)
+        torn = parts.scheme.startswith("http") and (parts.port == 0 or "@" in parts.path + parts.fragment)
+    except ValueError:  # whose text may hold a piece of the password
+        torn = True
+    if torn:
+        raise StoreError(
+            "the store's URL cannot be read; write letters of its password that mean something in a URL as %2F (/), "
+            "%3A (:), %40 (@), %23 (#), or name a file that holds it by ?password_file=FILE"
+        ) from None
+    return parts
 
 
 def check_embedded(url: str) -> None:
@@ -134,13 +176,14 @@ def _server(parts: ParseResult) -> Client:
     secure = parts.scheme == "https"
     port = parts.port or (8443 if secure else 8123)
     where = f"{parts.scheme}://{parts.hostname}:{port}"
+    options = _options(parts)
     try:
         return _get_client(
             interface=parts.scheme,
             host=parts.hostname,
             port=port,
             username=user,
-            password=unquote(parts.password or ""),
+            **options,
             connect_timeout=5,
             send_receive_timeout=120,
             # The store decides on repetition itself: a repeated insert needs new flush ids.
@@ -149,6 +192,10 @@ def _server(parts: ParseResult) -> Client:
             autogenerate_session_id=False,
         )
     except ClickHouseError as error:
+        if trouble := tls_trouble(error):
+            what, words = trouble
+            kind = StoreUnreachableError if what == "cut off" else StoreRefusedError
+            raise kind(_TLS[what].format(where=where, words=words)) from error
         reason = translated(error, "be opened")
         if isinstance(reason, StoreUnreachableError):
             raise StoreUnreachableError(
@@ -161,13 +208,54 @@ def _server(parts: ParseResult) -> Client:
         raise reason from error
 
 
+def _options(parts: ParseResult) -> dict[str, Any]:
+    """What the URL says of password and certificates, as the driver takes it. Raises StoreError."""
+    given = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+    if unknown := given.keys() - {"password_file", *_CERTIFICATES}:
+        raise StoreError(
+            f"{shown_url(parts)} says {min(unknown)}, which is not known; known are password_file, "
+            f"{', '.join(_CERTIFICATES)}"
+        )
+    password, file = unquote(parts.password or ""), given.pop("password_file", None)
+    if file is not None:
+        if password:
+            raise StoreError(f"{shown_url(parts)} has a password and names a file of one; take one of them away")
+        password = _from_file(Path(file))
+    if given and parts.scheme == "http":
+        raise StoreError(f"{shown_url(parts)} names a certificate, which http:// does not use; write https://")
+    for name, path in given.items():
+        _refuse_unreadable(name, Path(path))
+    if "client_cert" in given:
+        # The driver would leave the password out, for the certificate is enough; who gives both means both.
+        given["tls_mode"] = "strict" if password else "mutual"
+    elif "client_cert_key" in given:
+        raise StoreError(f"{shown_url(parts)} names a key without its certificate; name that by client_cert as well")
+    return {"password": password, **given}
+
+
+def _from_file(path: Path) -> str:
+    try:
+        return read_secret(path, "the store's password_file")
+    except UserError as error:
+        raise StoreError(str(error)) from error
+
+
+def _refuse_unreadable(name: str, path: Path) -> None:
+    """The driver would not say which of the files it means."""
+    try:
+        with path.open("rb"):
+            return
+    except OSError as error:
+        raise StoreError(
+            f"the store's {name} {path} cannot be read ({error.strerror}); name another file, or mend its rights"
+        ) from error
+
+
 def _get_client(**options: Any) -> Client:
     client: Client = clickhouse_connect.get_client(**options)
     return client
 
 
 def shown_url(parts: ParseResult) -> str:
-    """The URL without its password, in quotes."""
-    if parts.password is None:
-        return repr(parts.geturl())
-    return repr(parts._replace(netloc=parts.netloc.replace(f":{parts.password}@", ":...@")).geturl())
+    """The URL without its password, in quotes; also when the password's own letters tear the URL apart."""
+    return repr(_HIDDEN.sub(r"\1:...@", parts.geturl()))

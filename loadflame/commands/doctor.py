@@ -1,5 +1,6 @@
 """`loadflame doctor`: what on this machine would stand in the way, and what to do about it."""
 
+import asyncio
 import importlib.metadata
 import json
 import os
@@ -17,7 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from loadflame.commands.common import AsJson, DataDir
+from loadflame.kafka_access import security_of
 from loadflame.settings import Settings, read_settings
+from loadflame.topics import check_broker
 from schemas.errors import UserError
 
 State = Literal["ok", "warning", "problem"]
@@ -127,6 +130,18 @@ def _machine(settings: Settings) -> Iterator[Diagnosis]:
     yield Diagnosis("data folder", state, f"{folder}, {free / 1e9:.1f} GB free", remedy)
 
 
+def _kafka(settings: Settings) -> Iterator[Diagnosis]:
+    if settings.broker is None:
+        return
+    try:
+        security = security_of(settings)
+        asyncio.run(check_broker(settings.broker, settings.topics, security=security))
+    except UserError as error:
+        yield Diagnosis("Kafka", "problem", "cannot be used", str(error))
+    else:
+        yield Diagnosis("Kafka", "ok", f"answers at {settings.broker} ({security})")
+
+
 def _embedded(settings: Settings) -> Iterator[Diagnosis]:
     from loadflame.broker import LocalBroker
     from sinks.clickhouse import open_store
@@ -151,5 +166,6 @@ _LOOKS: tuple[Callable[[Settings], Iterator[Diagnosis]], ...] = (
     _samplers,
     _permission,
     _machine,
+    _kafka,
     _embedded,
 )

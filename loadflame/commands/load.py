@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from loadflame.commands.common import AllowHost, Broker, WatchPort, broker_of, run_until_stopped, say_ready
+from loadflame.kafka_access import security_of
 from loadflame.logs import logs_about
 from loadflame.settings import Settings, SettingsError, read_settings
 from loadflame.stopping import unless
@@ -92,14 +93,16 @@ async def _load(
     from producers.load.shards import parse_shard
     from producers.publisher import KafkaPublisher, health_of, say_last_words
 
-    broker = broker_of(settings, "load")
+    broker, security = broker_of(settings, "load"), security_of(settings)
     plan, part = load_plan(path), parse_shard(shard)
     about = settled(plan, start_at_us or time.time_ns() // 1000)
     async with unless(stop):
         await check_target(about, settings.allow_hosts, settings.max_tps)
-        await ensure_topics(broker, settings.topics)
+        await ensure_topics(broker, settings.topics, security=security)
     topics, source = settings.topics, "loadflame/load"
-    async with KafkaPublisher(broker, topics, run_id, source=source, producer_id=producer_id) as publisher:
+    async with KafkaPublisher(
+        broker, topics, run_id, source=source, security=security, producer_id=producer_id
+    ) as publisher:
         say_ready()
         start_us = start_at_us or aligned(int(time.time() * 1e6) + LEAD_US // 5, settings.window_us)
         plan = settled(plan, start_us)
@@ -126,8 +129,8 @@ async def _load(
         patience_s = plan.timeout_s + STOP_S
         heard = 1
         if not part.is_whole:
-            heard = await loads_ended(broker, topics, run_id, count=part.count, timeout_s=patience_s)
-        async with KafkaPublisher(broker, topics, run_id, source=source) as announcer:
+            heard = await loads_ended(broker, topics, run_id, count=part.count, timeout_s=patience_s, security=security)
+        async with KafkaPublisher(broker, topics, run_id, source=source, security=security) as announcer:
             ended_at_us = max(start_us, int(time.time() * 1e6))
             announcer.announce(run_ended(run_id, ended_at_us, heard, part, aborted=stop.is_set()))
             await announcer.close(STOP_S)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from loadflame.commands.common import Broker, DataDir, StoreUrl, WatchPort, broker_of, run_until_stopped, say_ready
+from loadflame.kafka_access import security_of
 from loadflame.logs import logs_about
 from loadflame.settings import Settings, read_settings
 from loadflame.topics import ensure_topics
@@ -37,8 +38,8 @@ async def _process(settings: Settings, drain: str | None, stop: asyncio.Event, w
     from processors.worker import WorkerConfig, run_worker
     from sinks.clickhouse import open_store
 
-    broker = broker_of(settings, "process")
-    await ensure_topics(broker, settings.topics)
+    broker, security = broker_of(settings, "process"), security_of(settings)
+    await ensure_topics(broker, settings.topics, security=security)
     store = open_store(settings.store_url)
     try:
         config = WorkerConfig(
@@ -46,6 +47,7 @@ async def _process(settings: Settings, drain: str | None, stop: asyncio.Event, w
             topics=settings.topics,
             group=settings.group,
             window_us=settings.window_us,
+            security=security,
             drain_run=drain,
         )
         await run_worker(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loadflame.commands.common import Backend, Broker, WatchPort, broker_of, run_until_stopped, say_ready
+from loadflame.kafka_access import security_of
 from loadflame.logs import logs_about
 from loadflame.settings import Settings, read_settings
 from loadflame.topics import ensure_topics
@@ -63,9 +64,9 @@ async def _profile(
     from producers.publisher import KafkaPublisher, health_of, say_last_words
     from schemas.watching import worst
 
-    broker = broker_of(settings, "profile")
-    await ensure_topics(broker, settings.topics)
-    async with KafkaPublisher(broker, settings.topics, run, source="loadflame/profile") as publisher:
+    broker, security = broker_of(settings, "profile"), security_of(settings)
+    await ensure_topics(broker, settings.topics, security=security)
+    async with KafkaPublisher(broker, settings.topics, run, source="loadflame/profile", security=security) as publisher:
         summary = await run_agent(
             target,
             publisher=publisher,

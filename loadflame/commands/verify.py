@@ -7,6 +7,7 @@ from rich.console import Console
 
 from loadflame.commands.common import AsJson, Broker, DataDir, StoreUrl
 from loadflame.commands.report import Run
+from loadflame.kafka_access import security_of
 from loadflame.settings import read_settings
 
 
@@ -23,9 +24,11 @@ def verify(
     from views.runs import resolve_run
 
     settings = read_settings(broker=broker, store=store, data_dir=data_dir)
+    where = None
+    if settings.broker:
+        where = Topic(settings.broker, settings.topics, settings.group, security=security_of(settings))
     opened = open_store(settings.store_url)
     try:
-        where = Topic(settings.broker, settings.topics, settings.group) if settings.broker else None
         checks = verify_run(opened, resolve_run(opened.client, run), where)
     finally:
         opened.close()

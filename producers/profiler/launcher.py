@@ -21,11 +21,15 @@ STOP_S = 10.0
 
 
 def launch(command: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start a command in a session of its own; its output goes where ours goes. Raises TargetError."""
+    """Start a command in a session of its own; its output goes where ours goes. Raises TargetError.
+
+    Our settings stay with us: there are passwords among them, which a service has no use for.
+    """
     try:
         return subprocess.Popen(
             # -P: a folder `producers` where the command is to run is none of ours.
             [sys.executable, "-P", "-m", "producers.profiler.launcher", "--", *command],
+            env={name: value for name, value in os.environ.items() if not name.startswith("LOADFLAME_")},
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr,  # our own standard output speaks to whoever started us
             start_new_session=True,

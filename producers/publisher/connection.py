@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownError
 
 from producers.publisher.base import PublisherError
+from schemas.kafka_security import PLAINTEXT, KafkaSecurity
 from schemas.topics import BULK, Topics
 
 _STOP_S = 2.0
@@ -18,19 +19,19 @@ _RECORD_BATCH_BYTES = 768 << 10
 _SENDER_LOG = logging.getLogger("aiokafka.producer.sender")
 
 
-async def connect(bootstrap: str, client_id: str) -> AIOKafkaProducer:
+async def connect(bootstrap: str, client_id: str, *, security: KafkaSecurity = PLAINTEXT) -> AIOKafkaProducer:
     """A started producer, idempotent where the broker can. Raises KafkaError or OSError; the caller bounds the time.
 
     Tansu 0.6 answers the only InitProducerId version that aiokafka 0.14 speaks with an unknown error. There a retry may
     write a batch twice, which its identity makes harmless.
     """
     try:
-        return await _started(bootstrap, client_id, idempotent=True)
+        return await _started(bootstrap, client_id, security, idempotent=True)
     except UnknownError:
-        return await _started(bootstrap, client_id, idempotent=False)
+        return await _started(bootstrap, client_id, security, idempotent=False)
 
 
-async def _started(bootstrap: str, client_id: str, *, idempotent: bool) -> AIOKafkaProducer:
+async def _started(bootstrap: str, client_id: str, security: KafkaSecurity, *, idempotent: bool) -> AIOKafkaProducer:
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap,
         client_id=client_id,
@@ -38,6 +39,7 @@ async def _started(bootstrap: str, client_id: str, *, idempotent: bool) -> AIOKa
         acks="all",
         max_batch_size=_RECORD_BATCH_BYTES,
         request_timeout_ms=_REQUEST_TIMEOUT_MS,
+        **security.client_options(),
     )
     _SENDER_LOG.addFilter(_not_about_producer_ids)
     try:

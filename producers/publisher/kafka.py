@@ -32,6 +32,7 @@ from producers.publisher.connection import check_topics, connect, stop
 from producers.publisher.figures import PublisherFigures
 from producers.publisher.messages import Facts, Message, Messages, Part, Publication, split
 from schemas.events import EventData, to_message
+from schemas.kafka_security import PLAINTEXT, KafkaSecurity
 from schemas.topics import Bulk, Topics
 
 BUDGET_BYTES = 64 << 20
@@ -64,11 +65,13 @@ class KafkaPublisher:
         run_id: str,
         *,
         source: str,
+        security: KafkaSecurity = PLAINTEXT,
         budget_bytes: int = BUDGET_BYTES,
         producer_id: str | None = None,
     ) -> None:
         """`producer_id` is random, unless somebody who is to know it gives one that is."""
         self._bootstrap = bootstrap
+        self._security = security
         self._topics = topics
         self._source = source
         self._budget_bytes = budget_bytes
@@ -102,7 +105,7 @@ class KafkaPublisher:
         """Connect and check the topics. Raises PublisherError when Kafka or a topic is not there as it must be."""
         try:
             async with asyncio.timeout(timeout_s):
-                self._producer = await connect(self._bootstrap, self._client_id)
+                self._producer = await connect(self._bootstrap, self._client_id, security=self._security)
                 await check_topics(self._producer, self._topics, self._bootstrap)
         except (KafkaError, OSError, TimeoutError) as error:
             await self._stop_producer()
@@ -259,7 +262,7 @@ class KafkaPublisher:
             while True:
                 await asyncio.sleep(_RETRY_S)
                 with contextlib.suppress(KafkaError, OSError):
-                    self._producer = await connect(self._bootstrap, self._client_id)
+                    self._producer = await connect(self._bootstrap, self._client_id, security=self._security)
                     return
 
     def _give_up(self, why: str) -> None:

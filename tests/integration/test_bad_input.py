@@ -140,8 +140,11 @@ def test_a_role_without_a_broker(tmp_path: Path) -> None:
 
 def test_a_store_that_is_not_there(tmp_path: Path, closed_port: int) -> None:
     store = f"http://reader:secret@127.0.0.1:{closed_port}/loadflame"
-    done = loadflame("runs", "--store", store, data_dir=tmp_path)
+    done = loadflame("runs", data_dir=tmp_path, LOADFLAME_STORE=store)
     refused(done, str(closed_port))
+    assert "secret" not in done.stderr
+    done = loadflame("runs", "--store", store, data_dir=tmp_path)
+    refused(done, "--store holds a password", "LOADFLAME_STORE")
     assert "secret" not in done.stderr
 
 

@@ -7,6 +7,7 @@ Reference: the chapter "HTTP interface" of ClickHouse's documentation.
 
 import base64
 import re
+import ssl
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,17 +36,22 @@ class FakeServer:
     folder: str
     port: int = 0
     requests: list[str] = field(default_factory=list)
+    tls: bool = False
     lose_connection_after: str | None = None
     """A request whose SQL holds this text is carried out, and its connection closed without an answer."""
 
     def url(self, user: str = "writer", password: str = "se%2Fcret", database: str = "flames") -> str:
-        return f"http://{user}:{password}@127.0.0.1:{self.port}/{database}"
+        scheme = "https" if self.tls else "http"
+        return f"{scheme}://{user}:{password}@127.0.0.1:{self.port}/{database}"
 
 
 @contextmanager
-def fake_clickhouse(folder: str) -> Iterator[FakeServer]:
-    """A server on a free port of the loopback, with its data in `folder`."""
-    state = FakeServer(folder)
+def fake_clickhouse(folder: str, *, tls: ssl.SSLContext | None = None) -> Iterator[FakeServer]:
+    """A server on a free port of the loopback, with its data in `folder`; over TLS if told to.
+
+    Whose certificate `tls` asks for and trusts may be `writer` without a password, if it is of that common name.
+    """
+    state = FakeServer(folder, tls=tls is not None)
     connection = chdb.connect(folder)
     lock = Lock()
 
@@ -59,7 +65,7 @@ def fake_clickhouse(folder: str) -> Iterator[FakeServer]:
             parameters = _parameters(self.path, self.headers.get("Content-Type", ""), body)
             sql = parameters.get("query") or body.decode()
             state.requests.append(sql)
-            if self.headers.get("Authorization") != "Basic " + base64.b64encode(b"writer:se/cret").decode():
+            if not _is_writer(self):
                 self._answer(
                     403, b"Code: 516. DB::Exception: writer: Authentication failed. (AUTHENTICATION_FAILED)", 516
                 )
@@ -98,6 +104,7 @@ def fake_clickhouse(folder: str) -> Iterator[FakeServer]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    server.socket = tls.wrap_socket(server.socket, server_side=True) if tls else server.socket
     state.port = server.server_address[1]
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -118,6 +125,14 @@ def _parameters(path: str, content_type: str, body: bytes) -> dict[str, str]:
         for part in form.iter_parts():
             found[str(part.get_param("name", header="content-disposition"))] = part.get_content()
     return found
+
+
+def _is_writer(request: BaseHTTPRequestHandler) -> bool:
+    if request.headers.get("X-ClickHouse-SSL-Certificate-Auth") == "on":
+        assert isinstance(request.connection, ssl.SSLSocket)
+        names = dict(pair for (pair,) in (request.connection.getpeercert() or {}).get("subject", ()))
+        return names.get("commonName") == request.headers["X-ClickHouse-User"] == "writer"
+    return request.headers.get("Authorization") == "Basic " + base64.b64encode(b"writer:se/cret").decode()
 
 
 def _run(connection: Any, sql: str, parameters: dict[str, str], body: bytes) -> bytes:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -50,6 +51,14 @@ class KafkaServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._port, self._controller_port = _free_ports(2)
 
+    def further_properties(self) -> Mapping[str, object]:
+        """Settings of a broker that is to be another, beside the usual ones or in their place."""
+        return {}
+
+    def format_options(self) -> Sequence[str]:
+        """Further arguments of `StorageTool format`: users, say."""
+        return ()
+
     @property
     def bootstrap(self) -> str:
         """host:port."""
@@ -64,9 +73,11 @@ class KafkaServer:
     def __enter__(self) -> Self:
         fetch_kafka()
         properties = self._folder / "server.properties"
-        properties.write_text(_properties(self._port, self._controller_port, self._folder / "data"))
+        text = _properties(self._port, self._controller_port, self._folder / "data")
+        properties.write_text(text + _as_text(self.further_properties()))  # of two settings of one name the last counts
         log = self._folder / "server.log"
         format_storage = ("kafka.tools.StorageTool", "format", "-t", "bG9hZGZsYW1lLXRlc3RzMA", "-c", str(properties))
+        format_storage = (*format_storage, *self.format_options())
         with log.open("wb") as out:
             subprocess.run([*_JAVA, _LOG_LEVEL, *format_storage], stdout=out, stderr=out, timeout=START_S, check=True)
             command = [*_JAVA, _LOG_LEVEL, "kafka.Kafka", str(properties)]
@@ -113,4 +124,8 @@ def _properties(port: int, controller_port: int, data: Path) -> str:
         "transaction.state.log.num.partitions": 2,
         "group.initial.rebalance.delay.ms": 0,
     }
+    return _as_text(settings)
+
+
+def _as_text(settings: Mapping[str, object]) -> str:
     return "".join(f"{name}={value}\n" for name, value in settings.items())

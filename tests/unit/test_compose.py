@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from loadflame.cli import app
 from loadflame.settings import Settings
 from producers.load.plan import load_plan
+from sinks.users import USERS
 
 ROOT = Path(__file__).parents[2]
 PINNED = re.compile(r"^[a-z0-9./-]+:(?!latest)[a-z0-9.-]+$")
@@ -73,7 +74,7 @@ def compose() -> Compose:
 
 def test_every_part_of_the_house_is_there(compose: Compose) -> None:
     assert set(compose.services) == {
-        "kafka", "clickhouse", "migrate", "worker", "shop", "agent", "load", "grafana"
+        "kafka", "clickhouse", "users", "migrate", "worker", "shop", "agent", "load", "grafana"
     }  # fmt: skip
 
 
@@ -102,9 +103,9 @@ def test_no_password_stands_in_a_file_and_each_user_has_its_own(compose: Compose
     text = (ROOT / "compose.yaml").read_text() + (ROOT / "deploy/grafana/datasource.yaml").read_text()
     for value in re.findall(r"^ *(?:\w*PASSWORD|password): *(.+)$", text, re.MULTILINE):
         assert value.startswith(("$", "{")), value
-    for user in ("migrator", "writer", "reader"):
-        assert f"loadflame_{user}" in text
-        assert f"loadflame_{user}" in (ROOT / "sinks/users.sql").read_text()
+    for user in USERS:
+        assert user.name in text
+        assert user.variable in compose.services["users"].environment
     assert all(line.endswith("=") for line in (ROOT / "deploy/env.example").read_text().splitlines() if "PASS" in line)
 
 
@@ -119,7 +120,7 @@ def test_commands_are_of_this_command_line(compose: Compose) -> None:
 
 
 def test_settings_are_of_this_version(compose: Compose) -> None:
-    known = {f"LOADFLAME_{name.upper()}" for name in Settings.model_fields}
+    known = {f"LOADFLAME_{name.upper()}" for name in Settings.model_fields} | {user.variable for user in USERS}
     for service in compose.services.values():
         assert {name for name in service.environment if name.startswith("LOADFLAME_")} <= known
 

@@ -43,7 +43,7 @@ class SlowKafka:
 
 async def test_what_waits_is_counted_until_it_is_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = SlowKafka()
-    monkeypatch.setattr(kafka, "connect", lambda *_: asyncio.sleep(0, slow))
+    monkeypatch.setattr(kafka, "connect", lambda *_, **__: asyncio.sleep(0, slow))
     monkeypatch.setattr(kafka, "check_topics", lambda *_: asyncio.sleep(0))
     monkeypatch.setattr(kafka, "stop", lambda _: asyncio.sleep(0))
     publisher = KafkaPublisher("nowhere", Topics(), "run", source="test")

@@ -13,6 +13,7 @@ from aiokafka.errors import (
 
 from producers.publisher import kafka
 from producers.publisher.kafka import ATTEMPTS, KafkaPublisher
+from schemas.kafka_security import PLAINTEXT
 from schemas.rows import RequestFacts
 from schemas.topics import Topics
 from tests.support.batches import WINDOW, many_requests
@@ -29,7 +30,8 @@ class Cluster:
         self.arrived = []
         self.away = 0
 
-    async def connect(self, bootstrap, client_id):
+    async def connect(self, bootstrap, client_id, *, security):
+        assert security is PLAINTEXT
         if self.away:
             self.away -= 1
             raise KafkaConnectionError("away")

@@ -35,9 +35,42 @@ def test_settings_survive_the_way_to_another_process(monkeypatch: pytest.MonkeyP
     assert read_settings() == settings
 
 
+SECRETS = {"LOADFLAME_KAFKA_SASL_PASSWORD": "kafka-hunter2", "LOADFLAME_KAFKA_SSL_PASSWORD": "key-hunter2"}
+
+
+def test_passwords_are_inherited_by_our_processes_not_handed_on_and_never_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LOADFLAME_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.chdir(tmp_path)
+    settings = read_settings(broker="h:1", kafka_sasl_username="alice", kafka_ssl_cafile=Path("ca.pem"))
+    handed_on = settings.environment()
+    assert not SECRETS.keys() & handed_on.keys()
+    assert handed_on["LOADFLAME_KAFKA_SSL_CAFILE"] == f"{tmp_path}/ca.pem"
+    assert "hunter2" not in f"{settings!r} {settings} {handed_on} {settings.model_dump_json()}"
+    for name, value in handed_on.items():
+        monkeypatch.setenv(name, value)
+    assert read_settings() == settings
+
+
+def test_a_store_url_with_a_password_is_no_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "http://writer:hunter2@h:8123/db"
+    with pytest.raises(SettingsError, match=r"--store holds a password, .*put the URL into LOADFLAME_STORE") as caught:
+        read_settings(store=url)
+    assert "hunter2" not in str(caught.value)
+    monkeypatch.setenv("LOADFLAME_STORE", url)
+    assert read_settings().store_url == url
+    assert "hunter2" not in f"{read_settings()!r} {read_settings()}"
+    assert read_settings(store="http://writer@h:8123/db?password_file=/f").store
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("KAFKA_SECURITY_PROTOCOL", "TLS"),
+        ("KAFKA_SASL_MECHANISM", "GSSAPI"),
         ("PARTITIONS", "0"),
         ("PARTITIONS", "many"),
         ("WINDOW_MS", "1"),

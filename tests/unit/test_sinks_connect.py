@@ -41,6 +41,22 @@ def test_a_refused_url_is_shown_without_its_password() -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("look", [open_client, check_store])
+@pytest.mark.parametrize("password", ["hun/ter2", "hun#ter2", "hun?ter2", "12/hunter2", "[hunter2"])
+def test_a_password_that_tears_the_url_apart_is_refused_without_a_piece_of_it(
+    look: Callable[[str], object], password: str
+) -> None:
+    with pytest.raises(StoreError, match=r"cannot be read; write letters of its password .* as %2F") as caught:
+        look(f"http://writer:{password}@127.0.0.1:8123/db")
+    assert "hun" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    with closing(open_client(f"chdb://{tmp_path}/a@b:c/store")) as client:
+        assert migrate(client)
+
+
 def test_the_folder_is_made_and_several_clients_of_it_share_its_data(store_client: Client, store_url: str) -> None:
     with closing(open_client(store_url)) as second:
         store_client.command("INSERT INTO events_stored (type, run, id) VALUES ('t', 'r', 'i')")

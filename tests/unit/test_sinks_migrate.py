@@ -1,7 +1,6 @@
 """Numbered migrations."""
 
 from contextlib import closing
-from importlib.resources import files
 
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -82,13 +81,3 @@ def test_a_store_of_a_newer_version_is_refused(store_client: Client) -> None:
     store_client.command("INSERT INTO migrations_applied (name) VALUES ('9999_future')")
     with pytest.raises(MigrationError, match="newer loadflame"):
         migrate(store_client)
-
-
-def test_the_users_of_a_server_are_stated_in_sql_that_parses_with_passwords_as_parameters(store_client: Client) -> None:
-    text = (files("sinks") / "users.sql").read_text()
-    passwords = {f"{user}_password": "it's; a secret" for user in ("migrator", "writer", "reader")}
-    kinds = [
-        str(store_client.query(f"EXPLAIN AST {statement}", passwords).result_rows[0][0]).split()[0]
-        for statement in statements(text)
-    ]
-    assert kinds == ["CreateUserQuery"] * 3 + ["GrantQuery"] * 3

@@ -89,6 +89,16 @@ def test_a_command_is_launched_past_a_folder_that_is_named_like_ours(tmp_path: P
         assert launch(["true"]).wait(10) == 0
 
 
+def test_a_command_gets_our_environment_without_our_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOADFLAME_KAFKA_SASL_PASSWORD", "hunter2")
+    monkeypatch.setenv("ITS_OWN", "value")
+    program = f"import os; open('{tmp_path}/environment', 'w').write(str(dict(os.environ)))"
+    assert launch([sys.executable, "-c", program]).wait(10) == 0
+    seen = (tmp_path / "environment").read_text()
+    assert "'ITS_OWN': 'value'" in seen
+    assert "LOADFLAME_" not in seen
+
+
 def test_refusals_name_the_pid_and_what_to_do(not_python: int) -> None:
     with pytest.raises(TargetError, match=r"no process 4194000.*pgrep"):
         target_of(pid=4_194_000)
