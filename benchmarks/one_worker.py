@@ -19,8 +19,8 @@ from typing import Any
 import pyarrow as pa
 import uvloop
 
+import processors.admission
 import processors.flushing
-import processors.pipeline
 from benchmarks.drawn import WINDOW_US
 from benchmarks.stages import Stages
 from processors.app import StreamApp
@@ -124,7 +124,7 @@ def put_clocks(clocks: Clocks) -> None:
     Pipeline.on_record = seen
     StreamApp.commit = stages.stepped("commit", committed)
     _Worker._announce = stages.stepped("events", announced)  # noqa: SLF001
-    processors.pipeline.decode = stages.timed("decode", processors.pipeline.decode)
+    processors.admission.decode = stages.timed("decode", processors.admission.decode)
     processors.flushing.join_window = stages.timed("join", processors.flushing.join_window)
 
 

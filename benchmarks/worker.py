@@ -157,7 +157,7 @@ def _cpu_s(process: psutil.Process | None) -> float:
 def _verify(broker: str, topics: Topics, group: str, run_id: str, url: str) -> dict[str, bool | None]:
     """What `loadflame verify` says."""
     done = subprocess.run(
-        [sys.executable, "-m", "loadflame", "verify", run_id, "--json", "--broker", broker, "--store", url],
+        [sys.executable, "-m", "loadflame", "verify", run_id, "--json", "--broker", broker],
         stdout=subprocess.PIPE,
         text=True,
         check=False,
@@ -166,6 +166,7 @@ def _verify(broker: str, topics: Topics, group: str, run_id: str, url: str) -> d
             "LOADFLAME_TOPIC_PREFIX": topics.prefix,
             "LOADFLAME_PARTITIONS": str(topics.partitions),
             "LOADFLAME_GROUP": group,
+            "LOADFLAME_STORE": url,
         },
     )
     return {check["name"]: check["ok"] for check in json.loads(done.stdout)}

@@ -41,6 +41,8 @@ SOURCE = "loadflame/process"
 STOP_S = 10.0
 """How long the last flush may take when the worker is asked to stop; what it cannot store then is read again."""
 _TICK_S = 0.05
+_EVENTS_AT_ONCE = 64
+"""After an outage a flush joins hundreds of windows: their events need not wait for each other's acknowledgement."""
 _QUIET_S = 0.2
 
 
@@ -245,9 +247,8 @@ class _Worker:
     async def _announce(self, flush: Flush, windows: list[JoinedWindow]) -> None:
         """Send and have acknowledged what the flush makes known."""
         topics = self._config.topics
-        for window in windows:
-            message = to_message(window_event(window), source=SOURCE, time_us=time.time_ns() // 1000)
-            await self._app.send(topics.name("windows"), None, message.key, message.value, message.headers)
+        for at in range(0, len(windows), _EVENTS_AT_ONCE):
+            await asyncio.gather(*map(self._announce_window, windows[at : at + _EVENTS_AT_ONCE]))
         for letter in flush.letters:
             place = letter.record.place
             row = letter.as_row()
@@ -261,6 +262,11 @@ class _Worker:
         self.summary.windows += len(flush.closed)
         self.summary.late_windows += len(flush.late)
         self.summary.dead_letters += len(flush.letters)
+
+    async def _announce_window(self, window: JoinedWindow) -> None:
+        message = to_message(window_event(window), source=SOURCE, time_us=time.time_ns() // 1000)
+        name = self._config.topics.name("windows")
+        await self._app.send(name, None, message.key, message.value, message.headers)
 
     async def _tick(self) -> None:
         """Append ticks where the pipeline wants them, and look after records that wait for what does not come."""
