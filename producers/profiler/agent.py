@@ -39,10 +39,6 @@ class AgentSummary:
     note: str = ""
 
 
-def _wall_us() -> int:
-    return time.time_ns() // 1000
-
-
 async def run_agent(
     target: Target,
     *,
@@ -54,9 +50,10 @@ async def run_agent(
     on_ready: Callable[[], None],
     backend: str = "auto",
     rate_hz: int | None = None,
-    now_us: Callable[[], int] = _wall_us,
 ) -> AgentSummary:
     """Watch until `stop` is set or the service is gone. `on_ready` is called once every known instance is watched.
+
+    Windows are by the publisher's clock, as the load's are.
 
     Raises ProfilerError when the watching cannot begin; later trouble with one instance is logged, and its windows
     say "no profile".
@@ -78,7 +75,7 @@ async def run_agent(
             run_id=run_id,
             choice=choice,
             window_us=window_us,
-            now_us=now_us,
+            now_us=publisher.clock.now_us,
         )
         stack.callback(agent.close)
         await agent.attach(stop)
