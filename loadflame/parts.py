@@ -63,6 +63,10 @@ class Parts:
 async def parts_here(settings: Settings, logs: Path) -> AsyncIterator[Parts]:
     """The broker of the settings, or an embedded one, with its topics. Raises UserError when it cannot be had."""
     async with AsyncExitStack() as stack:
-        broker = settings.broker or (await stack.enter_async_context(LocalBroker())).bootstrap
+        broker = settings.broker
+        if broker is None:
+            broker = (await stack.enter_async_context(LocalBroker())).bootstrap
+            # It ends with the run, and keeps nothing: what is spooled for it concerns nobody else.
+            settings = settings.model_copy(update={"spool_dir": logs / "spool"})
         await ensure_topics(broker, settings.topics)
         yield Parts(broker, settings, logs, stack)

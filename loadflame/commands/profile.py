@@ -42,13 +42,15 @@ def profile(
 async def _profile(
     target: Target, settings: Settings, run: str, service: str, backend: str, rate_hz: int | None, stop: asyncio.Event
 ) -> None:
-    from loadflame.starting import STOP_S
+    from loadflame.starting import ACKNOWLEDGE_S
     from producers.profiler.agent import run_agent
     from producers.publisher import KafkaPublisher, say_last_words
 
     broker = broker_of(settings, "profile")
     await ensure_topics(broker, settings.topics)
-    async with KafkaPublisher(broker, settings.topics, run, source="loadflame/profile") as publisher:
+    async with KafkaPublisher(
+        broker, settings.topics, run, source="loadflame/profile", spool=settings.spool
+    ) as publisher:
         summary = await run_agent(
             target,
             publisher=publisher,
@@ -60,4 +62,4 @@ async def _profile(
             stop=stop,
             on_ready=say_ready,
         )
-        await say_last_words(publisher, run, "profiler", note=summary.note, timeout_s=STOP_S)
+        await say_last_words(publisher, run, "profiler", note=summary.note, timeout_s=ACKNOWLEDGE_S)
