@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from producers.publisher import backlog, kafka, say_last_words
 from producers.publisher.kafka import KafkaPublisher
-from producers.publisher.leftovers import folders_in, look_at
+from producers.publisher.leftovers import CHUNK_MESSAGES, folders_in, look_at
 from producers.publisher.spool import Spool, SpoolPlace, Waiting
 from schemas.batches import BatchHeader
 from schemas.events import ProducerEnded, RunEnded, from_message
@@ -36,8 +36,8 @@ def client_of_all(monkeypatch):
     client.topics = {topic.name: set(range(topic.partitions)) for topic in Topics().all()}
     monkeypatch.setattr(kafka, "Client", lambda *_: client)
     monkeypatch.setattr(kafka, "AWAY_S", 0.0)
-    monkeypatch.setattr(backlog, "LEFT_TPS", 1e9)
-    monkeypatch.setattr(backlog, "LIVE_TPS", 1e9)
+    monkeypatch.setattr(backlog, "SHARE_LIVE", 1e9)
+    monkeypatch.setattr(backlog, "SHARE_LEFT", 1e9)
     return client
 
 
@@ -120,6 +120,19 @@ async def test_no_more_is_under_way_than_memory_may_hold(client, tmp_path, monke
         published = await publisher.flush(SOON_S)
     assert published.batches_acknowledged == 50
     assert client.most_under_way < 30
+
+
+async def test_beside_a_load_the_disk_is_drained_at_a_pace_and_at_its_end_at_once(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(backlog, "SHARE_LIVE", 1e-9)
+    client.go()
+    async with publisher_with(tmp_path) as publisher:
+        publish(publisher, *range(2 * CHUNK_MESSAGES))
+        await until(lambda: client.under_way > 1, SOON_S, "some from the disk")
+        client.come()
+        await until(lambda: client.under_way == 0, SOON_S, "those delivered")
+        assert len(client.taken) <= CHUNK_MESSAGES + 1
+        published = await publisher.flush(SOON_S)
+    assert published.batches_acknowledged == 2 * CHUNK_MESSAGES
 
 
 async def test_what_is_left_at_the_end_stays_on_disk_and_is_told(client, tmp_path):
