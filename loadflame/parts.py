@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import count, repeat
 from pathlib import Path
 
 from loadflame.broker import LocalBroker
@@ -27,10 +28,12 @@ class Parts:
     settings: Settings
     logs: Path
     _stack: AsyncExitStack
+    _watch_ports: Iterator[int | None]
 
     async def child(self, role: str, *arguments: str, niceness: int = 0) -> Child:
         """Start a role of the command line in a process of its own. Raises ChildError when it cannot start."""
-        environment = self.settings.model_copy(update={"broker": self.broker}).environment()
+        mine = {"broker": self.broker, "watch_port": next(self._watch_ports)}
+        environment = self.settings.model_copy(update=mine).environment()
         started = await Child.start(role, arguments, environment, self.logs / f"{role}.log", niceness=niceness)
         self._stack.push_async_callback(started.kill)
         return started
@@ -69,4 +72,9 @@ async def parts_here(settings: Settings, logs: Path) -> AsyncIterator[Parts]:
             # It ends with the run, and keeps nothing: what is spooled for it concerns nobody else.
             settings = settings.model_copy(update={"spool_dir": logs / "spool"})
         await ensure_topics(broker, settings.topics)
-        yield Parts(broker, settings, logs, stack)
+        yield Parts(broker, settings, logs, stack, _watch_ports(settings.watch_port))
+
+
+def _watch_ports(first: int | None) -> Iterator[int | None]:
+    """One port after the other for the processes of a run, in the order in which they start."""
+    return count(first) if first else repeat(first)

@@ -6,14 +6,19 @@ import os
 from loadflame.broker import embedded_binary
 from loadflame.settings import Settings, SettingsError
 from loadflame.topics import check_broker
+from loadflame.watching import check_ports
 from producers.load.guard import TargetError, TargetRefusedError, check_target
 from producers.load.plan import Plan
 from sinks.clickhouse import check_store
 
 
-async def check_surroundings(settings: Settings) -> None:
-    """Raise UserError unless the data folder, the broker and the store of the settings are to be had."""
+async def check_surroundings(settings: Settings, processes: int = 1) -> None:
+    """Raise UserError unless the data folder, the broker and the store of the settings are to be had.
+
+    So are the ports on which so many processes are to be watched, if they are.
+    """
     _check_folder(settings)
+    check_ports(settings, processes)
     if settings.broker is None:
         embedded_binary()
     else:

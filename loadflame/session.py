@@ -35,6 +35,7 @@ from sinks.clickhouse import open_store
 from views.report import Report, build_report
 from views.terminal import render
 
+_WORKER_AND_AGENT = 2
 _LONGEST = 1024
 """Of a sentence in an event."""
 _NOTHING_TO_PROFILE = "nothing to profile: add `profile:` to the plan, or give --pid, --name or -- COMMAND"
@@ -98,7 +99,7 @@ def run_and_report(
     needed = Workers(workers, "as --workers says") if workers else workers_for(about, cores_here())
 
     async def session(stop: asyncio.Event) -> RunOutcome:
-        await _preflight(about, settings, watch, stop)
+        await _preflight(about, settings, watch, stop, loads=needed.count)
         console.print(f"[bold]run {run_id}[/]: {plan.service} at {plan.target}", highlight=False)
         console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
         console.print(needed.sentence, style="dim", highlight=False)
@@ -156,7 +157,7 @@ def find_limit_and_report(
         return loads[0]
 
     async def session(stop: asyncio.Event) -> RunOutcome:
-        await _preflight(plan, settings, watch, stop)
+        await _preflight(plan, settings, watch, stop, loads=0)
         console.print(f"[bold]run {run_id}[/]: the limit of {plan.service} at {plan.target}", highlight=False)
         console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
         return await run_here(
@@ -177,11 +178,11 @@ def find_limit_and_report(
     return found, report
 
 
-async def _preflight(plan: Plan, settings: Settings, watch: Watch, stop: asyncio.Event) -> None:
+async def _preflight(plan: Plan, settings: Settings, watch: Watch, stop: asyncio.Event, *, loads: int) -> None:
     """Everything that can be refused of a settled plan is refused here, before anything is started or made."""
     async with unless(stop):
         await check_service(plan, settings, is_started=watch.starts_service)
-        await check_surroundings(settings)
+        await check_surroundings(settings, _WORKER_AND_AGENT + loads)
 
 
 def judge_and_print(outcome: RunOutcome, settings: Settings, console: Console, *, as_json: bool) -> Report:

@@ -44,6 +44,13 @@ class Settings(BaseSettings):
     group: str = Field("loadflame", description="Kafka consumer group of the workers.")
     allow_hosts: tuple[str, ...] = Field((), description="Hosts besides loopback that may be loaded.")
 
+    watch_port: int | None = Field(
+        None, ge=0, le=65535, description="Port of /metrics and /healthz; 0 takes a free one, none serves nothing."
+    )
+    watch_host: str = Field(
+        "127.0.0.1",
+        description="Address of /metrics and /healthz; whoever reaches another than loopback may read them.",
+    )
     max_tps: float = Field(
         AWAY_TPS, gt=0, le=HIGHEST_TPS, description="Requests per second for other machines; this one has no bound."
     )

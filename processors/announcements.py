@@ -13,7 +13,8 @@ LETTER_BYTES = 960 << 10
 """Of a dead letter's value at most this much is sent: with its headers it must fit the topic's largest message."""
 _TEXT = 1024
 _NAME = 200
-_HEADERS, _HEADER_BYTES = 32, 256
+HEADERS, HEADER_BYTES = 32, 256
+"""Of a dead letter's own headers so many are kept, and of each name and value so many bytes."""
 
 
 def window_event(window: JoinedWindow) -> WindowJoined:
@@ -75,12 +76,13 @@ def letter_value(letter: Letter) -> bytes:
 def letter_headers(letter: Letter) -> Headers:
     """Where a dead letter came from and why; its own headers are kept behind `original-`."""
     record = letter.record
-    own = [(f"original-{name}"[:_HEADER_BYTES], value[:_HEADER_BYTES]) for name, value in record.headers[:_HEADERS]]
+    own = [(f"original-{name}"[:HEADER_BYTES], value[:HEADER_BYTES]) for name, value in record.headers[:HEADERS]]
     return [
         ("id", f"{record.place.topic}/{record.place.partition}/{record.offset}".encode()),
         ("topic", record.place.topic.encode()),
         ("partition", b"%d" % record.place.partition),
         ("offset", b"%d" % record.offset),
+        ("timestamp", b"%d" % record.timestamp_us),
         ("error", letter.error.encode(errors="replace")[:_TEXT]),
         ("size", b"%d" % len(record.value)),
         *own,

@@ -41,14 +41,21 @@ def _joined(store: Store, flush: Flush, window_us: int) -> Iterable[JoinedWindow
     wanted = sorted(closed.keys() | flush.late)
     visible = _visible(store, wanted)
     for key in wanted:
-        window = closed.get(key)
-        if window is not None and len(window.batches) == visible.get(key, 0):
-            batches: Iterable[Batch] | None = (stored.batch for stored in window.batches)
-        else:
-            # Batches came late, or were stored by somebody who read them before us: memory does not hold them.
-            batches = _stored(store, key)
-        if batches is not None:
-            yield _join(key, batches, window_us, _closed_by(window))
+        with structlog.contextvars.bound_contextvars(run=key.run_id, window=key.window):
+            joined = _joined_one(store, key, closed.get(key), visible.get(key, 0), window_us)
+        if joined is not None:
+            yield joined
+
+
+def _joined_one(
+    store: Store, key: WindowKey, window: ClosedWindow | None, visible: int, window_us: int
+) -> JoinedWindow | None:
+    if window is not None and len(window.batches) == visible:
+        batches: Iterable[Batch] | None = (stored.batch for stored in window.batches)
+    else:
+        # Batches came late, or were stored by somebody who read them before us: memory does not hold them.
+        batches = _stored(store, key)
+    return None if batches is None else _join(key, batches, window_us, _closed_by(window))
 
 
 def _closed_by(window: ClosedWindow | None) -> ClosedBy:

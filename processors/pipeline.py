@@ -8,21 +8,17 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from processors.admission import batch_in
 from processors.ledger import Ledger
 from processors.records import ClosedWindow, Flush, Letter, Place, Record, WindowKey
 from processors.sequence import Sequences
 from processors.watermark import Watermarks
 from processors.windows import GRACE_US, Windows
-from schemas.batches import BatchHeader
-from schemas.codec import decode
 from schemas.errors import DecodeError
 from schemas.events import EventData, from_message
 from schemas.topics import BULK, Bulk, Topics
-from schemas.windows import partition_of
 from sinks.store import StoredBatch
 
-AHEAD_US = 30_000_000
-"""A window that begins this much after its own record's broker time is of a producer whose clock is wrong."""
 RECORD_BYTES = 2_048
 """What a record costs in memory besides its value and rows."""
 
@@ -87,14 +83,13 @@ class Pipeline:
         self._hold(record, reasons=1, more_bytes=len(record.value))
 
     def _on_batch(self, kind: Bulk, record: Record) -> None:
-        header = BatchHeader.from_kafka(kind, record.headers)
         place = record.place
-        if header.tick:
+        batch = batch_in(kind, record, self._window_us)
+        if batch is None:
             self._ledger.receive(place, record.offset)
             return
-        self._check(header, record)
-        stored = StoredBatch(decode(header, record.value), place.partition, record.offset)
-        key = WindowKey(header.key.run_id, header.key.window)
+        stored = StoredBatch(batch, place.partition, record.offset)
+        key = WindowKey(batch.header.key.run_id, batch.header.key.window)
         windows = self._windows.setdefault(place.partition, Windows(self._window_us, self._grace_us))
         late = windows.is_late(key, self._watermark(place.partition))
         if late:
@@ -105,17 +100,6 @@ class Pipeline:
         self._waiting.batches.append(stored)
         # It must be stored and, in an open window, announced.
         self._hold(record, reasons=1 if late else 2, more_bytes=stored.batch.rows.nbytes)
-
-    def _check(self, header: BatchHeader, record: Record) -> None:
-        key = header.key
-        if not key.run_id:
-            raise DecodeError("header run is empty")
-        expected = partition_of(key.run_id, key.window, header.partitions) if header.partitions else -1
-        if expected != record.place.partition:
-            raise DecodeError(f"window {key.window} belongs to partition {expected}, not {record.place.partition}")
-        ahead_us = key.window * self._window_us - record.timestamp_us
-        if ahead_us > AHEAD_US:
-            raise DecodeError(f"window {key.window} begins {ahead_us / 1e6:.0f} s after the broker's time")
 
     def _hold(self, record: Record, *, reasons: int, more_bytes: int) -> None:
         """Keep an offset from being committed; the next flush is one of the reasons."""
@@ -186,6 +170,21 @@ class Pipeline:
         )
 
     @property
+    def open_windows(self) -> int:
+        """Windows that are not over."""
+        return sum(map(len, self._windows.values()))
+
+    @property
+    def open_bytes(self) -> int:
+        """Bytes of the rows in them; see `Windows.nbytes`."""
+        return sum(windows.nbytes for windows in self._windows.values())
+
+    def watermarks_us(self) -> dict[int, int]:
+        """The watermark of each partition that has open windows and has heard both topics, in broker microseconds."""
+        found = {partition: self._watermark(partition) for partition, windows in self._windows.items() if len(windows)}
+        return {partition: watermark_us for partition, watermark_us in found.items() if watermark_us is not None}
+
+    @property
     def unflushed_bytes(self) -> int:
         """Memory taken by what is not in the store yet."""
         return self._under_way_bytes + self._waiting.bytes.total()
@@ -204,7 +203,7 @@ class Pipeline:
     @property
     def idle(self) -> bool:
         """Nothing is open, waiting or held."""
-        return self._ledger.idle and not self.has_work and not any(map(len, self._windows.values()))
+        return self._ledger.idle and not self.has_work and not self.open_windows
 
     def next_offset(self, place: Place) -> int | None:
         """The offset that this place will be read from next; None while nothing was heard of it."""

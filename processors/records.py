@@ -1,7 +1,7 @@
 """What comes in from Kafka and what the pipeline asks its shell to do: plain records without a client's types."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from schemas.batches import Headers
 from schemas.events import EventData
@@ -60,15 +60,31 @@ class Letter:
             self.error,
             record.timestamp_us,
             len(record.value),
-            *_said(record),
+            **_said(record),
         )
 
 
-def _said(record: Record) -> tuple[str, int]:
-    """The run and the rows that the headers of an unreadable message name, "" and 0 where they do not."""
+class _Said(TypedDict, total=False):
+    run_id: str
+    rows: int
+    window: int
+    producer: str
+    seq: int
+
+
+def _said(record: Record) -> _Said:
+    """What the headers of an unreadable message name of its batch, and of all that identifies it either all or none."""
     said = {name: value.decode(errors="replace") for name, value in record.headers if value and len(value) <= 256}
-    rows = said.get("rows", "")
-    return said.get("run", ""), int(rows) if rows.isascii() and rows.isdigit() and len(rows) <= 18 else 0
+    run_id, producer = said.get("run", ""), said.get("producer", "")
+    rows, window, seq = (_whole(said.get(name, "")) for name in ("rows", "window", "seq"))
+    about = _Said(run_id=run_id, rows=rows or 0)
+    if run_id and window is not None and seq is not None:
+        about |= _Said(window=window, producer=producer, seq=seq)
+    return about
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 @dataclass(frozen=True, slots=True)

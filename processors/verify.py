@@ -73,6 +73,8 @@ def _stored_once(
         f"{acknowledged} batches ({rows} rows) were acknowledged, {sum(visible.values())} ({found} rows) are visible, "
         f"{letters.batches} dead letters"
     )
+    if letters.recovered:
+        sentence += f"; {letters.recovered} more were sent again and are visible"
     if lost:
         sentence += f"; {lost} batches were given up and declared lost by their producers"
     if spooled := sum(event.batches_spooled for event in producers):

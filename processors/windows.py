@@ -50,6 +50,11 @@ class Windows:
     def __len__(self) -> int:
         return len(self._open)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the rows in open windows: looked up anew, so not to be asked for with every record."""
+        return sum(stored.batch.rows.nbytes for entry in self._open.values() for stored in entry.batches.values())
+
     def is_late(self, key: WindowKey, watermark_us: int | None) -> bool:
         """Whether a batch for this window comes after it was, or would have been, closed."""
         if key in self._closed:

@@ -8,7 +8,7 @@ changes nothing that is visible.
 import asyncio
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -19,10 +19,12 @@ import structlog
 from processors.announcements import letter_headers, letter_value, window_event
 from processors.app import StreamApp
 from processors.drain import Drain
+from processors.figures import WorkerSummary
 from processors.flushing import write_flush
 from processors.pipeline import Pipeline
 from processors.records import Flush, Place, Record
 from processors.watchdog import Watchdog, WorkerStuckError
+from processors.watched import WatchedWorker
 from processors.windows import GRACE_US
 from schemas.events import to_message
 from schemas.joined import JoinedWindow
@@ -57,27 +59,23 @@ class WorkerConfig:
     sweep_every_s: float = 3600.0
 
 
-@dataclass(slots=True)
-class WorkerSummary:
-    """What a worker did in its life."""
-
-    records: int = 0
-    batches: int = 0
-    windows: int = 0
-    late_windows: int = 0
-    dead_letters: int = 0
-
-
 async def run_worker(
-    config: WorkerConfig, store: Store, *, stop: asyncio.Event, on_ready: Callable[[], None]
+    config: WorkerConfig,
+    store: Store,
+    *,
+    stop: asyncio.Event,
+    on_ready: Callable[[], None],
+    on_start: Callable[[WatchedWorker], None] = lambda _: None,
 ) -> WorkerSummary:
     """Work until `stop` is set, or the run to drain is done. `on_ready` is called once partitions are assigned.
+
+    `on_start` gets what can be seen of the worker, to be asked on this loop.
 
     Raises StoreError when the store says what trying again cannot mend, WorkerStuckError when nothing moves.
     """
     with ThreadPoolExecutor(1, thread_name_prefix="store") as thread:
         worker = _Worker(config, store, thread)
-        return await worker.run(stop, on_ready)
+        return await worker.run(stop, on_ready, on_start)
 
 
 class _Worker:
@@ -98,14 +96,17 @@ class _Worker:
         self._room.set()
         self._work = asyncio.Event()
         self._closed = asyncio.Event()
-        self._revocations = 0
         self._drain = Drain(store, config.drain_run, self._ask, self._app.ends) if config.drain_run else None
         self.summary = WorkerSummary()
+        self._watched = WatchedWorker(self.summary, self._pipeline, self._watchdog, self._lags)
 
-    async def run(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> WorkerSummary:
+    async def run(
+        self, stop: asyncio.Event, on_ready: Callable[[], None], on_start: Callable[[WatchedWorker], None]
+    ) -> WorkerSummary:
         tasks: list[asyncio.Task[None]] = []
         try:
             await self._app.start()
+            on_start(self._watched)
             tasks = [
                 asyncio.create_task(part)
                 for part in (
@@ -123,13 +124,14 @@ class _Worker:
         finally:
             for task in tasks:
                 task.cancel()
+            self._watched.close()
             await self._app.stop()
         return self.summary
 
     async def _on_record(self, record: Record) -> None:
-        revocations = self._revocations
+        rebalances = self.summary.rebalances
         await self._room.wait()
-        if revocations != self._revocations:
+        if rebalances != self.summary.rebalances:
             return  # its partition went to somebody else while it waited
         again_from = self._pipeline.on_record(record, time.monotonic())
         if again_from is not None:
@@ -146,8 +148,9 @@ class _Worker:
             self._room.clear()
 
     def _on_revoked(self, places: Iterable[Place]) -> None:
-        self._revocations += 1
-        self._pipeline.on_revoked(places)
+        gone = list(places)
+        self.summary.rebalances += bool(gone)  # at its first assignment a worker has none to lose
+        self._pipeline.on_revoked(gone)
         if self._drain:
             self._drain.on_revoked()
 
@@ -182,13 +185,16 @@ class _Worker:
         self._closed.clear()
         flush = self._pipeline.take()
         if flush:
+            began_s = time.monotonic()
             await self._announce(flush, await self._stored(flush))
             self._watchdog.moved(time.monotonic())
+            self.summary.flushes.add(time.monotonic() - began_s)
         self._pipeline.on_flushed(flush)
         self._room.set()
         offsets = self._pipeline.committable()
         if offsets and await self._app.commit(offsets):
             self._pipeline.on_committed(offsets)
+            self.summary.commits += 1
 
     async def _stored(self, flush: Flush) -> list[JoinedWindow]:
         """Write a flush, again and again while the store is away; gives the windows that are to be announced."""
@@ -196,14 +202,19 @@ class _Worker:
         write = partial(write_flush, self._store, flush, self._config.window_us, self._joined)
         while True:
             try:
-                return await loop.run_in_executor(self._thread, write)
+                windows = await loop.run_in_executor(self._thread, write)
             except StoreError as error:
                 if not error.retriable:
                     raise
+                self._watched.store_trouble = str(error)
+                self.summary.store_retries += 1
                 wait_s = max(error.retry_after_s, 0.2) * random.uniform(0.5, 1.5)  # noqa: S311  spreads retries
                 _log.warning("the store is away; trying again", error=str(error), wait_s=round(wait_s, 2))
                 await asyncio.sleep(wait_s)
                 self._watchdog.moved(time.monotonic())  # waiting for the store is not being stuck
+            else:
+                self._watched.store_trouble = ""
+                return windows
 
     def _joined(self) -> None:
         """A window is computed: a long flush is not a stuck one."""
@@ -222,11 +233,14 @@ class _Worker:
             await self._app.send(topics.name("windows"), None, message.key, message.value, message.headers)
         for letter in flush.letters:
             place = letter.record.place
-            _log.warning("dead letter", place=place, offset=letter.record.offset, error=letter.error)
+            row = letter.as_row()
+            about = {"run": row.run_id or None, "window": row.window if row.producer else None}
+            _log.warning("dead letter", place=place, offset=row.offset, error=letter.error, **about)
             partition = min(place.partition, topics.partitions - 1)
             headers = letter_headers(letter)
             await self._app.send(topics.name("dead-letters"), partition, None, letter_value(letter), headers)
         self.summary.batches += len(flush.batches)
+        self.summary.rows += sum(stored.batch.header.rows for stored in flush.batches)
         self.summary.windows += len(flush.closed)
         self.summary.late_windows += len(flush.late)
         self.summary.dead_letters += len(flush.letters)
@@ -240,6 +254,7 @@ class _Worker:
                 assert kind in ("requests", "stacks")
                 value, headers = tick(kind, self._config.topics.partitions)
                 await self._app.send(place.topic, place.partition, None, value, headers)
+                self.summary.ticks += 1
 
     async def _watch(self) -> None:
         await self._watchdog.watch(self._is_waiting)
@@ -256,12 +271,11 @@ class _Worker:
 
     async def _is_waiting(self) -> bool:
         """Whether there is something to do: here, or in Kafka."""
-        if not self._pipeline.idle:
-            return True
-        for place, end in (await self._app.ends()).items():
-            if await self._reached(place) < end:
-                return True
-        return False
+        return not self._pipeline.idle or any((await self._lags()).values())
+
+    async def _lags(self) -> Mapping[Place, int]:
+        """How many records wait in each of this worker's partitions."""
+        return {place: max(0, end - await self._reached(place)) for place, end in (await self._app.ends()).items()}
 
     def _is_idle(self) -> bool:
         return self._app.assigned.is_set() and self._pipeline.idle and not self._pipeline.committable()

@@ -124,6 +124,7 @@ def _dead_letter() -> dict[str, Any]:
         "topic": "where it was found",
         "partition": "where it was found",
         "offset": "where it was found",
+        "timestamp": "the broker's, in microseconds since the Unix epoch; a topic made anew has the same offsets",
         "error": "why it could not be read, one sentence",
         "size": "how many bytes the value had; of a very long one only the beginning is here",
     }

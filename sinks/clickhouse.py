@@ -15,6 +15,7 @@ from sinks.connect import check_embedded, open_client
 from sinks.errors import store_errors
 from sinks.flushes import STALE_US, FlushIds
 from sinks.interning import Interner
+from sinks.letters import count_dead_letters, replays_table
 from sinks.migrate import check_migrations, migrate
 from sinks.orphans import sweep_orphans
 from sinks.store import Coverage, DeadLetter, LetterCount, StoredBatch, WindowBatches
@@ -126,6 +127,11 @@ class ClickHouseStore:
         with store_errors("store dead letters"):
             self._insert("dead_letters_stored", derived_tables.dead_letters_table(letters))
 
+    def write_replays(self, replayed: Sequence[tuple[DeadLetter, int]]) -> None:
+        """Store that dead letters were sent again, and to which offset of their topic and partition."""
+        with store_errors("store replays"):
+            self._insert("replays_stored", replays_table(replayed, self._now_us()))
+
     def read_window(self, run_id: str, window: int) -> WindowBatches:
         """See Store."""
         return reading.read_window(self._client, run_id, window)
@@ -160,7 +166,7 @@ class ClickHouseStore:
 
     def count_dead_letters(self, run_id: str, *, since_us: int) -> LetterCount:
         """See Store."""
-        return reading.count_dead_letters(self._client, run_id, since_us)
+        return count_dead_letters(self._client, run_id, since_us)
 
     @property
     def client(self) -> Client:

@@ -73,6 +73,9 @@ def dead_letters_table(letters: Sequence[DeadLetter]) -> pa.Table:
             "bytes": whole_column(letter.size_bytes for letter in letters),
             "run": text_column(letter.run_id for letter in letters),
             "rows": whole_column(letter.rows for letter in letters),
+            "window": whole_column(letter.window for letter in letters),
+            "producer": text_column(letter.producer for letter in letters),
+            "seq": whole_column(letter.seq for letter in letters),
         }
     )
 

@@ -87,10 +87,17 @@ class MemoryStore:
 
     def count_dead_letters(self, run_id: str, *, since_us: int) -> LetterCount:
         """See Store."""
-        letters = self.dead_letters.values()
-        mine = [letter for letter in letters if letter.run_id == run_id]
-        unknown = sum(not letter.run_id and letter.received_at_us >= since_us for letter in letters)
-        return LetterCount(len(mine), sum(letter.rows for letter in mine), unknown)
+        visible = {(key.topic, *key[2:]) for key in self.batches if key.run_id == run_id}
+        found: dict[tuple[object, ...], int] = {}
+        unknown = 0
+        for place, letter in self.dead_letters.items():
+            unknown += not letter.run_id and letter.received_at_us >= since_us
+            if letter.run_id == run_id:
+                batch = (letter.topic.rpartition(".")[2], letter.window, letter.producer, letter.seq)
+                one = batch if letter.producer else place
+                found[one] = max(letter.rows, found.get(one, 0))
+        missing = {one: rows for one, rows in found.items() if one not in visible}
+        return LetterCount(len(missing), sum(missing.values()), unknown, len(found) - len(missing))
 
     def _fail_if_told(self) -> None:
         if self.failures:

@@ -17,7 +17,7 @@ from schemas.rows import schema_of, type_of_facts
 from schemas.sketch import Sketch
 from sinks.derived_tables import SCALARS
 from sinks.errors import RowsGoneError, store_errors
-from sinks.store import Coverage, LetterCount, WindowBatches
+from sinks.store import Coverage, WindowBatches
 
 _SOME = "run = {run:String} AND window BETWEEN {first:UInt64} AND {last:UInt64}"
 _STORED = {"requests": "requests_stored", "stacks": "samples_stored"}
@@ -200,13 +200,3 @@ def count_batches(client: Client, run_id: str) -> dict[str, int]:
     with store_errors("count batches"):
         query = "SELECT producer, count() FROM batches WHERE run = {run:String} GROUP BY producer"
         return {row[0]: int(row[1]) for row in client.query(query, {"run": run_id}).result_rows}
-
-
-def count_dead_letters(client: Client, run_id: str, since_us: int) -> LetterCount:
-    """See `Store.count_dead_letters`."""
-    with store_errors("count dead letters"):
-        query = (
-            "SELECT countIf(run = {run:String}), sumIf(rows, run = {run:String}), "
-            "countIf(run = '' AND received_at >= fromUnixTimestamp64Micro({since:Int64})) FROM dead_letters"
-        )
-        return LetterCount(*map(int, client.query(query, {"run": run_id, "since": since_us}).result_rows[0]))

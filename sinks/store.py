@@ -42,7 +42,8 @@ class Coverage(NamedTuple):
 class DeadLetter:
     """A message that could not be read. `topic` is the full Kafka name, `size_bytes` the length of its value.
 
-    `run_id` and `rows` are what its headers say; "" and 0 when they cannot be read either.
+    `run_id` and `rows` are what its headers say; "" and 0 when they cannot be read either. So are `window`, `producer`
+    and `seq`, which with the topic and the run name the batch; `producer` is "" when not all of them can be read.
 
     `received_at_us` is the broker's timestamp of the record: the same at every reading, and another one when a topic
     was made anew and counts its offsets from 0 again.
@@ -56,15 +57,24 @@ class DeadLetter:
     size_bytes: int
     run_id: str = ""
     rows: int = 0
+    window: int = 0
+    producer: str = ""
+    seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class LetterCount:
-    """Dead letters of a run: batches, the rows that they brought, and those of which nobody knows the run."""
+    """Dead letters of a run: the batches that they stand for, the rows that these brought, and the letters of which
+    nobody knows the run.
+
+    A batch that was put aside twice counts once. One that is visible all the same, because it was sent again, is
+    `recovered`, and counts there only.
+    """
 
     batches: int
     rows: int
     unknown: int
+    recovered: int = 0
 
 
 class Store(Protocol):

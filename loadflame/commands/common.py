@@ -37,6 +37,15 @@ Backend = Annotated[
     str,
     typer.Option(help="Sampler: auto, py-spy or austin; auto takes what the truth benchmark found best."),
 ]
+WatchPort = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        max=65535,
+        help="Serve /metrics and /healthz on this port of loopback; 0 takes a free one, which the log names. "
+        "[dim](env LOADFLAME_WATCH_PORT; default: off)[/]",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a page.")]
 
 

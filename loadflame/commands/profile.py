@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loadflame.commands.common import Backend, Broker, broker_of, run_until_stopped, say_ready
+from loadflame.commands.common import Backend, Broker, WatchPort, broker_of, run_until_stopped, say_ready
+from loadflame.logs import logs_about
 from loadflame.settings import Settings, read_settings
 from loadflame.topics import ensure_topics
+from loadflame.watching import Watch, watching
 
 if TYPE_CHECKING:
     from producers.profiler.targets import Target
@@ -30,21 +32,36 @@ def profile(
         int | None, typer.Option(help="Samples per second and process; default: the sampler's own.")
     ] = None,
     broker: Broker = None,
+    watch_port: WatchPort = None,
 ) -> None:
     """Sample the stacks of a Python service and publish them to Kafka, until Ctrl-C or the service's end."""
     from producers.profiler.targets import target_of
 
-    settings = read_settings(broker=broker)
+    settings = read_settings(broker=broker, watch_port=watch_port)
     target = target_of(pid=pid, name=name, command=command or None)
-    run_until_stopped(lambda stop: _profile(target, settings, run, service, backend, rate_hz, stop))
+
+    async def watched(stop: asyncio.Event) -> None:
+        with logs_about(run=run):
+            async with watching(settings) as watch:
+                await _profile(target, settings, run, service, backend, rate_hz, stop, watch)
+
+    run_until_stopped(watched)
 
 
 async def _profile(
-    target: Target, settings: Settings, run: str, service: str, backend: str, rate_hz: int | None, stop: asyncio.Event
+    target: Target,
+    settings: Settings,
+    run: str,
+    service: str,
+    backend: str,
+    rate_hz: int | None,
+    stop: asyncio.Event,
+    watch: Watch,
 ) -> None:
     from loadflame.starting import ACKNOWLEDGE_S
     from producers.profiler.agent import run_agent
-    from producers.publisher import KafkaPublisher, say_last_words
+    from producers.publisher import KafkaPublisher, health_of, say_last_words
+    from schemas.watching import worst
 
     broker = broker_of(settings, "profile")
     await ensure_topics(broker, settings.topics)
@@ -61,5 +78,8 @@ async def _profile(
             window_us=settings.window_us,
             stop=stop,
             on_ready=say_ready,
+            on_start=lambda agent: watch.show(
+                lambda: worst(health_of(publisher.figures()), agent.health()), agent.figures, publisher.figures
+            ),
         )
         await say_last_words(publisher, run, "profiler", note=summary.note, timeout_s=ACKNOWLEDGE_S)

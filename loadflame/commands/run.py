@@ -38,6 +38,15 @@ def run(
     broker: Broker = None,
     store: StoreUrl = None,
     data_dir: DataDir = None,
+    watch_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="Serve /metrics and /healthz of the stream processor here, of the agent on the next port, of each "
+            "load process on one more. [dim](env LOADFLAME_WATCH_PORT; default: off)[/]",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Load a service on this machine, profile it meanwhile, and report which function limits it.
@@ -49,7 +58,11 @@ def run(
     from producers.profiler.backends import choose_backend
 
     settings = read_settings(
-        broker=broker, store=store, data_dir=data_dir, allow_hosts=tuple(allow_host) if allow_host else None
+        broker=broker,
+        store=store,
+        data_dir=data_dir,
+        allow_hosts=tuple(allow_host) if allow_host else None,
+        watch_port=watch_port,
     )
     console = Console(stderr=as_json)
     watch = Watch.of(pid=pid, name=name, command=command)

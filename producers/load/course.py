@@ -10,6 +10,7 @@ import numpy as np
 from producers.clock import Clock
 from producers.load.crowd import stints_of
 from producers.load.engine import Engine, engine_for
+from producers.load.figures import LAG_BOUNDS_S, LoadFigures
 from producers.load.guard import Guard
 from producers.load.pacer import Pacer
 from producers.load.plan import Plan
@@ -20,6 +21,7 @@ from producers.load.shards import WHOLE, Shard
 from producers.publisher import Publisher
 from schemas.events import LoadTotals, StageEntered
 from schemas.rows import RequestFacts
+from schemas.watching import Durations
 from schemas.windows import window_of
 
 STOP_GRACE_S = 2.0
@@ -91,6 +93,20 @@ class Course:
             stints=stints_of(self._segments, self._start_us, shard),
         )
         self._cpu_ns = time.process_time_ns()
+        self._dispatch_lags = Durations(LAG_BOUNDS_S)
+
+    def figures(self) -> LoadFigures:
+        """What may be told of it to whoever watches: the recorder's own counts, so that no request pays for it."""
+        recorder = self._recorder
+        return LoadFigures(
+            scheduled=recorder.scheduled,
+            sent=recorder.sent,
+            completed=recorder.completed,
+            failed=recorder.failed,
+            dropped=recorder.dropped,
+            in_flight=recorder.in_flight,
+            dispatch_lags=self._dispatch_lags,
+        )
 
     async def play(self, stop: asyncio.Event) -> LoadTotals:
         """Run the schedule to its end or until `stop`, wait for stragglers, publish everything."""
@@ -208,6 +224,7 @@ class Course:
         self._cpu_ns = cpu_ns
         self._publisher.publish("requests", record.window, record.rows, facts, final=True, goodbye=goodbye)
         self._window += 1
+        self._dispatch_lags.add_all_us(record.rows["dispatch_lag_us"].to_numpy())
         if self._on_progress is not None:
             self._on_progress(self._progress(record))
 

@@ -29,6 +29,7 @@ async def run_load(
     on_progress: Callable[[Progress], None] | None = None,
     allow_hosts: Collection[str] = (),
     shard: Shard = WHOLE,
+    on_start: Callable[[Course], None] = lambda _: None,
 ) -> LoadTotals:
     """Send a plan's requests and publish every outcome, one final batch for every window of the run.
 
@@ -44,6 +45,7 @@ async def run_load(
         on_progress: Called with each window's figures.
         allow_hosts: Hosts besides loopback that may be loaded.
         shard: Which part of the plan's arrivals is ours; the others' are left to others.
+        on_start: Gets the course before its first arrival, for its figures.
 
     Returns:
         The totals, in which scheduled = completed + failed + dropped + in_flight_at_end. The last window is published
@@ -53,7 +55,7 @@ async def run_load(
     async with aiohttp.ClientSession(connector=guard.connector()) as session:
         counted_before = await _count(session, plan, shard)
         with _rare_collections():
-            totals = await Course(
+            course = Course(
                 plan,
                 publisher=publisher,
                 run_id=run_id,
@@ -62,7 +64,9 @@ async def run_load(
                 guard=guard,
                 on_progress=on_progress,
                 shard=shard,
-            ).play(stop)
+            )
+            on_start(course)
+            totals = await course.play(stop)
         counted_after = await _count(session, plan, shard)
     if counted_before is None or counted_after is None:
         return totals

@@ -13,6 +13,7 @@ import structlog
 from producers.profiler.backends import BackendChoice, choose_backend
 from producers.profiler.counters import ProcessGoneError, host_cpu_us
 from producers.profiler.errors import ProfilerError, TargetError
+from producers.profiler.figures import AgentFigures
 from producers.profiler.launcher import end, launch
 from producers.profiler.own_processes import OwnProcesses
 from producers.profiler.sampler import LEAD_US, Samples
@@ -20,6 +21,7 @@ from producers.profiler.targets import Instance, Target, instances_of
 from producers.profiler.watched import WatchedInstance, WindowOfOne, rows_of
 from producers.publisher import Publisher
 from schemas.rows import STACKS, StackFacts
+from schemas.watching import Health
 
 _log = structlog.get_logger()
 SETTLE_US = 80_000
@@ -50,10 +52,12 @@ async def run_agent(
     on_ready: Callable[[], None],
     backend: str = "auto",
     rate_hz: int | None = None,
+    on_start: "Callable[[Agent], None]" = lambda _: None,
 ) -> AgentSummary:
     """Watch until `stop` is set or the service is gone. `on_ready` is called once every known instance is watched.
 
-    Windows are by the publisher's clock, as the load's are.
+    Windows are by the publisher's clock, as the load's are. `on_start` gets the agent before it looks for the service,
+    for its figures and its health.
 
     Raises ProfilerError when the watching cannot begin; later trouble with one instance is logged, and its windows
     say "no profile".
@@ -67,7 +71,7 @@ async def run_agent(
         if target.command is not None:
             started = launch(target.command)
             stack.callback(end, started)
-        agent = _Agent(
+        agent = Agent(
             target=target,
             started=started,
             publisher=publisher,
@@ -78,13 +82,16 @@ async def run_agent(
             now_us=publisher.clock.now_us,
         )
         stack.callback(agent.close)
+        on_start(agent)
         await agent.attach(stop)
         on_ready()
         _log.info("profiling", run=run_id, service=service, backend=choice.name, instances=len(agent.watched))
         return await agent.watch(stop)
 
 
-class _Agent:
+class Agent:
+    """See `run_agent`, which makes it."""
+
     def __init__(
         self,
         *,
@@ -113,6 +120,29 @@ class _Agent:
         self._seen = 0
         self._samples = 0
         self._windows = 0
+        self._coverage: float | None = None
+        self._cost_us = 0
+
+    def figures(self) -> AgentFigures:
+        """What may be told of it to whoever watches."""
+        return AgentFigures(
+            windows=self._windows,
+            samples=self._samples,
+            instances=self._living,
+            rate_hz=self._pace.rate_hz,
+            coverage=self._coverage,
+            cpu_us=self._cost_us,
+        )
+
+    def health(self) -> Health:
+        """Degraded while there is nothing to watch: it looks for new processes with every window."""
+        if not self._living:
+            return Health("degraded", "no Python process of the service is there to be watched")
+        return Health("working", f"{self._living} processes are watched")
+
+    @property
+    def _living(self) -> int:
+        return sum(not watched.gone for watched in self.watched.values())
 
     async def attach(self, stop: asyncio.Event) -> None:
         """Wait until every instance is watched. Raises ProfilerError."""
@@ -192,17 +222,20 @@ class _Agent:
         parts = [watched.window(self._service, start_us, end_us) for watched in self.watched.values()]
         sampling_us = sum(part.facts.agent_cpu_us for part in parts)
         ours_us = self._ours.used_us(but={watched.instance.pid for watched in self.watched.values()})
-        if end_us - start_us == self._window_us:  # what the first one cost was paid before it began
-            self._keep_pace(sampling_us / self._window_us)
         for key in [key for key, watched in self.watched.items() if watched.gone]:
             self.watched.pop(key).close()
         own_us, host_us = time.process_time_ns() // 1000, max(host_cpu_us(), self._host_cpu_us)
+        if end_us - start_us == self._window_us:  # what the first one cost was paid before it began
+            self._keep_pace(sampling_us / self._window_us, (own_us - self._own_cpu_us) / self._window_us)
         own = StackFacts(
             agent_cpu_us=own_us - self._own_cpu_us,
             own_cpu_us=ours_us + sampling_us,
             host_cpu_us=host_us - self._host_cpu_us,
         )
         self._own_cpu_us, self._host_cpu_us = own_us, host_us
+        self._cost_us += own.agent_cpu_us + sampling_us
+        covered_us = [part.facts.covered_us for part in parts]
+        self._coverage = sum(covered_us) / len(parts) / max(1, end_us - start_us) if parts else None
         # The last batch tells of the agent itself, of no instance: it is there also when nothing is left to watch.
         parts.append(WindowOfOne(pa.RecordBatch.from_pylist([], schema=STACKS), own))
         for place, part in enumerate(parts):
@@ -211,10 +244,11 @@ class _Agent:
             self._samples += part.rows.num_rows
         self._windows += 1
 
-    def _keep_pace(self, cost_share: float) -> None:
+    def _keep_pace(self, cost_share: float, own_share: float) -> None:
         before_hz = self._pace.rate_hz
-        if self._pace.after(cost_share) != before_hz:
-            _log.info("sampling rate", hz=self._pace.rate_hz, before_hz=before_hz, cost_share=round(cost_share, 3))
+        if self._pace.after(cost_share, own_share) != before_hz:
+            shares = {"cost_share": round(cost_share, 3), "own_share": round(own_share, 3)}
+            _log.info("sampling rate", hz=self._pace.rate_hz, before_hz=before_hz, **shares)
         for watched in self.watched.values():
             watched.set_rate(self._pace.rate_hz)
 

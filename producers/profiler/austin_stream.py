@@ -1,7 +1,7 @@
 """One run of the program austin: its lines as they come, each with the time at which it was printed.
 
 Into a pipe its output is block-buffered, 59 lines at a time, which would put half of the samples into the wrong 200 ms:
-`stdbuf -oL` makes it line by line, and the time of reading is within 20 ms that of the sample.
+`stdbuf -oL` makes it line by line, and the time of reading is within 40 ms that of the sample.
 
 `-s` prints only threads whose state in /proc is R: on a core, or waiting for one. The number on a line is the time in
 microseconds since the sampler's tick before, whether that one printed or not; so its sum over a thread is the time that
@@ -30,9 +30,9 @@ from producers.profiler.traces import MAX_LINE_BYTES, SampledStack, austin_stack
 _KEPT_SAMPLES = 1 << 20
 _KNOWN_STACKS = 1 << 14
 _END_S = 2.0
-_FOLLOW_US = 20_000
+_FOLLOW_US = 40_000
 _READ_BYTES = 1 << 18
-_REST_S = 0.02
+_REST_S = 0.04
 
 
 class AustinStream:

@@ -7,8 +7,10 @@ took 0.04 of a core on a process of one thread, and 0.40 on one with twenty idle
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-BUDGET_SHARE = 0.03
-"""Share of one core that all samplers of an agent may take together; with the agent's own 1 to 2% it stays under 5%."""
+BUDGET_SHARE = 0.045
+"""Share of one core that an agent and all of its samplers may take together."""
+LEAST_SHARE = 0.01
+"""What samplers may take, however dear the agent itself is."""
 MIN_HZ = 20
 _CALM = 3
 _FAR = 1.5
@@ -30,6 +32,7 @@ class Pace:
     thread_cost: float = 0.0
     rate_hz: int = 0
     _spent: float = 0.0
+    _own: float = 0.0
     _windows: int = 0
 
     def begin(self, threads: Sequence[int]) -> int:
@@ -41,8 +44,8 @@ class Pace:
         self.rate_hz = self.wanted_hz if self.fixed else max(MIN_HZ, int(self.wanted_hz / max(1.0, looks)))
         return self.rate_hz
 
-    def after(self, cost_share: float) -> int:
-        """The rate after a window in which the samplers took this share of a core.
+    def after(self, cost_share: float, own_share: float = 0.0) -> int:
+        """The rate after a window in which the samplers took this share of a core, and the agent itself that one.
 
         It goes by the mean of three windows, so that one busy second does not change it, unless that was far beyond;
         it falls at once to what fits, and rises only where there is much room.
@@ -51,11 +54,15 @@ class Pace:
         if self._windows <= 0:
             return self.rate_hz
         self._spent += cost_share
-        if self.fixed or (self._windows < _CALM and self._spent < _FAR * self._windows * BUDGET_SHARE):
+        self._own += own_share
+        budget = max(LEAST_SHARE, BUDGET_SHARE - self._own / self._windows)
+        if self.fixed or (self._windows < _CALM and self._spent < _FAR * self._windows * budget):
             return self.rate_hz
-        share, self._spent, self._windows = self._spent / self._windows, 0.0, 0
-        if share > BUDGET_SHARE or (share < _ROOM * BUDGET_SHARE and self.rate_hz < self.wanted_hz):
-            fitting = self.rate_hz * _MARGIN * BUDGET_SHARE / max(share, 1e-6)
+        share = self._spent / self._windows
+        self._spent = self._own = 0.0
+        self._windows = 0
+        if share > budget or (share < _ROOM * budget and self.rate_hz < self.wanted_hz):
+            fitting = self.rate_hz * _MARGIN * budget / max(share, 1e-6)
             before_hz = self.rate_hz
             self.rate_hz = round(min(self.wanted_hz, max(MIN_HZ, min(fitting, _RISE * before_hz))))
             self._windows = -_CHANGING if self.rate_hz != before_hz else 0

@@ -8,7 +8,7 @@ import pyarrow as pa
 import structlog
 
 from producers.profiler.backends import BackendChoice
-from producers.profiler.charging import charged_us
+from producers.profiler.charging import charged_us, waiting_us
 from producers.profiler.counters import ProcessGoneError, cpu_us_of, read_counters
 from producers.profiler.errors import ProfilerError
 from producers.profiler.sampler import Samples
@@ -104,15 +104,21 @@ class WatchedInstance:
 
 
 def rows_of(samples: Samples, run_queue_us: int = 0) -> pa.RecordBatch:
-    """Samples as a batch of `schemas.rows.STACKS`, one row each, with the weights of `charging`."""
+    """Samples as a batch of `schemas.rows.STACKS`, one row each, with the weights of `charging`.
+
+    The CPU that waiting took is one row more, without a stack: it cannot be placed.
+    """
     stacks = samples.stacks
     columns: tuple[list[Any], ...] = (
-        samples.sampled_at_us,
+        list(samples.sampled_at_us),
         charged_us(samples.weight_us, stacks, run_queue_us),
         [one.thread_id for one in stacks],
         [one.stack for one in stacks],
         [one.mode for one in stacks],
     )
+    if nowhere_us := waiting_us(samples.weight_us, stacks, run_queue_us):
+        for values, value in zip(columns, (max(samples.sampled_at_us), nowhere_us, 0, "", "cpu"), strict=True):
+            values.append(value)
     arrays = []
     for field, values in zip(STACKS, columns, strict=True):
         if pa.types.is_dictionary(field.type):

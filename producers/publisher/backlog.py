@@ -47,6 +47,11 @@ class Backlog:
         return not self._spool.waiting.messages
 
     @property
+    def bytes(self) -> int:
+        """What it takes on disk."""
+        return self._spool.bytes
+
+    @property
     def published(self) -> Published:
         """What came of what was put here; a message counts as spooled until it is deleted."""
         return self._published.with_spooled(self._spool.waiting.batches, self._spool.waiting.rows)

@@ -25,6 +25,7 @@ from producers.clock import SteadyClock
 from producers.publisher.backlog import Backlog
 from producers.publisher.base import Published
 from producers.publisher.client import Client
+from producers.publisher.figures import PublisherFigures
 from producers.publisher.kafka_clock import KafkaClock
 from producers.publisher.messages import Facts, Message, Messages, Part, Publication, split
 from producers.publisher.skew import Skew
@@ -99,6 +100,7 @@ class KafkaPublisher:
         self._is_dropping = False
         self._in_vain = False
         self._clock = KafkaClock(wall_ns)
+        self._moved_s = time.monotonic()
 
     @property
     def producer_id(self) -> str:
@@ -114,6 +116,12 @@ class KafkaPublisher:
     def skew(self) -> Skew:
         """See Publisher."""
         return self._clock.skew
+
+    def figures(self) -> PublisherFigures:
+        """What may be told of it to whoever watches."""
+        waiting = len(self._inbox) + len(self._under_way)
+        spooled_bytes = self._backlog.bytes if self._backlog else None
+        return PublisherFigures(self._told(), waiting, self._bytes, time.monotonic() - self._moved_s, spooled_bytes)
 
     async def start(self, timeout_s: float = 10.0) -> None:
         """Connect, check topics and clock. Raises PublisherError when Kafka or a topic is not there as it must be.
@@ -201,6 +209,8 @@ class KafkaPublisher:
         if not self._tasks or len(self._inbox) + len(self._under_way) >= BUDGET_MESSAGES:
             self._lose(work, "more than may wait for Kafka")
             return
+        if self._quiet.is_set():
+            self._moved_s = time.monotonic()
         self._bytes += _size(work)
         self._inbox.append(work)
         self._arrived.set()
@@ -327,6 +337,7 @@ class KafkaPublisher:
     def _sent(self) -> None:
         """Kafka took something."""
         self._in_vain = False
+        self._moved_s = time.monotonic()
         self._note_quiet()
 
     def _note_quiet(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from structlog.testing import capture_logs
 
-from processors.pipeline import AHEAD_US
+from processors.admission import AHEAD_US
 from processors.windows import GRACE_US
 from producers.publisher import KafkaPublisher, say_last_words, skew
 from schemas.events import ProducerEnded

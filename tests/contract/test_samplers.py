@@ -15,6 +15,7 @@ from producers.profiler.sampler import LEAD_US, Sampler, Samples
 from schemas.stacks import split_frame, unfold
 from tests.support.targets import BURN, SLEEP, WAIT, target
 
+pytestmark = pytest.mark.alone
 WINDOW_US = 400_000
 SETTLE_US = 100_000
 RATE_HZ = 100

@@ -10,7 +10,7 @@ from schemas.batches import Batch
 from schemas.events import RunEnded, RunJudged, RunStarted
 from schemas.rows import REQUESTS, RequestFacts, StackFacts
 from sinks.errors import StoreError
-from sinks.store import Coverage, DeadLetter, Store, StoredBatch, WindowBatches
+from sinks.store import Coverage, DeadLetter, LetterCount, Store, StoredBatch, WindowBatches
 from tests.support.batches import (
     RUN,
     WINDOW,
@@ -329,3 +329,31 @@ def test_a_dead_letter_is_stored_once_and_one_of_a_topic_made_anew_beside_it(any
     any_store.store.write_dead_letters([LETTER, LETTER])
     any_store.store.write_dead_letters([LETTER, of_another_life])
     assert sorted(any_store.dead_letters(), key=lambda one: one.received_at_us) == [LETTER, of_another_life]
+
+
+OF_BATCH = replace(LETTER, run_id=RUN, rows=20, window=WINDOW, producer="load-1", seq=0)
+COUNTED: dict[str, tuple[list[DeadLetter], list[Batch], LetterCount]] = {
+    "one whose batch is named": ([OF_BATCH], [], LetterCount(1, 20, 0)),
+    "the same batch, put aside twice": ([OF_BATCH, replace(OF_BATCH, offset=8)], [], LetterCount(1, 20, 0)),
+    "of two batches": ([OF_BATCH, replace(OF_BATCH, offset=8, seq=1)], [], LetterCount(2, 40, 0)),
+    "of two topics": ([OF_BATCH, replace(OF_BATCH, topic="loadflame.stacks")], [], LetterCount(2, 40, 0)),
+    "one that was sent again and stored": ([OF_BATCH], [request_batch()], LetterCount(0, 0, 0, recovered=1)),
+    "so was its twin": ([OF_BATCH, replace(OF_BATCH, offset=8)], [request_batch()], LetterCount(0, 0, 0, recovered=1)),
+    "another batch of its window": ([OF_BATCH], [request_batch(seq=1)], LetterCount(1, 20, 0)),
+    "the same one of another run": ([OF_BATCH], [request_batch(run="run-2")], LetterCount(1, 20, 0)),
+    "the same one of the other topic": ([OF_BATCH], [stack_batch(producer="load-1")], LetterCount(1, 20, 0)),
+    "two whose batch nobody knows": (
+        [replace(LETTER, run_id=RUN, rows=3), replace(LETTER, run_id=RUN, rows=4, offset=8)],
+        [request_batch()],
+        LetterCount(2, 7, 0),
+    ),
+}
+
+
+@pytest.mark.parametrize(("letters", "batches", "count"), COUNTED.values(), ids=COUNTED)
+def test_dead_letters_count_as_the_batches_that_they_stand_for(
+    any_store: StoreUnderTest, letters: list[DeadLetter], batches: list[Batch], count: LetterCount
+) -> None:
+    any_store.store.write_dead_letters(letters)
+    write(any_store.store, *batches)
+    assert any_store.store.count_dead_letters(RUN, since_us=0) == count

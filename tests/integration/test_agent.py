@@ -18,6 +18,7 @@ from schemas.events import ProducerEnded
 from schemas.topics import Topics
 from tests.support.targets import BURN, SHORT_WORKERS, TWO_WORKERS, target
 
+pytestmark = pytest.mark.alone
 WINDOW_US = 500_000
 WINDOWS = 4
 

@@ -321,6 +321,44 @@ def test_a_port_that_is_taken() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("role", ["process", "load", "profile", "run"])
+def test_a_port_to_be_watched_on_that_is_taken(tmp_path: Path, role: str) -> None:
+    with socket.socket() as holder, sample_shop() as (url, pid):
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        plan = tmp_path / "plan.yaml"
+        plan.write_text(GOOD_PLAN.format(port=url.rpartition(":")[2], pid=pid))
+        words = {"process": [], "load": [str(plan)], "profile": ["--run", "r", "--pid", str(pid)], "run": [str(plan)]}
+        done = loadflame(role, *words[role], "--watch-port", str(port), data_dir=tmp_path / "data")
+    refused(done, f"127.0.0.1:{port} is taken", "--watch-port")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_port_to_be_watched_on_that_is_none(tmp_path: Path) -> None:
+    refused(loadflame("process", data_dir=tmp_path, LOADFLAME_WATCH_PORT="70000"), "LOADFLAME_WATCH_PORT")
+    refused(
+        loadflame("process", data_dir=tmp_path, LOADFLAME_WATCH_PORT="0", LOADFLAME_WATCH_HOST="192.0.2.1"),
+        "192.0.2.1",
+        "LOADFLAME_WATCH_HOST",
+    )
+
+
+LETTERS = {
+    ("show", "t.requests/0/1"): "dead-letters show needs a broker",
+    ("replay", "--all"): "dead-letters replay needs a broker",
+    ("replay", "--broker", "127.0.0.1:1"): "say what to replay",
+    ("replay", "--broker", "127.0.0.1:1", "--all", "--run", "r"): "say what to replay",
+    ("show", "t.requests/0/1", "--broker", "127.0.0.1:1"): "no dead letter 't.requests/0/1' in the store",
+    ("list", "--run", "last"): "the store holds no runs yet",
+}
+
+
+@pytest.mark.parametrize("words", LETTERS, ids=" ".join)
+def test_what_is_asked_of_dead_letters_in_vain(tmp_path: Path, words: tuple[str, ...]) -> None:
+    refused(loadflame("dead-letters", *words, data_dir=tmp_path), LETTERS[words])
+
+
 def test_nothing_to_profile(tmp_path: Path) -> None:
     plan = tmp_path / "plan.yaml"
     plan.write_text(GOOD_PLAN.format(port=1, pid=1).replace("profile: {pid: 1}\n", ""))

@@ -238,7 +238,7 @@ async def test_scenarios_that_do_not_end_are_in_flight_at_the_end_and_the_books_
     outcome = await load(plan, stop=stop, on_progress=lambda _: stop.set())
     assert outcome.totals.in_flight_at_end == outcome.totals.scheduled >= 5
     assert outcome.rows == []
-    assert outcome.took_s < 3.5
+    assert outcome.took_s < 30, "of the hour that they have"
 
 
 async def test_scenarios_beyond_the_cap_are_dropped(target, flow):

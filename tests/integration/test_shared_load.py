@@ -61,7 +61,7 @@ async def test_as_many_loads_are_heard_as_have_said_their_last_words(broker: Bro
 async def test_whoever_opened_the_run_closes_it_when_the_others_have_ended(
     broker: Broker, topics: Topics, target: Target, tmp_path: Path
 ) -> None:
-    start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=5)
+    start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=10)
     end = start + timedelta(seconds=2)
     plan = Plan.model_validate(
         {
@@ -90,7 +90,7 @@ async def test_whoever_opened_the_run_closes_it_when_the_others_have_ended(
     async def has_ended() -> bool:
         return any(isinstance(event, ProducerEnded) for event in await said())
 
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         while not await has_ended():
             assert process.returncode is None
             await asyncio.sleep(0.2)

@@ -7,6 +7,7 @@ from benchmarks.truth import NOTABLE_SHARE, Effort, measure
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("kind", "backend", "low_s"),
     [("async", "austin", 3), ("threads", "austin", 0), ("processes", "austin", 0), ("async", "py-spy", 0)],

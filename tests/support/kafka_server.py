@@ -1,5 +1,6 @@
 """A real Apache Kafka for tests: one KRaft node on loopback, from Maven Central, its data in a temporary folder."""
 
+import fcntl
 import shutil
 import socket
 import subprocess
@@ -27,10 +28,11 @@ def fetch_kafka() -> None:
     for program in ("java", "mvn"):
         if shutil.which(program) is None:
             raise KafkaMissingError(f"a real Kafka needs `{program}`, which is not on the path")
-    if LIBS.exists():
-        return
     LIBS.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=LIBS.parent) as folder:
+    with LIBS.with_suffix(".lock").open("w") as lock, tempfile.TemporaryDirectory(dir=LIBS.parent) as folder:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
+        if LIBS.exists():
+            return
         goal = ("dependency:copy-dependencies", f"-DoutputDirectory={folder}/jars")
         command = ("mvn", "-q", "-B", "-f", str(HERE / "kafka" / "pom.xml"), *goal)
         done = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_S, check=False)

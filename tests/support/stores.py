@@ -98,8 +98,8 @@ class ClickHouseUnderTest:
 
     def dead_letters(self) -> list[DeadLetter]:
         rows = self._client.query(
-            "SELECT topic, partition, offset, error, toUnixTimestamp64Micro(received_at), bytes, run, rows "
-            "FROM dead_letters"
+            "SELECT topic, partition, offset, error, toUnixTimestamp64Micro(received_at), bytes, run, rows, window, "
+            "producer, seq FROM dead_letters"
         ).result_rows
         return [DeadLetter(*row) for row in rows]
 

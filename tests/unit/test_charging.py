@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.profiler.charging import charged_us
+from producers.profiler.charging import charged_us, waiting_us
+from producers.profiler.sampler import Samples
 from producers.profiler.traces import SampledStack
+from producers.profiler.watched import rows_of
 
 WORK, WAIT, WAKE, SEND = (SampledStack(1, leaf, leaf) for leaf in ("work", "wait", "wake", "send"))
 samples = st.lists(st.tuples(st.integers(1, 50_000), st.sampled_from([WORK, WAIT, WAKE, SEND])), max_size=40)
@@ -47,3 +49,36 @@ def test_work_keeps_its_weight_and_nothing_grows_or_vanishes(
 def test_more_queueing_never_charges_more(rows: list[tuple[int, SampledStack]], less: int, more: int) -> None:
     less, more = sorted((less, more))
     assert sum(weights(rows, more)) <= sum(weights(rows, less))
+
+
+def waiting(rows: list[tuple[int, SampledStack]], run_queue_us: int) -> int:
+    return waiting_us([us for us, _ in rows], [stack for _, stack in rows], run_queue_us)
+
+
+@pytest.mark.parametrize(
+    ("run_queue_us", "charged"),
+    [
+        pytest.param(0, 3750, id="where nothing queued, three quarters of the time that threads stood where they wait"),
+        pytest.param(4_000, 750, id="of what is left of it"),
+        pytest.param(5_000, 0, id="nothing, where as long was queued"),
+        pytest.param(9_000, 0, id="or longer"),
+    ],
+)
+def test_cpu_of_waiting_is_what_waits_show_beyond_the_queue(run_queue_us: int, charged: int) -> None:
+    assert waiting(ROWS, run_queue_us) == charged
+
+
+@given(samples, st.integers(0, 1_000_000))
+def test_what_did_not_wait_has_no_part_in_it(rows: list[tuple[int, SampledStack]], run_queue_us: int) -> None:
+    waits = [row for row in rows if row[1].leaf == "wait"]
+    assert waiting(rows, run_queue_us) == waiting(waits, run_queue_us)
+
+
+def test_it_travels_as_time_that_no_stack_accounts_for() -> None:
+    taken = Samples(4_740)
+    for at_us, (us, stack) in enumerate(ROWS):
+        taken.add(at_us, us, stack)
+    assert rows_of(taken, 5_000).num_rows == len(ROWS)
+    *rows, last = rows_of(taken, 1_000).to_pylist()
+    assert len(rows) == len(ROWS)
+    assert (last["stack"], last["mode"], last["weight_us"]) == ("", "cpu", 3_000)

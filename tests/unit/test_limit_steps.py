@@ -87,7 +87,9 @@ def test_a_rate_at_which_nothing_came_back_did_not_hold() -> None:
     assert one.p99_ms is None or np.isfinite(one.p99_ms)
 
 
-def watched(each_s: float, *seconds: tuple[int, int, int]) -> tuple[int, Step]:
+def watched(
+    each_s: float, *seconds: tuple[int, int, int], failure: tuple[str, int] = ("http 500", 500)
+) -> tuple[int, Step]:
     """Seconds of a step at 100 TPS: latency in us, failed and dropped; how many it took, and what came of it."""
     recorder = Recorder(["search"], ["find"], window_us=S)
     watch = StepWatch([], each_s, S)
@@ -95,7 +97,7 @@ def watched(each_s: float, *seconds: tuple[int, int, int]) -> tuple[int, Step]:
     for second, (latency_us, failed, dropped) in enumerate(seconds):
         start_us = (FIRST + second) * S
         for number in range(100 - dropped):
-            error, status = ("http 500", 500) if number < failed else (None, 200)
+            error, status = failure if number < failed else (None, 200)
             row = (0, 0, start_us, start_us, start_us, start_us + min(latency_us, S - 1), status)
             recorder.ended(*row, error, 1, 1)
         facts = RequestFacts(engine="wire", scheduled=100, sent=100 - dropped, dropped=dropped)
@@ -120,6 +122,11 @@ def test_a_step_that_is_not_steady_is_held_longer_until_it_is() -> None:
     took, step = watched(6, *[SLOW] * 4, *[FINE] * 20)
     assert 6 < took < 18
     assert (step.steady, step.seconds) == (True, took)
+
+
+def test_answers_that_never_ended_are_none_by_which_steadiness_is_told() -> None:
+    took, _ = watched(3, FINE, (5_000, 100, 0), *[FINE] * 20, failure=("timeout", 200))
+    assert took > 3
 
 
 def test_and_no_longer_than_three_times_its_time() -> None:

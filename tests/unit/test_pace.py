@@ -3,12 +3,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.profiler.pace import BUDGET_SHARE, MIN_HZ, Pace
+from producers.profiler.pace import BUDGET_SHARE, LEAST_SHARE, MIN_HZ, Pace
 
 
-def windows(pace: Pace, cost_of_a_hertz: float, count: int = 60) -> list[int]:
+def windows(pace: Pace, cost_of_a_hertz: float, count: int = 60, own_share: float = 0.0) -> list[int]:
     """Rates over windows in which a hertz has this cost."""
-    return [pace.after(pace.rate_hz * cost_of_a_hertz) for _ in range(count)]
+    return [pace.after(pace.rate_hz * cost_of_a_hertz, own_share) for _ in range(count)]
 
 
 def test_so_many_instances_share_what_one_could_have() -> None:
@@ -46,6 +46,17 @@ def test_a_rate_far_beyond_the_budget_falls_at_once() -> None:
     assert 0.7 * 200 / 4 < rate_hz < 200 / 4
     # A rate takes effect a window later: what the old one still costs says nothing of the new one.
     assert [pace.after(4 * BUDGET_SHARE), pace.after(4 * BUDGET_SHARE)] == [rate_hz, rate_hz]
+
+
+def test_what_the_agent_itself_takes_is_of_the_same_budget() -> None:
+    pace = Pace(200)
+    pace.begin([1])
+    cost = 0.9 * BUDGET_SHARE / 200
+    assert set(windows(pace, cost, own_share=0.1 * BUDGET_SHARE)) == {200}
+    dear = windows(pace, cost, own_share=0.5 * BUDGET_SHARE)[-1]
+    assert 0.7 * 0.5 * BUDGET_SHARE < dear * cost < 0.5 * BUDGET_SHARE
+    least = windows(pace, cost, own_share=2 * BUDGET_SHARE)[-1]
+    assert 0.7 * LEAST_SHARE < least * cost < LEAST_SHARE, "however dear it is, something is left for looking"
 
 
 def test_a_rate_with_much_room_rises_to_what_was_wanted() -> None:

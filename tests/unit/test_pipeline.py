@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processors.admission import AHEAD_US
 from processors.announcements import letter_headers, letter_value, window_event
 from processors.flushing import write_flush
-from processors.pipeline import AHEAD_US, Pipeline
+from processors.pipeline import Pipeline
 from processors.records import Flush, Place
 from processors.windows import GRACE_US
 from schemas.batches import Batch, Headers

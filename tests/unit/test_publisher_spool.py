@@ -100,10 +100,13 @@ async def test_while_kafka_is_away_batches_go_to_disk_and_are_sent_in_order_when
         publish(publisher, *range(20))
         await until(lambda: sum(one.batches for one in waiting_in(tmp_path)) == 19, SOON_S, "19 on disk")
         assert client.taken == []
+        assert publisher.figures().spooled_bytes > 19 * 100
+        assert publisher.figures().waiting_messages == 1
         client.come()
         publish(publisher, 20)
         published = await publisher.flush(SOON_S)
     assert windows_of(client.taken) == list(range(21))
+    assert publisher.figures().spooled_bytes == 0
     assert (published.batches_acknowledged, published.rows_acknowledged) == (21, 21 * ROWS)
     assert (published.batches_lost, published.batches_spooled) == (0, 0)
     assert list(tmp_path.iterdir()) == []

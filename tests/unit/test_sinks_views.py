@@ -39,7 +39,8 @@ COLUMNS = {
     "producers": "run producer role batches_acknowledged rows_acknowledged batches_lost rows_lost batches_spooled "
     "rows_spooled note died clock_correction_us clock_residual_us clock_error_us " + " ".join(LoadTotals.model_fields),
     "findings": "run kind summary function evidence",
-    "dead_letters": "topic partition offset error received_at bytes",
+    "dead_letters": "topic partition offset error received_at bytes run rows window producer seq kind",
+    "replays": "topic partition offset received_at replayed_at to_offset",
 }
 
 
@@ -241,10 +242,12 @@ def test_stages_producers_and_findings_are_seen_in_columns(
 
 
 def test_a_dead_letter_is_seen_with_its_size(store_client: Client, clickhouse_store: ClickHouseStore) -> None:
-    clickhouse_store.write_dead_letters([DeadLetter("t.requests", 1, 2, "damaged", 3_000_000, 12, "run-1", 7)])
+    clickhouse_store.write_dead_letters(
+        [DeadLetter("t.requests", 1, 2, "damaged", 3_000_000, 12, "run-1", 7, window=5, producer="p", seq=4)]
+    )
     assert rows(store_client, "SELECT * FROM dead_letters") == [
         {"topic": "t.requests", "partition": 1, "offset": 2, "error": "damaged", "received_at": utc(3_000_000),
-         "bytes": 12, "run": "run-1", "rows": 7}
+         "bytes": 12, "run": "run-1", "rows": 7, "window": 5, "producer": "p", "seq": 4, "kind": "requests"}
     ]  # fmt: skip
 
 

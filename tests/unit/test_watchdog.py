@@ -79,3 +79,59 @@ async def test_while_something_moves_nobody_is_asked(listener: str) -> None:
     assert asked == []
     for task in (watching, other):
         task.cancel()
+
+
+HOUR_S = 3600.0
+LOOKS: dict[str, tuple[list[tuple[float, bool | None]], list[str]]] = {
+    "something has just moved": ([(1, True)], ["working"]),
+    "nothing waits": ([(HOUR_S, False)], ["idle"]),
+    "a record has come after an hour of nothing": ([(HOUR_S, False), (HOUR_S + 1, True)], ["idle", "working"]),
+    "it waits, and still does half the time later": (
+        [(HOUR_S, True), (HOUR_S + 29, True), (HOUR_S + 30, True)],
+        ["working", "working", "stuck"],
+    ),
+    "it was away in between": (
+        [(HOUR_S, True), (HOUR_S + 20, False), (HOUR_S + 30, True), (HOUR_S + 59, True)],
+        ["working", "idle", "working", "working"],
+    ),
+    "something has moved in between": (
+        [(HOUR_S, True), (HOUR_S + 25, None), (HOUR_S + 31, True), (HOUR_S + 60, True), (HOUR_S + 62, True)],
+        ["working", "working", "working", "stuck"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("looks", "states"), LOOKS.values(), ids=LOOKS)
+async def test_health_tells_the_stuck_from_the_idle_and_from_the_slow(
+    listener: str, looks: list[tuple[float, bool | None]], states: list[str]
+) -> None:
+    """A look is a moment and whether something waits then; None: something moves."""
+    watchdog = Watchdog(listener, 60.0, now_s=0.0)
+    found = []
+    for now_s, waits in looks:
+        if waits is None:
+            watchdog.moved(now_s)
+        else:
+            found.append((await watchdog.health(answering(waits)[0], now_s)).state)
+    assert found == states
+
+
+async def test_health_says_of_an_outage_where_nobody_answers() -> None:
+    is_waiting, asked = answering(True)
+    watchdog = Watchdog("127.0.0.1:1", 60.0, now_s=0.0)
+    for now_s in (HOUR_S, 2 * HOUR_S):
+        health = await watchdog.health(is_waiting, now_s)
+        assert (health.state, health.sentence) == ("degraded", "nobody answers at the broker 127.0.0.1:1")
+    assert asked == []
+
+
+async def test_asking_for_the_health_keeps_no_worker_alive(listener: str) -> None:
+    is_waiting, _ = answering(True)
+    watchdog = Watchdog(listener, STUCK_S, time.monotonic())
+    watching = asyncio.create_task(watchdog.watch(is_waiting))
+    async with asyncio.timeout(20):
+        while not watching.done():
+            await watchdog.health(is_waiting, time.monotonic())
+            await asyncio.sleep(0.01)
+    with pytest.raises(WorkerStuckError):
+        await watching

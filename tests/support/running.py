@@ -1,0 +1,53 @@
+"""`loadflame run` on the sample shop, as a test starts it, looks on and breaks it off."""
+
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import yaml
+
+from loadflame.demo import demo_plan
+from tests.support.commands import environment_of
+
+
+def plan_file(folder: Path, url: str, pid: int, **changes: object) -> Path:
+    plan = demo_plan(url).model_dump(mode="json", exclude_none=True, exclude_defaults=True, by_alias=True)
+    path = folder / "plan.yaml"
+    path.write_text(yaml.safe_dump(plan | {"profile": {"pid": pid}} | changes))
+    return path
+
+
+def run_and(
+    act: Callable[[psutil.Process], None], plan: Path, *arguments: str, data_dir: Path, when: str = "achieved"
+) -> tuple[int, str]:
+    """Run a plan, act on the command once it says `when` (the first window of its load); exit code and all it said."""
+    command = [sys.executable, "-m", "loadflame", "run", str(plan), *arguments]
+    environment = environment_of(data_dir, PYTHONUNBUFFERED="1")
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:
+            said.append(line)
+            if when in line:
+                act(psutil.Process(process.pid))
+                break
+        said.append(process.stdout.read())
+    return process.returncode, "".join(said)
+
+
+def assert_committed(told: str) -> None:
+    """The run itself looked at its topics, which are gone with the embedded broker."""
+    assert re.search(r"^I4 +holds +[1-9]\d* batches lie below", told, re.MULTILINE), told
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port

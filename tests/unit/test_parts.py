@@ -1,0 +1,39 @@
+"""The processes of a run are told where to show how they fare: one port after the other."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from unittest.mock import AsyncMock
+
+import pytest
+
+from loadflame import parts
+from loadflame.parts import parts_here
+from loadflame.settings import read_settings
+
+PORTS = {
+    "none was named": (None, [None, None, None]),
+    "one was": (9464, ["9464", "9465", "9466"]),
+    "any that is free": (0, ["0", "0", "0"]),
+}
+
+
+@pytest.mark.parametrize(("named", "told"), PORTS.values(), ids=PORTS)
+async def test_each_process_has_a_port_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: int | None, told: list[str | None]
+) -> None:
+    started: list[Mapping[str, str]] = []
+
+    async def start(
+        role: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path, *, niceness: int
+    ) -> AsyncMock:
+        started.append(environment)
+        return AsyncMock()
+
+    monkeypatch.setattr(parts.Child, "start", start)
+    monkeypatch.setattr(parts, "ensure_topics", AsyncMock())
+    async with AsyncExitStack() as stack:
+        here = await stack.enter_async_context(parts_here(read_settings(broker="b:1", watch_port=named), tmp_path))
+        for role in ("process", "profile", "load"):
+            await here.child(role)
+    assert [environment.get("LOADFLAME_WATCH_PORT") for environment in started] == told
