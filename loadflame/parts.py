@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from itertools import count, repeat
 from pathlib import Path
 
+from aiokafka.errors import KafkaError
+
 from loadflame.broker import LocalBroker
 from loadflame.children import Child, ChildError
 from loadflame.settings import Settings
 from loadflame.topics import ensure_topics
 from processors.verify import Check, Topic, verify_run
+from producers.publisher import PublisherError
+from producers.publisher.leftovers import bring_home
 from sinks.clickhouse import open_store
 
 START_S, DRAIN_S = 30.0, 60.0
@@ -47,9 +51,14 @@ class Parts:
         return await self.child("process", "--drain", run_id, niceness=YIELDING)
 
     async def drained(self, worker: Child, run_id: str, timeout_s: float | None = DRAIN_S) -> list[Check]:
-        """Wait until everything is stored, then check the run. Raises ChildError, also when that takes too long."""
+        """Wait until everything is stored, then check the run. Raises ChildError, also when that takes too long.
+
+        What processes that have ended by now left on disk is sent first: Kafka may have been away as they ended.
+        """
         try:
             async with asyncio.timeout(timeout_s):
+                with contextlib.suppress(PublisherError, KafkaError, OSError):  # then it is missing, which is told
+                    await bring_home(self.broker, self.settings.spool_folder)
                 await worker.wait()
         except TimeoutError:
             raise ChildError(

@@ -136,9 +136,16 @@ async def at_once(delivered: Sequence[Message]) -> None:
     del delivered
 
 
-async def bring_home(bootstrap: str, place: Path, names: Collection[str]) -> None:
-    """Deliver what these producers, which are gone, had spooled. Raises PublisherError, KafkaError, OSError."""
-    folders = [folder for folder in await asyncio.to_thread(folders_in, place) if folder.name in names]
+async def bring_home(bootstrap: str, place: Path, names: Collection[str] | None = None) -> None:
+    """Deliver what these producers, which are gone, had spooled; None: all that was meant for this Kafka.
+
+    Raises PublisherError, KafkaError, OSError.
+    """
+    folders = [
+        folder
+        for folder in await asyncio.to_thread(folders_in, place)
+        if (_is_meant_for(bootstrap, folder) if names is None else folder.name in names)
+    ]
     if not folders:
         return
     client = Client(bootstrap, "loadflame-spool")
@@ -149,6 +156,12 @@ async def bring_home(bootstrap: str, place: Path, names: Collection[str]) -> Non
                 await send_left_behind(client, folder, at_once)
     finally:
         await client.stop()
+
+
+def _is_meant_for(bootstrap: str, folder: Path) -> bool:
+    with contextlib.suppress(ValueError, FileNotFoundError):
+        return broker_of(folder) == bootstrap
+    return False
 
 
 def _check(message: Message, there: dict[str, set[int]], bootstrap: str) -> None:

@@ -19,9 +19,9 @@ from tests.support.spools import AClient, batch, event
 PLENTY = 1 << 30
 
 
-def left_in(place, name, *messages):
+def left_in(place, name, *messages, broker="kafka:9092"):
     """The spool of a process that is gone."""
-    spool = Spool(SpoolPlace(place, PLENTY), name, broker="kafka:9092")
+    spool = Spool(SpoolPlace(place, PLENTY), name, broker=broker)
     for message in messages:
         spool.append(message)
     spool.close()
@@ -106,3 +106,14 @@ async def test_what_processes_that_died_had_spooled_is_brought_home_and_nothing_
     await bring_home("kafka:9092", tmp_path, {"dead", "without a spool"})
     assert client.taken == [batch(1)]
     assert [folder.name for folder in folders_in(tmp_path)] == ["other"]
+
+
+async def test_or_all_that_was_meant_for_this_kafka(tmp_path, monkeypatch):
+    client = AClient()
+    monkeypatch.setattr(leftovers, "Client", lambda *_: client)
+    left_in(tmp_path, "mine", batch(1))
+    left_in(tmp_path, "another's", batch(2), broker="elsewhere:9092")
+    (left_in(tmp_path, "odd", batch(3)) / "about.json").write_text("{}")
+    await bring_home("kafka:9092", tmp_path)
+    assert client.taken == [batch(1)]
+    assert [folder.name for folder in folders_in(tmp_path)] == ["another's", "odd"]

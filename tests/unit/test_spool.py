@@ -3,6 +3,8 @@
 import errno
 import os
 import resource
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -250,6 +252,25 @@ class TestLeftBehind:
         assert drained(left) == messages
         left.close()
         assert not spool.folder.exists()
+
+    def test_a_process_that_is_killed_lets_go_of_it(self, tmp_path):
+        code = (
+            "import sys, time, pathlib\n"
+            "from producers.publisher.spool import Spool, SpoolPlace\n"
+            "from tests.support.spools import batch\n"
+            "spool = Spool(SpoolPlace(pathlib.Path(sys.argv[1]), 1 << 30), 'p', broker='kafka:9092')\n"
+            "spool.append(batch(1))\n"
+            "print('written', flush=True)\n"
+            "time.sleep(600)\n"
+        )
+        root = Path(__file__).parents[2]
+        with subprocess.Popen([sys.executable, "-c", code, tmp_path], cwd=root, stdout=subprocess.PIPE) as process:
+            assert process.stdout.readline() == b"written\n"
+            with pytest.raises(SpoolHeldError):
+                left_in(tmp_path / "p")
+            process.kill()
+            process.wait()
+        assert drained(left_in(tmp_path / "p")) == [batch(1)]
 
     def test_a_record_that_was_half_written_is_left_out(self, tmp_path):
         spool = spool_in(tmp_path)
