@@ -6,7 +6,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-agrees test lint types lock asyncapi dashboards truth freshness generators omission audit memory \
-        large-bodies bench-tools clean
+        large-bodies worker-speed soak bench-tools clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,13 +57,21 @@ memory: $(VENV)/.dev  ## does a load's memory grow at 5,000 requests/s? (10 minu
 large-bodies: $(VENV)/.dev  ## memory of a load under bodies of 1 GiB, up and down
 	$(BIN)/python -m benchmarks.large_bodies
 
+worker-speed: $(VENV)/.dev  ## outcomes/s of one worker on one core, from Kafka to the store, beside Quix Streams
+	$(BIN)/python -m benchmarks.worker
+
+MINUTES ?= 30
+soak: $(VENV)/.dev  ## memory, lag, freshness and disk over MINUTES=30 at 2,000 requests/s, plotted to a file
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
+
 TOOLS := $(CURDIR)/.cache/bench-tools
-bench-tools:  ## install what `make generators` compares with: nginx and wrk (Debian), k6 and vegeta (Go), Locust (PyPI)
+bench-tools:  ## install what is compared with: nginx and wrk (Debian), k6 and vegeta (Go), Locust and Quix Streams (PyPI)
 	apt-get install -y --no-install-recommends nginx-light wrk
 	GOBIN=$(TOOLS)/bin go install go.k6.io/k6@v1.8.1
 	GOBIN=$(TOOLS)/bin go install github.com/tsenart/vegeta/v12@v12.13.0
 	$(PYTHON) -m venv $(TOOLS)/locust && $(TOOLS)/locust/bin/pip install --quiet locust==2.47.0
 	ln -sf $(TOOLS)/locust/bin/locust $(TOOLS)/bin/locust
+	$(PYTHON) -m venv $(TOOLS)/quix && $(TOOLS)/quix/bin/pip install --quiet quixstreams==3.28.1 pyarrow==26.0.1
 
 lock: $(VENV)/.dev  ## pin every package by hash (no index is named in the files)
 	$(BIN)/uv pip compile pyproject.toml --extra all --group build $(LOCK) -o requirements/run.txt

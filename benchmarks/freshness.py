@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.freshness_figures import waited_s
 from loadflame.broker import LocalBroker
 from loadflame.children import Child
 from loadflame.demo import sample_shop
@@ -107,12 +108,8 @@ async def measure(settings: Settings, tps: float, seconds: int) -> dict[str, NDA
         watcher.join()
     rows = np.array(store.client.query(COMPLETED, parameters={"run": run_id}).result_rows, dtype=np.int64)
     store.close()
-    windows, completed_us = rows[:, 0], rows[:, 1]
-
-    def waited_s(seen_us: dict[int, int]) -> NDArray[np.float64]:
-        return (np.array([seen_us[int(window)] for window in windows]) - completed_us) / 1e6
-
-    return {"row readable": waited_s(watcher.rows_seen_us), "joined window readable": waited_s(watcher.joined_seen_us)}
+    seen = {"row readable": watcher.rows_seen_us, "joined window readable": watcher.joined_seen_us}
+    return {name: waited_s(rows[:, 0], rows[:, 1], seen_us) for name, seen_us in seen.items()}
 
 
 def main() -> None:

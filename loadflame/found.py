@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from analysis.limit_search import LimitSearch
-from loadflame.limit import Step
+from loadflame.limit_steps import Step
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from loadflame.checks import checks_table
 from loadflame.commands.common import run_until_stopped
 from loadflame.early_end import EarlyEnd
 from loadflame.found import FoundLimit
-from loadflame.limit import LimitLoad, Step
+from loadflame.limit import LimitLoad
+from loadflame.limit_steps import Step
 from loadflame.live import display_on
 from loadflame.parts import Parts
 from loadflame.preflight import check_service, check_surroundings

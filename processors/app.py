@@ -21,6 +21,8 @@ CONSUMED: tuple[Kind, ...] = ("requests", "stacks", "runs")
 SESSION_TIMEOUT_S = 6.0
 _STOP_S = 10.0
 _SEND_BYTES = 2 << 20
+_FETCH_BYTES = 256 << 10
+"""Of each partition at once; a message that is larger comes all the same (KIP-74)."""
 
 
 class _App(faust.App):  # type: ignore[misc]  # Faust is untyped
@@ -59,7 +61,8 @@ class StreamApp:
             broker_session_timeout=SESSION_TIMEOUT_S,
             broker_heartbeat_interval=1.0,
             stream_wait_empty=False,
-            stream_buffer_maxsize=64,
+            stream_buffer_maxsize=16,
+            consumer_max_fetch_size=_FETCH_BYTES,
             producer_acks=-1,
             producer_max_request_size=_SEND_BYTES,
             loghandlers=[],

@@ -21,6 +21,7 @@ from processors.app import StreamApp
 from processors.drain import Drain
 from processors.figures import WorkerSummary
 from processors.flushing import write_flush
+from processors.pairs import Pairs
 from processors.pipeline import Pipeline
 from processors.records import Flush, Place, Record
 from processors.watchdog import Watchdog, WorkerStuckError
@@ -29,7 +30,7 @@ from processors.windows import GRACE_US
 from schemas.events import to_message
 from schemas.joined import JoinedWindow
 from schemas.ticks import tick
-from schemas.topics import Topics
+from schemas.topics import BULK, Topics
 from sinks.errors import StoreError
 from sinks.store import Store
 
@@ -54,7 +55,7 @@ class WorkerConfig:
     grace_us: int = GRACE_US
     drain_run: str | None = None
     flush_every_s: float = 0.4
-    buffered_bytes: int = 64 << 20
+    buffered_bytes: int = 16 << 20
     stuck_after_s: float = 60.0
     sweep_every_s: float = 3600.0
 
@@ -84,6 +85,8 @@ class _Worker:
         self._store = store
         self._thread = thread
         self._pipeline = Pipeline(config.topics, config.window_us, config.grace_us)
+        requests, stacks = map(config.topics.name, BULK)
+        self._pairs = Pairs({requests: stacks, stacks: requests})
         self._app = StreamApp(
             config.bootstrap,
             config.topics,
@@ -133,23 +136,35 @@ class _Worker:
         await self._room.wait()
         if rebalances != self.summary.rebalances:
             return  # its partition went to somebody else while it waited
-        again_from = self._pipeline.on_record(record, time.monotonic())
-        if again_from is not None:
-            _log.warning("records were skipped; reading them again", place=record.place, offset=again_from)
-            await self._app.read_again(record.place, again_from)
-            return
-        self.summary.records += 1
-        self._watchdog.moved(time.monotonic())
-        if self._pipeline.has_work:
-            self._work.set()
-        if self._pipeline.has_closed:
-            self._closed.set()
-        if self._pipeline.unflushed_bytes > self._config.buffered_bytes:
-            self._room.clear()
+        self._pairs.add(record, time.monotonic())
+        await self._work_off()
+
+    async def _work_off(self) -> None:
+        """Take in the records whose turn it is. Several tasks may be at it: each record is taken out and in at once."""
+        while True:
+            await self._room.wait()
+            record = self._pairs.next(time.monotonic())
+            if record is None:
+                return
+            again_from = self._pipeline.on_record(record, time.monotonic())
+            if again_from is not None:
+                _log.warning("records were skipped; reading them again", place=record.place, offset=again_from)
+                self._pairs.drop([record.place])
+                await self._app.read_again(record.place, again_from)
+                continue
+            self.summary.records += 1
+            self._watchdog.moved(time.monotonic())
+            if self._pipeline.has_work:
+                self._work.set()
+            if self._pipeline.has_closed:
+                self._closed.set()
+            if self._pipeline.unflushed_bytes > self._config.buffered_bytes:
+                self._room.clear()
 
     def _on_revoked(self, places: Iterable[Place]) -> None:
         gone = list(places)
         self.summary.rebalances += bool(gone)  # at its first assignment a worker has none to lose
+        self._pairs.drop(gone)
         self._pipeline.on_revoked(gone)
         if self._drain:
             self._drain.on_revoked()
@@ -246,9 +261,10 @@ class _Worker:
         self.summary.dead_letters += len(flush.letters)
 
     async def _tick(self) -> None:
-        """Append ticks where the pipeline wants them."""
+        """Append ticks where the pipeline wants them, and look after records that wait for what does not come."""
         while True:
             await asyncio.sleep(_TICK_S)
+            await self._work_off()
             for place in self._pipeline.ticks(time.monotonic()):
                 kind = self._config.topics.kind(place.topic)
                 assert kind in ("requests", "stacks")

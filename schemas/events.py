@@ -4,13 +4,12 @@ Delivered at least once: subscribers drop event ids they have seen. Sources: Clo
 "Kafka Protocol Binding".
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal
 
-from cloudevents.core.bindings.kafka import KafkaMessage, from_binary, to_binary
+from cloudevents.core.bindings.kafka import KafkaMessage, from_binary
 from cloudevents.core.exceptions import CloudEventValidationError
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
@@ -287,21 +286,21 @@ class EventMessage:
 
 
 def to_message(data: EventData, *, source: str, time_us: int) -> EventMessage:
-    """Event data as a Kafka message. `source` is a URI reference that names the writer, `time_us` the Unix time."""
-    event = CloudEvent(
-        attributes={
-            "id": data.event_id(),
-            "type": data.type,
-            "source": source,
-            "specversion": "1.0",
-            "time": datetime.fromtimestamp(time_us / 1e6, UTC),
-            "subject": data.run_id,
-            "datacontenttype": "application/json",
-        },
-        data=json.loads(data.model_dump_json()),  # JSON has no NaN: null
-    )
-    message = to_binary(event, JSONFormat(), key_mapper=lambda _: data.run_id)
-    return EventMessage(list(message.headers.items()), data.run_id.encode(), message.value)
+    """Event data as a Kafka message. `source` is a URI reference that names the writer, `time_us` the Unix time.
+
+    Written by hand, in the library's words: it would read the data once more to write it, for four times the price.
+    """
+    headers = {
+        "ce_id": data.event_id(),
+        "ce_type": data.type,
+        "ce_source": source,
+        "ce_specversion": "1.0",
+        "ce_time": f"{datetime.fromtimestamp(time_us / 1e6, UTC).replace(tzinfo=None).isoformat()}Z",
+        "ce_subject": data.run_id,
+        "content-type": "application/json",
+    }
+    value = data.model_dump_json().encode()  # JSON has no NaN: null
+    return EventMessage([(name, text.encode()) for name, text in headers.items()], data.run_id.encode(), value)
 
 
 def from_message(headers: Iterable[tuple[str, bytes | None]], value: bytes | None) -> EventData | None:

@@ -85,7 +85,7 @@ def _declared_by_message(message: pa.Message) -> int:
         raise ValueError(f"a message of unknown kind {kind}")
     if batch is None:
         return 0
-    body = message.body.to_pybytes() if message.body is not None else b""
+    body = memoryview(message.body if message.body is not None else b"")
     compressed = batch.table(3) is not None
     total = 0
     for offset, length in batch.pairs(2):

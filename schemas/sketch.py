@@ -6,9 +6,13 @@ Source: Masson, Rim, Lee, "DDSketch: a fast and fully-mergeable quantile sketch 
 PVLDB 12(12), 2019.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate
 from math import ceil, log
+from operator import mul
 from typing import Self
 
 import numpy as np
@@ -25,6 +29,7 @@ def buckets_of(latencies_us: NDArray[np.integer]) -> NDArray[np.int64]:
     return found
 
 
+@cache  # there are hardly more than a thousand
 def latency_us(bucket: int) -> float:
     """The latency in microseconds that a bucket stands for."""
     return float(2 * GAMMA**bucket / (GAMMA + 1))
@@ -63,17 +68,17 @@ class Sketch:
         """The mean in microseconds, within 1%; None of an empty sketch."""
         if not self.counts:
             return None
-        total = sum(latency_us(bucket) * count for bucket, count in zip(self.buckets, self.counts, strict=True))
-        return total / self.count
+        total_us: float = sum(map(mul, map(latency_us, self.buckets), self.counts))
+        return total_us / self.count
 
     def quantile_us(self, q: float) -> float | None:
         """The latency of rank ceil(q * count), in microseconds, within 1%; None of an empty sketch."""
+        return self.quantiles_us(q)[0]
+
+    def quantiles_us(self, *qs: float) -> list[float | None]:
+        """`quantile_us` of several, for the price of one."""
         if not self.counts:
-            return None
-        rank = min(max(ceil(q * self.count), 1), self.count)
-        seen = 0
-        for bucket, count in zip(self.buckets, self.counts, strict=True):
-            seen += count
-            if seen >= rank:
-                return latency_us(bucket)
-        raise AssertionError("a rank beyond the count")
+            return [None] * len(qs)
+        seen = list(accumulate(self.counts))
+        ranks = [min(max(ceil(q * seen[-1]), 1), seen[-1]) for q in qs]
+        return [latency_us(self.buckets[bisect_left(seen, rank)]) for rank in ranks]

@@ -2,12 +2,13 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
+from schemas.batches import Batch
 from schemas.events import EventData
 from schemas.joined import JoinedWindow
 from sinks import derived_tables, reading, truth_tables
@@ -27,6 +28,9 @@ _AT_ONCE: dict[str, Any] = {
     # On a cluster rows must have arrived before the record that makes them visible.
     "distributed_foreground_insert": 1,
 }
+
+_PIECE_BYTES = 8 << 20
+"""Rows of one insert, as they came: on their way into the store there are some seven copies of them at once."""
 
 
 def open_store(url: str) -> "ClickHouseStore":
@@ -58,6 +62,20 @@ def open_for_reading(url: str) -> Client:
     return client
 
 
+def _pieces(pairs: Sequence[tuple[Batch, int]]) -> Iterator[list[tuple[Batch, int]]]:
+    """Batches of about `_PIECE_BYTES` of rows, each with its flush, one after the other."""
+    piece: list[tuple[Batch, int]] = []
+    size = 0
+    for batch, flush in pairs:
+        piece.append((batch, flush))
+        size += batch.rows.nbytes
+        if size >= _PIECE_BYTES:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
+
+
 def _now_us() -> int:
     return time.time_ns() // 1000
 
@@ -87,22 +105,22 @@ class ClickHouseStore:
         started_us = self._now_us()
         flushes = self._flush_ids.take(len(batches))
         filled = [(one.batch, flush) for one, flush in zip(batches, flushes, strict=True) if one.batch.rows.num_rows]
-        requests = [pair for pair in filled if pair[0].header.key.topic == "requests"]
-        stacks = [pair for pair in filled if pair[0].header.key.topic == "stacks"]
-        if requests:
-            self._insert("requests_stored", truth_tables.requests_table(*zip(*requests, strict=True)))
-        if stacks:
-            rows, texts = truth_tables.samples_table(*zip(*stacks, strict=True))
-            day = started_us // _DAY_US
-            missing = self._interner.missing(texts, day)
-            self._insert("stacks_stored", truth_tables.stacks_table({key: texts[key] for key in missing}, day))
-            self._interner.remember(missing)
-            self._insert("samples_stored", rows)
+        for piece in _pieces([pair for pair in filled if pair[0].header.key.topic == "requests"]):
+            self._insert("requests_stored", truth_tables.requests_table(*zip(*piece, strict=True)))
+        for piece in _pieces([pair for pair in filled if pair[0].header.key.topic == "stacks"]):
+            self._insert_samples(piece, started_us // _DAY_US)
         now_us = self._now_us()
         if now_us - started_us > STALE_US:
             return False
         self._insert("batches_stored", truth_tables.batches_table(batches, flushes, now_us))
         return True
+
+    def _insert_samples(self, pairs: Sequence[tuple[Batch, int]], day: int) -> None:
+        rows, texts = truth_tables.samples_table(*zip(*pairs, strict=True))
+        missing = self._interner.missing(texts, day)
+        self._insert("stacks_stored", truth_tables.stacks_table({key: texts[key] for key in missing}, day))
+        self._interner.remember(missing)
+        self._insert("samples_stored", rows)
 
     def write_windows(self, windows: Sequence[JoinedWindow]) -> None:
         """See Store."""

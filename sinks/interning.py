@@ -1,12 +1,14 @@
 """Stack texts are stored once per run and day; samples refer to them by a 64-bit hash of the text."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 from hashlib import blake2b
 
 StackKey = tuple[str, int]
 """Run id and stack id."""
 
 
+@lru_cache(maxsize=1 << 12)  # the same few thousand stacks come in every window
 def stack_id(text: str) -> int:
     """The id of a folded stack: BLAKE2b (RFC 7693) of its UTF-8 with a digest of 8 bytes, read as little-endian.
 

@@ -309,6 +309,9 @@ def test_coverage_sets_the_visible_batches_of_a_window_beside_those_that_its_joi
     assert store.read_coverage(RUN) == {1: Coverage(1, 1), 2: Coverage(2, 0), 3: Coverage(4, 2)}
     assert store.read_coverage(RUN, [2, 4]) == {2: Coverage(2, 0)}
     assert store.read_coverage(RUN, []) == {}
+    # After an outage a flush closes hundreds at once: more than fit an address.
+    assert store.read_coverage(RUN, range(WINDOW, WINDOW + 2_000)) == {}
+    assert store.read_coverage(RUN, [*range(WINDOW, WINDOW + 2_000), 2]) == {2: Coverage(2, 0)}
 
 
 def test_dead_letters_are_counted_by_run_and_those_of_no_run_from_a_time_on(any_store: StoreUnderTest) -> None:

@@ -11,6 +11,8 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any
@@ -54,7 +56,7 @@ def fake_clickhouse(folder: str) -> Iterator[FakeServer]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if self.headers.get("Transfer-Encoding") == "chunked":
                 body = b"".join(iter(self._chunk, b""))
-            parameters = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
+            parameters = _parameters(self.path, self.headers.get("Content-Type", ""), body)
             sql = parameters.get("query") or body.decode()
             state.requests.append(sql)
             if self.headers.get("Authorization") != "Basic " + base64.b64encode(b"writer:se/cret").decode():
@@ -106,6 +108,16 @@ def fake_clickhouse(folder: str) -> Iterator[FakeServer]:
         server.server_close()
         thread.join()
         connection.close()
+
+
+def _parameters(path: str, content_type: str, body: bytes) -> dict[str, str]:
+    """Of the address, and of a form: there come those that are too long for an address."""
+    found = dict(parse_qsl(urlsplit(path).query, keep_blank_values=True))
+    if content_type.startswith("multipart/form-data"):
+        form = message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body, policy=default)
+        for part in form.iter_parts():
+            found[str(part.get_param("name", header="content-disposition"))] = part.get_content()
+    return found
 
 
 def _run(connection: Any, sql: str, parameters: dict[str, str], body: bytes) -> bytes:

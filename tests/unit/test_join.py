@@ -87,6 +87,20 @@ def test_latencies_go_into_the_sketch_of_their_endpoint() -> None:
     assert window.latency.count == 6
 
 
+def test_ever_so_many_names_for_few_rows_are_told_apart_without_room_for_each_pair_of_them() -> None:
+    names = [f"{at:05}" for at in range(900)]
+    window = join(
+        [request_batch([Request(endpoint=name, stage=name, latency_us=at + 1)]) for at, name in enumerate(names)]
+    )
+    assert [(one.stage, one.endpoint, one.completed) for one in window.endpoints] == [(name, name, 1) for name in names]
+    assert [one.latency for one in window.endpoints[::300]] == [Sketch.of(np.array([us])) for us in (1, 301, 601)]
+
+
+def test_frames_without_a_file_and_with_an_empty_one_are_the_same_function_once_a_stack() -> None:
+    (function,) = join([], [stack_batch([Sample("work"), Sample("work ();work")])]).functions
+    assert (function.function, function.file, function.self_samples, function.total_samples) == ("work", "", 2, 2)
+
+
 def test_a_latency_of_nothing_counts_as_one_microsecond() -> None:
     (endpoint,) = join([request_batch([Request(latency_us=0)])]).endpoints
     assert endpoint.latency == Sketch.of(np.array([1]))

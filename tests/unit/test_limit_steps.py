@@ -8,7 +8,7 @@ import pytest
 
 from analysis.limit_search import LimitSearch
 from loadflame.found import FoundLimit
-from loadflame.limit import Step, StepWatch, judged_step
+from loadflame.limit_steps import Step, StepWatch, judged_step
 from producers.load.recorder import Recorder
 from schemas.rows import RequestFacts
 from schemas.thresholds import parse_threshold

@@ -14,7 +14,7 @@ from sinks.errors import RowsGoneError, StoreError, StoreUnreachableError
 from sinks.flushes import STALE_US
 from sinks.interning import stack_id
 from sinks.orphans import sweep_orphans
-from sinks.store import StoredBatch
+from sinks.store import StoredBatch, WindowBatches
 from tests.support.batches import (
     RUN,
     WINDOW,
@@ -83,6 +83,24 @@ def test_rows_come_before_the_record_that_names_them_in_one_insert_a_table(
         "requests_stored", "stacks_stored", "samples_stored", "batches_stored",
         "endpoints_stored", "functions_stored", "windows_stored",
     ]  # fmt: skip
+
+
+def test_much_is_written_in_pieces_which_become_visible_together(
+    clickhouse_store: ClickHouseStore, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sinks.clickhouse._PIECE_BYTES", 2 * many_requests(100).nbytes)
+    named = [request_batch(many_requests(100, seed=n), seq=n) for n in range(5)]
+    samples = [stack_batch(many_samples(400, distinct=3, depth=3, seed=n), seq=n) for n in range(3)]
+    recorder.before["batches_stored"] = lambda: seen.append(clickhouse_store.read_window(RUN, WINDOW))
+    seen: list[WindowBatches] = []
+    clickhouse_store.write_batches(stored(*named, *samples))
+    assert [rows.num_rows for table, rows, _ in recorder.inserts if table == "requests_stored"] == [200, 200, 100]
+    assert recorder.tables().count("samples_stored") > 1
+    assert recorder.tables().count("stacks_stored") == 1, "each text once"
+    assert recorder.tables()[-1] == "batches_stored"
+    assert seen == [WindowBatches([], [])]
+    found = clickhouse_store.read_window(RUN, WINDOW)
+    assert [batch.rows.num_rows for batch in (*found.requests, *found.stacks)] == [100] * 5 + [400] * 3
 
 
 def test_every_insert_is_answered_only_when_it_is_durable(

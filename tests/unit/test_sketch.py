@@ -26,6 +26,18 @@ def test_a_quantile_is_within_the_promised_error_of_the_latency_of_that_rank(val
     assert Sketch.of(np.array(values)).quantile_us(q) == pytest.approx(exact(values, q), rel=RELATIVE_ERROR + 1e-6)
 
 
+@given(latencies, st.lists(quantiles, max_size=6))
+def test_several_quantiles_are_as_one_by_one(values: list[int], several: list[float]) -> None:
+    sketch = Sketch.of(np.array(values))
+    assert sketch.quantiles_us(*several) == [sketch.quantile_us(q) for q in several]
+    assert Sketch().quantiles_us(*several) == [None] * len(several)
+
+
+@given(latencies)
+def test_the_mean_is_within_the_promised_error(values: list[int]) -> None:
+    assert Sketch.of(np.array(values)).mean_us == pytest.approx(sum(values) / len(values), rel=RELATIVE_ERROR + 1e-6)
+
+
 @pytest.mark.parametrize("power", [0, 1, 2, 100, 700, 1100])
 def test_the_error_holds_at_the_edges_of_buckets(power: int) -> None:
     for latency in {max(round(GAMMA**power) + step, 1) for step in (-1, 0, 1)}:

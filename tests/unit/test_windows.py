@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from processors.records import ClosedWindow, WindowKey
 from processors.windows import GRACE_US, Windows
@@ -142,3 +144,36 @@ def test_what_comes_when_its_window_would_have_been_closed_is_late() -> None:
 
 def test_what_comes_for_a_window_that_is_open_is_not_late() -> None:
     assert not windows_with(load(W)).is_late(KEY, DUE_US)
+
+
+class LooksEachTime(Windows):
+    def close(self, watermark_us: int | None) -> list[ClosedWindow]:
+        self._may_be_over = True
+        return super().close(watermark_us)
+
+
+arrivals = st.builds(
+    lambda make, window, **named: make(window=W + window, **named),
+    st.sampled_from([request_batch, stack_batch]),
+    st.integers(0, 6),
+    run=st.sampled_from(["run-1", "run-2"]),
+    producer=st.sampled_from(["a", "b"]),
+    seq=st.integers(0, 1),
+    final=st.booleans(),
+    goodbye=st.booleans(),
+)
+steps_us = st.one_of(st.none(), st.integers(0, 12 * WINDOW_US))
+
+
+@given(st.lists(st.tuples(arrivals, steps_us), max_size=30))
+def test_looking_only_when_something_can_be_over_closes_the_same_windows_at_the_same_time(
+    course: list[tuple[Batch, int | None]],
+) -> None:
+    seldom, always = Windows(WINDOW_US), LooksEachTime(WINDOW_US)
+    for offset, (batch, since_us) in enumerate(course):
+        watermark_us = None if since_us is None else W * WINDOW_US + since_us
+        found = []
+        for windows in (seldom, always):
+            windows.add(StoredBatch(batch, 0, offset))
+            found.append(windows.close(watermark_us))
+        assert found[0] == found[1]
