@@ -10,7 +10,7 @@ from analysis.limit_search import LimitSearch
 from loadflame.children import ChildError
 from loadflame.limit_steps import LONGEST, Step, StepWatch, Window
 from loadflame.settings import Settings
-from loadflame.starting import STOP_S
+from loadflame.starting import ACKNOWLEDGE_S
 from producers.load.guard import highest_tps
 from producers.load.plan import Plan
 from producers.load.rates import HIGHEST_TPS
@@ -88,7 +88,12 @@ class LimitLoad:
 
     async def _run(self) -> None:
         publisher = _Recording(
-            self.broker, self.settings.topics, self.run_id, source="loadflame/find-limit", security=self.security
+            self.broker,
+            self.settings.topics,
+            self.run_id,
+            source="loadflame/find-limit",
+            security=self.security,
+            spool=self.settings.spool,
         )
         publisher.batches = []
         async with publisher:
@@ -106,7 +111,7 @@ class LimitLoad:
                     self.note = f"the generator could not keep up at {tps:.4g} TPS ({step.late})"
                     break
                 self.search.told(tps, held=step.broken is None)
-            await say_last_words(publisher, self.run_id, "load", totals=_sum(parts), timeout_s=STOP_S)
+            await say_last_words(publisher, self.run_id, "load", totals=_sum(parts), timeout_s=ACKNOWLEDGE_S)
 
     async def _held(self, publisher: _Recording, tps: float) -> tuple[LoadTotals, Step | None]:
         """Hold a rate until it can be judged, and judge it; None when it was stopped before."""

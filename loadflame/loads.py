@@ -1,7 +1,7 @@
 """The processes that share a load: begun together, and spoken for where they die.
 
-What a dead one published is read back from Kafka; the rest of its share counts as dropped. So the sums of a run close
-whatever becomes of its parts.
+What a dead one published, or had spooled, is read back from Kafka; the rest of its share counts as dropped. So the
+sums of a run close whatever becomes of its parts.
 """
 
 import asyncio
@@ -17,7 +17,8 @@ from processors.published import Told, published_by
 from producers.load.plan import Plan
 from producers.load.shards import Shard
 from producers.load.share import arrivals_of, totals_of
-from producers.publisher import new_producer_id
+from producers.publisher import PublisherError, new_producer_id
+from producers.publisher.leftovers import bring_home
 from schemas.events import ProducerEnded
 
 PUNCTUAL = -10
@@ -111,6 +112,7 @@ async def _last_words_of(
     producers = {one.producer_id for one in dead}
     try:
         async with asyncio.timeout(_READ_S):
+            await bring_home(parts.broker, parts.settings.spool_folder, producers, security=parts.security)
             told = await published_by(
                 parts.broker,
                 parts.settings.topics,
@@ -119,7 +121,7 @@ async def _last_words_of(
                 since_us=started_at_us,
                 security=parts.security,
             )
-    except (KafkaError, OSError, TimeoutError) as error:
+    except (PublisherError, KafkaError, OSError, TimeoutError) as error:
         raise ChildError(f"a load process died, and what it had published could not be read: {error}") from error
     until_s = None if until_us is None else max(0, until_us - started_at_us) / 1e6
     return [_ended(one, run_id, told[one.producer_id], arrivals_of(plan, one.shard, until_s)) for one in dead]

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from itertools import count, repeat
 from pathlib import Path
 
+from aiokafka.errors import KafkaError
+
 from loadflame.broker import LocalBroker
 from loadflame.children import Child, ChildError
 from loadflame.kafka_access import security_of
 from loadflame.settings import Settings
 from loadflame.topics import ensure_topics
 from processors.verify import Check, Topic, verify_run
+from producers.publisher import PublisherError
+from producers.publisher.leftovers import bring_home
 from schemas.kafka_security import KafkaSecurity
 from sinks.clickhouse import open_store
 
@@ -50,9 +54,14 @@ class Parts:
         return await self.child("process", "--drain", run_id, niceness=YIELDING)
 
     async def drained(self, worker: Child, run_id: str, timeout_s: float | None = DRAIN_S) -> list[Check]:
-        """Wait until everything is stored, then check the run. Raises ChildError, also when that takes too long."""
+        """Wait until everything is stored, then check the run. Raises ChildError, also when that takes too long.
+
+        What processes that have ended by now left on disk is sent first: Kafka may have been away as they ended.
+        """
         try:
             async with asyncio.timeout(timeout_s):
+                with contextlib.suppress(PublisherError, KafkaError, OSError):  # then it is missing, which is told
+                    await bring_home(self.broker, self.settings.spool_folder, security=self.security)
                 await worker.wait()
         except TimeoutError:
             raise ChildError(
@@ -70,7 +79,11 @@ async def parts_here(settings: Settings, logs: Path) -> AsyncIterator[Parts]:
     """The broker of the settings, or an embedded one, with its topics. Raises UserError when it cannot be had."""
     async with AsyncExitStack() as stack:
         security = security_of(settings)
-        broker = settings.broker or (await stack.enter_async_context(LocalBroker())).bootstrap
+        broker = settings.broker
+        if broker is None:
+            broker = (await stack.enter_async_context(LocalBroker())).bootstrap
+            # It ends with the run, and keeps nothing: what is spooled for it concerns nobody else.
+            settings = settings.model_copy(update={"spool_dir": logs / "spool"})
         await ensure_topics(broker, settings.topics, security=security)
         yield Parts(broker, security, settings, logs, stack, _watch_ports(settings.watch_port))
 

@@ -98,7 +98,7 @@ async def run_here(
         async with AsyncExitStack() as stack:
             async with unless(stop):
                 up = await all_up(about, settings, stack, profile=profile, run_id=run_id, logs=logs, on_phase=on_phase)
-            started_at_us = aligned(int(time.time() * 1e6) + LEAD_US, settings.window_us)
+            started_at_us = aligned(up.announcer.clock.now_us() + LEAD_US, settings.window_us)
             plan = settled(plan, started_at_us)
             plan_file = _write_plan(plan, logs)
             up.announcer.announce(run_started(plan, settings, run_id, started_at_us, host_cores=os.cpu_count()))
@@ -160,7 +160,7 @@ class _Course:
                 if task in done and (error := task.exception()):
                     self._failed(error)
             if self.failure or not over.done():
-                self._cut_off_us = int(time.time() * 1e6)
+                self._cut_off_us = self._up.announcer.clock.now_us()
             if not over.done():
                 try:
                     await self._load.finish(STOP_S)
@@ -182,7 +182,8 @@ class _Course:
         elif self._early.note:
             reason = "broken"
             self._on_phase(self._early.note)
-        ended_at_us = max(int(time.time() * 1e6), started_at_us)  # it may have ended before its first arrival
+        # It may have ended before its first arrival.
+        ended_at_us = max(self._up.announcer.clock.now_us(), started_at_us)
         if self._load.note:
             self._on_phase(self._load.note)
         self._up.announcer.announce(

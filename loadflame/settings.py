@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -14,6 +14,9 @@ from schemas.errors import UserError
 from schemas.kafka_security import SaslMechanism, SecurityProtocol
 from schemas.topics import Topics
 from schemas.windows import WINDOW_US
+
+if TYPE_CHECKING:
+    from producers.publisher.spool import SpoolPlace
 
 
 class SettingsError(UserError):
@@ -45,6 +48,12 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(
         default_factory=lambda: user_data_path("loadflame"), description="Where the embedded store and logs live."
+    )
+    spool_dir: Path | None = Field(
+        None, description="Where messages wait while Kafka is away; default: `spool` in the data folder."
+    )
+    spool_bytes: int = Field(
+        1 << 30, ge=0, description="What may wait there, of all processes of this host together; 0 is no spool."
     )
     topic_prefix: str = Field("loadflame", pattern=r"^[a-zA-Z0-9._-]{1,64}$", description="First part of topic names.")
     partitions: int = Field(4, ge=1, le=1024, description="Partitions of the two bulk topics.")
@@ -79,7 +88,7 @@ class Settings(BaseSettings):
     kafka_ssl_password: SecretStr | None = Field(None, description="Password of the key, if it has one.")
     kafka_ssl_password_file: Path | None = Field(None, description="A file that holds it, instead.")
 
-    @field_validator("data_dir", *_FILES)
+    @field_validator("data_dir", "spool_dir", *_FILES)
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value and value.expanduser().resolve()
@@ -98,6 +107,18 @@ class Settings(BaseSettings):
     def store_url(self) -> str:
         """The store's URL, the embedded one if none is set."""
         return self.store or f"chdb://{self.data_dir / 'store'}"
+
+    @property
+    def spool_folder(self) -> Path:
+        """Where messages wait while Kafka is away."""
+        return self.spool_dir or self.data_dir / "spool"
+
+    @property
+    def spool(self) -> "SpoolPlace | None":
+        """The same with its limit, as publishers take it; None when it is turned off."""
+        from producers.publisher.spool import SpoolPlace  # noqa: PLC0415  it brings the Kafka client along
+
+        return SpoolPlace(self.spool_folder, self.spool_bytes) if self.spool_bytes else None
 
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for the processes that a run starts.

@@ -14,6 +14,8 @@ LEAD_US = 2_500_000
 """Between the announcement of a run and its first arrival: time for the load process to start."""
 STOP_S = 20.0
 """How long a part may take to bring home what it measured."""
+ACKNOWLEDGE_S = 10.0
+"""How long a producer waits for Kafka at its end; the rest of STOP_S is for putting on disk what was not taken."""
 
 
 def new_run_id() -> str:

@@ -52,7 +52,9 @@ async def all_up(
     await _all(worker.ready(START_S), agent.ready(START_S))
     if "--" in profile:
         await _listening(plan, settings, agent)
-    announcer = KafkaPublisher(parts.broker, settings.topics, run_id, source=SOURCE, security=parts.security)
+    announcer = KafkaPublisher(
+        parts.broker, settings.topics, run_id, source=SOURCE, security=parts.security, spool=parts.settings.spool
+    )
     return Up(parts, worker, agent, await stack.enter_async_context(announcer))
 
 

@@ -1,15 +1,10 @@
-"""What the worker sends: joined windows as events, dead letters as received, and ticks."""
-
-import pyarrow as pa
+"""What the worker sends besides ticks: joined windows as events, and dead letters as received."""
 
 from processors.records import Letter
-from schemas.batches import BatchHeader, BatchKey, Headers
-from schemas.codec import encode
+from schemas.batches import Headers
 from schemas.events import EndpointOutcome, HotFunction, WindowJoined
 from schemas.joined import JoinedWindow
-from schemas.rows import RequestFacts, StackFacts, schema_of
 from schemas.sketch import Sketch
-from schemas.topics import Bulk
 
 HOT_FUNCTIONS = 20
 STAGES = 50
@@ -92,13 +87,6 @@ def letter_headers(letter: Letter) -> Headers:
         ("size", b"%d" % len(record.value)),
         *own,
     ]
-
-
-def tick(kind: Bulk, partitions: int) -> tuple[bytes, Headers]:
-    """Value and headers of a tick: a valid batch without rows, so that every subscriber can read it."""
-    facts = RequestFacts() if kind == "requests" else StackFacts()
-    header = BatchHeader(BatchKey(kind, "", 0, "tick", 0), rows=0, partitions=partitions, tick=True)
-    return encode(pa.RecordBatch.from_pylist([], schema=schema_of[kind]), facts), header.to_kafka()
 
 
 def _latencies(latency: Sketch) -> dict[str, float | None]:

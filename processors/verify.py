@@ -77,6 +77,8 @@ def _stored_once(
         sentence += f"; {letters.recovered} more were sent again and are visible"
     if lost:
         sentence += f"; {lost} batches were given up and declared lost by their producers"
+    if spooled := sum(event.batches_spooled for event in producers):
+        sentence += f"; {spooled} batches waited on a producer's disk when it ended, and came later"
     if damaged:
         return Check("I1", False, f"{sentence}; {damaged} batches have more or fewer rows than they brought")
     if unknown := sorted(visible.keys() - {event.producer_id for event in producers}):

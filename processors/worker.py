@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 
 import structlog
 
-from processors.announcements import letter_headers, letter_value, tick, window_event
+from processors.announcements import letter_headers, letter_value, window_event
 from processors.app import StreamApp
 from processors.drain import Drain
 from processors.figures import WorkerSummary
@@ -30,6 +30,7 @@ from processors.windows import GRACE_US
 from schemas.events import to_message
 from schemas.joined import JoinedWindow
 from schemas.kafka_security import PLAINTEXT, KafkaSecurity
+from schemas.ticks import tick
 from schemas.topics import BULK, Topics
 from sinks.errors import StoreError
 from sinks.store import Store

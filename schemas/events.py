@@ -23,6 +23,7 @@ from schemas.topics import Kind
 MAX_EVENT_BYTES = 256 << 10
 Text = Annotated[str, Field(max_length=1024)]
 Count = Annotated[int, Field(ge=0, lt=1 << 53)]
+Signed = Annotated[int, Field(gt=-(1 << 53), lt=1 << 53)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 _REQUIRED = ("ce_id", "ce_source", "ce_type", "ce_specversion")
 
@@ -109,7 +110,14 @@ def counted_by_target(counts: Iterable[int | None]) -> int | None:
 
 
 class ProducerEnded(EventData):
-    """A producer published its last batch: what Kafka acknowledged, and what had to be given up."""
+    """A producer published its last batch: what Kafka acknowledged, and what had to be given up.
+
+    Of the acknowledged, `batches_spooled` were still on the producer's disk as it ended, for Kafka was away: they were
+    sent later, and before this event.
+
+    `clock_correction_us` was added to its host's clock, once, to stamp everything by Kafka's; `clock_residual_us` is
+    how far Kafka's was ahead of the result at the end, give or take `clock_error_us` (null: Kafka does not tell).
+    """
 
     type: ClassVar[str] = "loadflame.producer.ended.v1"
     producer_id: Text
@@ -118,6 +126,11 @@ class ProducerEnded(EventData):
     rows_acknowledged: Count
     batches_lost: Count = 0
     rows_lost: Count = 0
+    batches_spooled: Count = 0
+    rows_spooled: Count = 0
+    clock_correction_us: Signed = 0
+    clock_residual_us: Signed | None = None
+    clock_error_us: Count | None = None
     totals: LoadTotals | None = None
     note: Text = ""
     died: bool = False

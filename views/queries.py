@@ -46,7 +46,8 @@ STAGES = Query(
 PRODUCERS = Query(
     "producers",
     "SELECT role, batches_acknowledged, rows_acknowledged, batches_lost, rows_lost, scheduled, sent, completed, "
-    "failed, dropped, in_flight_at_end, target_counted, note, died FROM producers "
+    "failed, dropped, in_flight_at_end, target_counted, note, died, "
+    "clock_correction_us, clock_residual_us, clock_error_us FROM producers "
     "WHERE run = {run:String} ORDER BY producer",
     _RUN,
 )

@@ -20,6 +20,7 @@ _UNATTRIBUTED = 0.10
 _COVERAGE = 0.97
 _AGENT_SHARE = 0.05
 _MOST_STAGES = 4
+_CLOCK_US = 1_000_000
 PYSPY_IN_POOLS = "0.98-1.51"
 """CPU found / CPU true by the truth benchmark, as README's table has it."""
 
@@ -52,6 +53,7 @@ def warnings_of(
     return (
         *_about_end(run),
         *_about_data(run, accounting),
+        *_about_clocks(run),
         *_about_load(run.windows.at(run.load), by_generator, by_host),
         *_about_stages(rows),
         *_about_users(run),
@@ -84,6 +86,28 @@ def _about_data(run: RunFacts, accounting: model.Accounting) -> list[str]:
         found.append(
             f"{accounting.stored:,} outcomes are stored, but {ended:,} requests ended: `loadflame verify` says more."
         )
+    return found
+
+
+def _about_clocks(run: RunFacts) -> list[str]:
+    """Of each role the host whose clock was worst: first what was corrected, then what was not."""
+    found = []
+    for who in ("load", "profiler"):
+        ours = [one for one in run.producers if one["role"] == who]
+        corrected_us = max((one["clock_correction_us"] for one in ours), key=abs, default=0)
+        if abs(corrected_us) > _CLOCK_US:
+            side = "behind" if corrected_us > 0 else "ahead of"
+            found.append(
+                f"The clock of the {who}'s host was {abs(corrected_us) / 1e6:,.1f} s {side} Kafka's, and everything is "
+                "told in Kafka's time: have both keep time by NTP."
+            )
+        known = [one for one in ours if one["clock_residual_us"] is not None]
+        left = max(known, key=lambda one: abs(one["clock_residual_us"]), default=None)
+        if left is not None and abs(left["clock_residual_us"]) > _CLOCK_US + left["clock_error_us"]:
+            found.append(
+                f"The {who}'s clock and Kafka's were {abs(left['clock_residual_us']) / 1e6:,.1f} s apart by the end of "
+                "the run: load and profile of one window may be of different moments."
+            )
     return found
 
 

@@ -40,8 +40,9 @@ def load(
     """Send the requests of PLAN and publish every outcome to Kafka; profiling and storing happen elsewhere.
 
     Several hosts share one run when each gets the same plan, run and --start-at, and a --shard of its own: one of them
-    opens the run with --open-run and says when all have ended, the others take part with --run. Ctrl-C ends the
-    schedule and publishes what was measured; exit code 130 then.
+    opens the run with --open-run and says when all have ended, the others take part with --run. They begin together
+    even where their clocks differ: --start-at, and times of day in the plan, are meant by Kafka's clock as soon as the
+    host's is notably off from it. Ctrl-C ends the schedule and publishes what was measured; exit code 130 then.
     """
     settings = read_settings(
         broker=broker, allow_hosts=tuple(allow_host) if allow_host else None, watch_port=watch_port
@@ -85,7 +86,7 @@ async def _load(
     opens: bool,
 ) -> bool:
     """Whether it was ended before its plan was through."""
-    from loadflame.starting import LEAD_US, STOP_S, aligned, run_ended, run_started
+    from loadflame.starting import ACKNOWLEDGE_S, LEAD_US, STOP_S, aligned, run_ended, run_started
     from producers.load.guard import check_target
     from producers.load.plan import load_plan
     from producers.load.runner import run_load
@@ -95,16 +96,17 @@ async def _load(
 
     broker, security = broker_of(settings, "load"), security_of(settings)
     plan, part = load_plan(path), parse_shard(shard)
-    about = settled(plan, start_at_us or time.time_ns() // 1000)
+    about = settled(plan, start_at_us or time.time_ns() // 1000)  # as far as it can be told without Kafka's clock
     async with unless(stop):
         await check_target(about, settings.allow_hosts, settings.max_tps)
         await ensure_topics(broker, settings.topics, security=security)
     topics, source = settings.topics, "loadflame/load"
     async with KafkaPublisher(
-        broker, topics, run_id, source=source, security=security, producer_id=producer_id
+        broker, topics, run_id, source=source, security=security, producer_id=producer_id, spool=settings.spool
     ) as publisher:
         say_ready()
-        start_us = start_at_us or aligned(int(time.time() * 1e6) + LEAD_US // 5, settings.window_us)
+        clock = publisher.clock
+        start_us = start_at_us or aligned(clock.now_us() + LEAD_US // 5, settings.window_us)
         plan = settled(plan, start_us)
         if opens:
             started = run_started(plan, settings, run_id, start_us)
@@ -123,15 +125,16 @@ async def _load(
                 lambda: health_of(publisher.figures()), course.figures, publisher.figures
             ),
         )
-        await say_last_words(publisher, run_id, "load", totals=totals, timeout_s=STOP_S)
-    if opens:
-        # The others began when we did; whoever is slower has as long as we had for what is under way and unsent.
-        patience_s = plan.timeout_s + STOP_S
-        heard = 1
-        if not part.is_whole:
-            heard = await loads_ended(broker, topics, run_id, count=part.count, timeout_s=patience_s, security=security)
-        async with KafkaPublisher(broker, topics, run_id, source=source, security=security) as announcer:
-            ended_at_us = max(start_us, int(time.time() * 1e6))
-            announcer.announce(run_ended(run_id, ended_at_us, heard, part, aborted=stop.is_set()))
-            await announcer.close(STOP_S)
+        await say_last_words(publisher, run_id, "load", totals=totals, timeout_s=ACKNOWLEDGE_S)
+        if opens:
+            # The others began when we did; whoever is slower has as long as we had for what is under way and unsent.
+            patience_s = plan.timeout_s + STOP_S
+            heard = 1
+            if not part.is_whole:
+                heard = await loads_ended(
+                    broker, topics, run_id, count=part.count, timeout_s=patience_s, security=security
+                )
+            ended_at_us = max(start_us, clock.now_us())
+            # In the same publisher: while Kafka is away, the end waits on disk behind what it is the end of.
+            publisher.announce(run_ended(run_id, ended_at_us, heard, part, aborted=stop.is_set()))
     return stop.is_set()

@@ -59,14 +59,16 @@ async def _profile(
     stop: asyncio.Event,
     watch: Watch,
 ) -> None:
-    from loadflame.starting import STOP_S
+    from loadflame.starting import ACKNOWLEDGE_S
     from producers.profiler.agent import run_agent
     from producers.publisher import KafkaPublisher, health_of, say_last_words
     from schemas.watching import worst
 
     broker, security = broker_of(settings, "profile"), security_of(settings)
     await ensure_topics(broker, settings.topics, security=security)
-    async with KafkaPublisher(broker, settings.topics, run, source="loadflame/profile", security=security) as publisher:
+    async with KafkaPublisher(
+        broker, settings.topics, run, source="loadflame/profile", security=security, spool=settings.spool
+    ) as publisher:
         summary = await run_agent(
             target,
             publisher=publisher,
@@ -81,4 +83,4 @@ async def _profile(
                 lambda: worst(health_of(publisher.figures()), agent.health()), agent.figures, publisher.figures
             ),
         )
-        await say_last_words(publisher, run, "profiler", note=summary.note, timeout_s=STOP_S)
+        await say_last_words(publisher, run, "profiler", note=summary.note, timeout_s=ACKNOWLEDGE_S)

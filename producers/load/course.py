@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from producers.load.clock import Clock, SteadyClock
+from producers.clock import Clock
 from producers.load.crowd import stints_of
 from producers.load.engine import Engine, engine_for
 from producers.load.figures import LAG_BOUNDS_S, LoadFigures
@@ -49,7 +49,7 @@ class Progress:
 
 
 class Course:
-    """See `producers.load.runner.run_load` for the arguments. Times are microseconds since the Unix epoch."""
+    """See `producers.load.runner.run_load` for the arguments. Times are microseconds by the publisher's clock."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Course:
         self._run_id = run_id
         self._window_us = window_us
         self._on_progress = on_progress
-        self._clock: Clock = SteadyClock()
+        self._clock: Clock = publisher.clock
         # Too late for the start that was asked for: a later one, rather than all that is overdue at once.
         earliest_us = self._clock.now_us() + _READY_US
         self._start_us = -(-max(start_at_us, earliest_us) // window_us) * window_us

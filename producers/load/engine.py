@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from producers.clock import Clock
 from producers.load.aiohttp_engine import AiohttpEngine
-from producers.load.clock import Clock
 from producers.load.guard import Guard
 from producers.load.plan import Plan
 from producers.load.plan_errors import PlanError

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from producers.clock import Clock
 from producers.load.alarm import Alarm
-from producers.load.clock import Clock
 from producers.load.crowd import NEVER, Crowd, Stint
 from producers.load.engine import Engine
 from producers.load.mix import cycle_of

@@ -37,8 +37,9 @@ async def run_load(
         plan: What to send. Check the target before (`producers.load.guard.check_target`).
         publisher: Takes the batches and events; how it fares never slows the schedule.
         run_id: Names the run in the events.
-        start_at_us: When the first segment begins, microseconds since the Unix epoch: at the next window boundary, and
-            if that is over already, at the next one from now.
+        start_at_us: When the first segment begins, microseconds by the publisher's clock: at the next window boundary,
+            and if that is over already, at the next one from now. That clock is Kafka's where the host's is off, so
+            loads that share a run and this time begin together, whatever their hosts' clocks say.
         window_us: Length of a window in microseconds.
         stop: Ends the schedule when set; what was measured is published all the same.
         on_progress: Called with each window's figures.

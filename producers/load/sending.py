@@ -10,7 +10,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
 
-from producers.load.clock import Clock
+from producers.clock import Clock
 from producers.load.outcomes import TooLongError
 from producers.load.recorder import Recorder
 

@@ -15,7 +15,10 @@ from producers.load.stages import Stage, Timed
 
 
 def settled(plan: Plan, start_us: int, tz: tzinfo | None = None) -> Plan:
-    """The plan of a run that begins at `start_us` (Unix microseconds), `until` and rates in bytes worked out.
+    """The plan of a run that begins at `start_us`, `until` and rates in bytes worked out.
+
+    `start_us` is in Unix microseconds by the clock of the run, which is the host's unless that is notably off from
+    Kafka's: then `until` means Kafka's time, too, so that all hosts of a run end a stage together.
 
     What a request moves is its body, as the first arrival has it, and the `answer_size` that the plan declares; headers
     are left out. A plan's requests count by their weights, over all visits where these swing. A settled plan stays as

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from producers.load.clock import Clock
+from producers.clock import Clock
 from producers.load.guard import Guard
 from producers.load.prepared import PreparedRequest
 from producers.load.recorder import Recorder

@@ -41,10 +41,6 @@ class AgentSummary:
     note: str = ""
 
 
-def _wall_us() -> int:
-    return time.time_ns() // 1000
-
-
 async def run_agent(
     target: Target,
     *,
@@ -56,12 +52,12 @@ async def run_agent(
     on_ready: Callable[[], None],
     backend: str = "auto",
     rate_hz: int | None = None,
-    now_us: Callable[[], int] = _wall_us,
     on_start: "Callable[[Agent], None]" = lambda _: None,
 ) -> AgentSummary:
     """Watch until `stop` is set or the service is gone. `on_ready` is called once every known instance is watched.
 
-    `on_start` gets the agent before it looks for the service, for its figures and its health.
+    Windows are by the publisher's clock, as the load's are. `on_start` gets the agent before it looks for the service,
+    for its figures and its health.
 
     Raises ProfilerError when the watching cannot begin; later trouble with one instance is logged, and its windows
     say "no profile".
@@ -83,7 +79,7 @@ async def run_agent(
             run_id=run_id,
             choice=choice,
             window_us=window_us,
-            now_us=now_us,
+            now_us=publisher.clock.now_us,
         )
         stack.callback(agent.close)
         on_start(agent)

@@ -1,12 +1,13 @@
 """A publisher that keeps everything in memory: for tests, and for a run whose outcome nobody else needs."""
 
 import secrets
-import time
 
 import pyarrow as pa
 
+from producers.clock import Clock, SteadyClock
 from producers.publisher.base import Published
 from producers.publisher.messages import Facts, Message, Messages, Publication, split
+from producers.publisher.skew import Skew
 from schemas.batches import Batch, BatchHeader
 from schemas.codec import decode
 from schemas.events import EventData, to_message
@@ -25,6 +26,8 @@ class MemoryPublisher:
         self._messages = Messages(self._topics, run_id, self._producer_id)
         self._published = Published()
         self._closed = False
+        self.clock: Clock = SteadyClock()
+        self.skew = Skew()
         self.reachable = True
         self.sent: list[Message] = []
         self.events: list[EventData] = []
@@ -67,7 +70,7 @@ class MemoryPublisher:
 
     def announce(self, event: EventData) -> None:
         """See Publisher."""
-        message = to_message(event, source=self._source, time_us=time.time_ns() // 1000)
+        message = to_message(event, source=self._source, time_us=self.clock.now_us())
         if self._closed or not self.reachable:
             return
         self.events.append(event)

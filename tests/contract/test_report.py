@@ -322,6 +322,21 @@ def test_a_threshold_on_an_endpoint_that_nobody_asked_for_cannot_be_judged(clien
             "The load process of shard 1/1 died (100 of its 12,100 arrivals).",
             id="a load that died",
         ),
+        pytest.param(
+            {"clock_correction_us": -3_600_000_000},
+            "passed",
+            "The clock of the load's host was 3,600.0 s ahead of Kafka's",
+            id="a clock that was off",
+        ),
+        pytest.param(
+            {"clock_residual_us": 2_500_000},
+            "passed",
+            "The load's clock and Kafka's were 2.5 s apart by the end",
+            id="a clock that drifted",
+        ),
+        pytest.param(
+            {"clock_correction_us": 400_000, "clock_residual_us": -900_000}, "passed", None, id="clocks that will do"
+        ),
         pytest.param({"unprofiled_windows": 4}, "passed", "4 of 80 windows have no profile.", id="gaps"),
         pytest.param({"unprofiled_windows": 80}, "passed", "There is no profile of this run", id="no profile"),
         pytest.param(

@@ -8,6 +8,7 @@ from collections import defaultdict
 import pytest
 
 from processors.join import join_window
+from producers.clock import SteadyClock
 from producers.profiler.agent import AgentSummary, run_agent
 from producers.profiler.errors import ProfilerError, TargetError
 from producers.profiler.targets import Target, target_of
@@ -67,6 +68,18 @@ async def test_every_window_has_one_final_batch_and_the_last_says_goodbye() -> N
         finals = [batch.header for batch in batches if batch.header.final]
         assert [header.key.seq for header in finals] == [len(batches) - 1]
         assert finals[0].goodbye == (window == max(windows))
+
+
+async def test_windows_and_samples_are_of_the_publishers_clock() -> None:
+    watch = Watch()
+    watch.publisher.clock = SteadyClock(3_600_000_000)
+    began_us = watch.publisher.clock.now_us()
+    with target(BURN) as process:
+        await watch.run(target_of(pid=process.pid))
+    assert began_us // WINDOW_US <= min(watch.by_window()) < began_us // WINDOW_US + 15_000_000 // WINDOW_US
+    for window, batches in watch.by_window().items():
+        for sampled_us in (us for batch in batches for us in batch.rows["sampled_at"].cast("int64").to_pylist()):
+            assert window == sampled_us // WINDOW_US
 
 
 async def test_cpu_is_the_kernels_and_goes_to_the_function_that_burns_it() -> None:

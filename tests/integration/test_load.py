@@ -8,6 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from producers.clock import SteadyClock
 from producers.load import probe
 from producers.load.guard import TargetError, check_target
 from producers.load.plan import Plan
@@ -340,6 +341,27 @@ async def test_a_start_that_is_over_is_put_off_and_nothing_is_fired_in_one_go(ta
     assert now_us < first.starts_at_us < now_us + 2_000_000
     assert publisher.batches[0].header.key.window == first.starts_at_us // WINDOW_US
     assert totals.completed == 20
+
+
+async def test_windows_and_stages_are_those_of_the_publishers_clock(target, plan_of):
+    """Which is Kafka's, where the host's is off: here it is an hour ahead of this host's."""
+    publisher = MemoryPublisher()
+    publisher.clock = SteadyClock(3_600_000_000)
+    start_us = publisher.clock.now_us() + 500_000
+    await run_load(
+        plan_of(target.url),
+        publisher=publisher,
+        run_id="run-1",
+        start_at_us=start_us,
+        window_us=WINDOW_US,
+        stop=asyncio.Event(),
+    )
+    first = publisher.events[0]
+    assert isinstance(first, StageEntered)
+    assert start_us <= first.starts_at_us < start_us + 2 * WINDOW_US
+    assert publisher.batches[0].header.key.window == first.starts_at_us // WINDOW_US
+    scheduled_us = publisher.batches[0].rows["scheduled_at"].cast("int64").to_pylist()
+    assert all(first.starts_at_us <= one < first.starts_at_us + 10 * WINDOW_US for one in scheduled_us)
 
 
 class GoneKafka(MemoryPublisher):

@@ -214,6 +214,15 @@ def test_rows_that_were_declared_lost_are_accounted_for(clickhouse_store: ClickH
     assert "1 batches were given up and declared lost" in checks["I1"].sentence
 
 
+def test_batches_that_came_late_from_a_producers_disk_are_acknowledged_ones_and_told(
+    clickhouse_store: ClickHouseStore,
+) -> None:
+    healthy(clickhouse_store, load=LOAD.model_copy(update={"batches_spooled": 1, "rows_spooled": 20}))
+    check = checks_of(clickhouse_store)["I1"]
+    assert check.ok
+    assert "1 batches waited on a producer's disk when it ended, and came later" in check.sentence
+
+
 def test_of_a_run_that_nobody_knows_nothing_can_be_checked(clickhouse_store: ClickHouseStore) -> None:
     assert [check.ok for check in verify_run(clickhouse_store, "nobody's")] == [None] * 5
 

@@ -74,7 +74,8 @@ def test_a_worker_shows_what_it_did_that_it_is_idle_then_and_whose_broker_is_gon
             process.kill()
     assert found["worker_batches_total"] == 8
     assert found["worker_rows_total"] == traffic.requests + traffic.samples
-    assert found["worker_records_total"] == 8 + found["worker_ticks_total"] + 4
+    asked = 2  # each producer asks for the broker's time, by a tick of its own; Tansu does not tell it, so once
+    assert found["worker_records_total"] == 8 + found["worker_ticks_total"] + asked + 4
     assert found["worker_dead_letters_total"] == found["worker_store_retries_total"] == 0
     assert found["worker_open_windows"] == found["worker_unflushed_bytes"] == 0
     assert found["worker_flush_seconds_count"] > 0
@@ -142,9 +143,12 @@ def test_a_load_shows_its_course_and_what_waits_for_kafka(tmp_path: Path) -> Non
         plan.write_text(PLAN.format(url=target.url))
         with role(tmp_path, local.bootstrap, "load", str(plan), WINDOW_MS="200") as (process, address):
             wait_until(
-                lambda: metrics_at(address).get("load_dispatch_lag_seconds_count", 0) > 20, WAIT_S, "a published window"
+                lambda: metrics_at(address).get("publisher_acknowledged_rows_total", 0) > 20,
+                WAIT_S,
+                "a window in Kafka",
             )
             found = metrics_at(address)
+            assert found["load_dispatch_lag_seconds_count"] > 20
             assert found["load_scheduled_requests_total"] == sum(
                 found[f"load_{name}"]
                 for name in (
@@ -155,9 +159,8 @@ def test_a_load_shows_its_course_and_what_waits_for_kafka(tmp_path: Path) -> Non
                 )
             )
             assert found["load_sent_requests_total"] > 20
-            assert found["publisher_acknowledged_rows_total"] > 20
             assert found["publisher_lost_rows_total"] == 0
-            assert "publisher_spooled_bytes" not in found, "there is no spool"
+            assert found["publisher_spooled_bytes"] == 0
             assert health_at(address)[:2] == (200, "working")
             process.kill()
     lines = [json.loads(line) for line in (tmp_path / "load.log").read_text().splitlines() if line.startswith("{")]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from producers.load.clock import SteadyClock
+from producers.clock import SteadyClock
 from producers.load.guard import Guard
 from producers.load.outcomes import NotAllowedError
 from producers.load.plan import Plan

@@ -3,11 +3,11 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from processors.announcements import tick
 from processors.records import Place, Record
 from schemas.batches import Batch, Headers
 from schemas.codec import encode
 from schemas.events import EventData, to_message
+from schemas.ticks import tick
 from schemas.topics import BULK, Bulk, Topics
 from schemas.windows import partition_of
 from tests.support.batches import WINDOW, WINDOW_US

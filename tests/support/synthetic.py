@@ -103,6 +103,8 @@ class Synthetic:
     head_status: int = 0
     in_flight_at_end: int = 0
     rows_lost: int = 0
+    clock_correction_us: int = 0
+    clock_residual_us: int | None = None
     unprofiled_windows: int = 0
     backend: str = "austin"
     threads: int = 1
@@ -266,6 +268,9 @@ class Synthetic:
             batches_acknowledged=len(self.stages),
             rows_acknowledged=rows,
             rows_lost=self.rows_lost,
+            clock_correction_us=self.clock_correction_us,
+            clock_residual_us=self.clock_residual_us,
+            clock_error_us=None if self.clock_residual_us is None else 2_000,
             totals=self.totals,
             died=self.died,
             note="the load process of shard 1/1 died" if self.died else "",

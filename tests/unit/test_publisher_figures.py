@@ -1,10 +1,12 @@
 """What a publisher says of how Kafka fares."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
-from producers.publisher import KafkaPublisher, Published, PublisherFigures, health_of, kafka
+from producers.publisher import KafkaPublisher, Published, PublisherFigures, client, health_of
+from producers.publisher.kafka_clock import KafkaClock
 from schemas.rows import RequestFacts
 from schemas.topics import Topics
 from tests.support.batches import many_requests
@@ -34,18 +36,20 @@ class SlowKafka:
     def __init__(self) -> None:
         self.go = asyncio.Event()
 
-    async def send(self, topic: str, value: bytes, **_: object) -> asyncio.Future[None]:
+    async def send(self, topic: str, value: bytes, **_: object) -> asyncio.Future[SimpleNamespace]:
         return asyncio.ensure_future(self._acknowledged())
 
-    async def _acknowledged(self) -> None:
+    async def _acknowledged(self) -> SimpleNamespace:
         await self.go.wait()
+        return SimpleNamespace(timestamp=-1, timestamp_type=0)
 
 
 async def test_what_waits_is_counted_until_it_is_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = SlowKafka()
-    monkeypatch.setattr(kafka, "connect", lambda *_, **__: asyncio.sleep(0, slow))
-    monkeypatch.setattr(kafka, "check_topics", lambda *_: asyncio.sleep(0))
-    monkeypatch.setattr(kafka, "stop", lambda _: asyncio.sleep(0))
+    monkeypatch.setattr(client, "connect", lambda *_, **__: asyncio.sleep(0, slow))
+    monkeypatch.setattr(client, "check_topics", lambda *_: asyncio.sleep(0))
+    monkeypatch.setattr(client, "stop", lambda _: asyncio.sleep(0))
+    monkeypatch.setattr(KafkaClock, "learn", lambda *_: asyncio.sleep(0))
     publisher = KafkaPublisher("nowhere", Topics(), "run", source="test")
     await publisher.start()
     assert publisher.figures().waiting_messages == publisher.figures().waiting_bytes == 0

@@ -1,6 +1,7 @@
 """What the Kafka publisher does when the client below it fails: replace it, send again, or count as lost."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 from aiokafka.errors import (
@@ -11,8 +12,10 @@ from aiokafka.errors import (
     ProducerFenced,
 )
 
-from producers.publisher import kafka
-from producers.publisher.kafka import ATTEMPTS, KafkaPublisher
+from producers.publisher import client
+from producers.publisher.client import ATTEMPTS
+from producers.publisher.kafka import KafkaPublisher
+from producers.publisher.kafka_clock import KafkaClock
 from schemas.kafka_security import PLAINTEXT
 from schemas.rows import RequestFacts
 from schemas.topics import Topics
@@ -56,7 +59,7 @@ class Client:
         acknowledgement = asyncio.get_running_loop().create_future()
         if error is None:
             self.cluster.arrived.append(value)
-            acknowledgement.set_result(None)
+            acknowledgement.set_result(SimpleNamespace(timestamp=-1, timestamp_type=0))
         elif self.cluster.later:
             acknowledgement.set_exception(error)
         else:
@@ -67,10 +70,15 @@ class Client:
 @pytest.fixture
 def cluster(monkeypatch):
     cluster = Cluster()
-    monkeypatch.setattr(kafka, "connect", cluster.connect)
-    monkeypatch.setattr(kafka, "stop", cluster.stop)
-    monkeypatch.setattr(kafka, "check_topics", cluster.check_topics)
-    monkeypatch.setattr(kafka, "_RETRY_S", 0.0)
+    monkeypatch.setattr(client, "connect", cluster.connect)
+    monkeypatch.setattr(client, "stop", cluster.stop)
+    monkeypatch.setattr(client, "check_topics", cluster.check_topics)
+    monkeypatch.setattr(client, "_RETRY_S", 0.0)
+
+    async def no_probe(*_):
+        pass
+
+    monkeypatch.setattr(KafkaClock, "learn", no_probe)
     return cluster
 
 

@@ -12,6 +12,7 @@ from loadflame.children import ChildError
 from loadflame.early_end import EarlyEnd
 from loadflame.runs import _Course
 from loadflame.up import Up
+from producers.publisher import MemoryPublisher
 from schemas.events import ProducerEnded
 
 
@@ -48,7 +49,7 @@ async def failure_of(
     asked, said = asyncio.Event(), []
     if stop:
         asked.set()
-    up = Up(cast("Any", None), cast("Any", worker), cast("Any", agent), cast("Any", None))
+    up = Up(cast("Any", None), cast("Any", worker), cast("Any", agent), cast("Any", MemoryPublisher()))
     course = _Course(load, up, asked, EarlyEnd(), said.append)
     async with asyncio.timeout(5):
         await course.until_over()

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from loadflame.settings import SettingsError, read_settings
+from producers.publisher.spool import SpoolPlace
 
 
 def test_everything_has_a_default_that_works_on_one_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -13,6 +14,14 @@ def test_everything_has_a_default_that_works_on_one_machine(monkeypatch: pytest.
     assert settings.broker is None
     assert settings.store_url == f"chdb://{tmp_path}/loadflame/store"
     assert settings.window_us == 1_000_000
+
+
+def test_messages_wait_in_the_data_folder_unless_told_otherwise(tmp_path: Path) -> None:
+    settings = read_settings(data_dir=tmp_path)
+    assert settings.spool == SpoolPlace(tmp_path / "spool", 1 << 30)
+    elsewhere = read_settings(data_dir=tmp_path, spool_dir=tmp_path / "other", spool_bytes=7)
+    assert elsewhere.spool == SpoolPlace(tmp_path / "other", 7)
+    assert read_settings(data_dir=tmp_path, spool_bytes=0).spool is None
 
 
 def test_a_flag_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,6 +38,8 @@ def test_settings_survive_the_way_to_another_process(monkeypatch: pytest.MonkeyP
         window_ms=500,
         allow_hosts=("10.0.0.1", "shop.test"),
         max_tps=2500,
+        spool_dir=tmp_path / "spool",
+        spool_bytes=1 << 20,
     )
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
@@ -76,6 +87,7 @@ def test_a_store_url_with_a_password_is_no_flag(monkeypatch: pytest.MonkeyPatch)
         ("WINDOW_MS", "1"),
         ("MAX_TPS", "0"),
         ("MAX_TPS", "fast"),
+        ("SPOOL_BYTES", "-1"),
         ("TOPIC_PREFIX", "no spaces"),
     ],
 )

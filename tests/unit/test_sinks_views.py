@@ -36,8 +36,8 @@ COLUMNS = {
     "functions": "run window starts_at service function file self_samples total_samples self_cpu_us total_cpu_us",
     "runs": "run service target started_at ended_at reason verdict engine window_us plan note engine_reason",
     "stages": "run label stage form visit starts_at ends_at settle_us rate_from_tps rate_to_tps role",
-    "producers": "run producer role batches_acknowledged rows_acknowledged batches_lost rows_lost note died "
-    + " ".join(LoadTotals.model_fields),
+    "producers": "run producer role batches_acknowledged rows_acknowledged batches_lost rows_lost batches_spooled "
+    "rows_spooled note died clock_correction_us clock_residual_us clock_error_us " + " ".join(LoadTotals.model_fields),
     "findings": "run kind summary function evidence",
     "dead_letters": "topic partition offset error received_at bytes run rows window producer seq kind",
     "replays": "topic partition offset received_at replayed_at to_offset",
@@ -213,6 +213,7 @@ def test_stages_producers_and_findings_are_seen_in_columns(
     load = ProducerEnded(
         run_id=RUN, producer_id="l", role="load", batches_acknowledged=3, rows_acknowledged=4, batches_lost=1,
         rows_lost=2, totals=LoadTotals(scheduled=9, sent=8, completed=7, target_counted=8), note="n", died=True,
+        batches_spooled=1, rows_spooled=2, clock_correction_us=-3_600_000_000, clock_residual_us=-7, clock_error_us=900,
     )  # fmt: skip
     agent = ProducerEnded(run_id=RUN, producer_id="p", role="profiler", batches_acknowledged=5, rows_acknowledged=6)
     finding = FindingMade(run_id=RUN, kind="growth", summary="sweep grows", function="sweep", evidence={"growth": 2.0})
@@ -229,8 +230,11 @@ def test_stages_producers_and_findings_are_seen_in_columns(
         "run": RUN, "producer": "l", "role": "load", "batches_acknowledged": 3, "rows_acknowledged": 4,
         "batches_lost": 1, "rows_lost": 2, "scheduled": 9, "sent": 8, "completed": 7, "failed": 0, "dropped": 0,
         "in_flight_at_end": 0, "target_counted": 8, "note": "n", "died": True,
+        "batches_spooled": 1, "rows_spooled": 2, "clock_correction_us": -3_600_000_000, "clock_residual_us": -7,
+        "clock_error_us": 900,
     }  # fmt: skip
     assert (of_agent["scheduled"], of_agent["target_counted"], of_agent["died"]) == (None, None, False)
+    assert (of_agent["clock_correction_us"], of_agent["clock_residual_us"]) == (0, None)
     assert rows(store_client, "SELECT * FROM findings ORDER BY kind") == [
         {"run": RUN, "kind": "capacity", "summary": "410 TPS", "function": None, "evidence": "{}"},
         {"run": RUN, "kind": "growth", "summary": "sweep grows", "function": "sweep", "evidence": '{"growth":2}'},

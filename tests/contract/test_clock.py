@@ -1,0 +1,117 @@
+"""A producer whose host's clock is off, on a real broker: its windows land where the broker's time says."""
+
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from structlog.testing import capture_logs
+
+from processors.admission import AHEAD_US
+from processors.windows import GRACE_US
+from producers.publisher import KafkaPublisher, say_last_words, skew
+from schemas.events import ProducerEnded
+from schemas.rows import RequestFacts
+from schemas.windows import WINDOW_US, window_of
+from tests.support.batches import many_requests
+from tests.support.brokers import new_topics
+from tests.support.traffic import messages_of
+
+S = 1_000_000
+SKEWS = [
+    pytest.param(5 * S, id="5 s ahead"),
+    pytest.param(-5 * S, id="5 s behind"),
+    pytest.param(3600 * S, id="1 h ahead"),
+    pytest.param(-3600 * S, id="1 h behind"),
+]
+
+
+@pytest.fixture(scope="module")
+def kafka_topics(kafka_broker):
+    return new_topics(kafka_broker)
+
+
+@pytest.fixture(scope="module")
+def tansu_topics(tansu_broker):
+    return new_topics(tansu_broker)
+
+
+@asynccontextmanager
+async def skewed(broker, topics, run_id, skew_us):
+    """A publisher on a host whose clock is off by so much."""
+    publisher = KafkaPublisher(
+        broker.bootstrap, topics, run_id, source="test", wall_ns=lambda: time.time_ns() + skew_us * 1000
+    )
+    await publisher.start()
+    yield publisher
+    await publisher.close(10)
+
+
+async def lateness_us(broker, topics, run_id, publisher):
+    """How long after the end of its window the broker appended a batch that was published right then."""
+    window = window_of(publisher.clock.now_us())
+    publisher.publish("requests", window, many_requests(3), RequestFacts(), final=True)
+    assert (await publisher.flush(10)).batches_acknowledged == 1
+    appended_ms = await appended(broker, topics, run_id)
+    return appended_ms * 1000 - (window + 1) * WINDOW_US
+
+
+async def appended(broker, topics, run_id):
+    """When the broker appended the one batch of a run."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=broker.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    try:
+        consumer.assign([TopicPartition(topics.name("requests"), number) for number in range(topics.partitions)])
+        async for record in consumer:
+            if ("run", run_id.encode()) in record.headers:
+                return record.timestamp
+    finally:
+        await consumer.stop()
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("skew_us", SKEWS)
+class TestKafka:
+    async def test_windows_land_where_the_brokers_time_says(self, kafka_broker, kafka_topics, skew_us):
+        with capture_logs() as logs:
+            async with skewed(kafka_broker, kafka_topics, f"right{skew_us}", skew_us) as publisher:
+                late_us = await lateness_us(kafka_broker, kafka_topics, f"right{skew_us}", publisher)
+                await say_last_words(publisher, f"right{skew_us}", "load", timeout_s=10)
+        assert -1.1 * WINDOW_US < late_us < GRACE_US
+        events = [event for event, _, _ in await messages_of(kafka_broker, kafka_topics.name("runs"), 1)]
+        (ended,) = (event for event in events if event.run_id == f"right{skew_us}" and isinstance(event, ProducerEnded))
+        assert ended.clock_correction_us == pytest.approx(-skew_us, abs=100_000)
+        assert abs(ended.clock_residual_us) <= ended.clock_error_us + 20_000
+        (warning,) = logs
+        assert warning["event"].startswith(f"this host's clock is {abs(skew_us) / S:,.1f} s ")
+
+    async def test_without_correction_they_are_too_early_or_too_late(
+        self, kafka_broker, kafka_topics, skew_us, monkeypatch
+    ):
+        monkeypatch.setattr(skew, "CORRECT_FROM_US", 10**15)
+        run_id = f"wrong{skew_us}"
+        async with skewed(kafka_broker, kafka_topics, run_id, skew_us) as publisher:
+            late_us = await lateness_us(kafka_broker, kafka_topics, run_id, publisher)
+            left = publisher.skew
+        assert late_us == pytest.approx(-skew_us, abs=2 * S)
+        assert (left.correction_us, left.residual.offset_us) == (0, pytest.approx(-skew_us, abs=100_000))
+        if skew_us == 3600 * S:
+            assert -late_us > AHEAD_US, "so it is dead-lettered"
+        if skew_us < 0:
+            assert late_us > GRACE_US, "so it is stored, late"
+
+
+@pytest.mark.broker
+async def test_a_clock_that_is_right_is_left_alone(kafka_broker, kafka_topics):
+    async with skewed(kafka_broker, kafka_topics, "fine", 0) as publisher:
+        assert publisher.skew.correction_us == 0
+        assert abs(publisher.skew.residual.offset_us) < 50_000
+
+
+@pytest.mark.broker
+async def test_a_broker_that_does_not_tell_its_time_changes_nothing(tansu_broker, tansu_topics):
+    async with skewed(tansu_broker, tansu_topics, "unknown", 5 * S) as publisher:
+        assert (publisher.skew.correction_us, publisher.skew.residual) == (0, None)
+        assert publisher.clock.now_us() == pytest.approx(time.time_ns() // 1000 + 5 * S, abs=S)
