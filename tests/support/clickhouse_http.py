@@ -6,18 +6,26 @@ Reference: the chapter "HTTP interface" of ClickHouse's documentation.
 """
 
 import base64
+import os
 import re
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Lock, Thread
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 import chdb
 
+ROOT = Path(__file__).parents[2]
 # Request parameters that are no settings of a query.
 _OF_THE_PROTOCOL = {
     "query", "database", "default_format", "wait_end_of_query", "session_id", "query_id", "client_protocol_version",
@@ -41,11 +49,12 @@ class FakeServer:
 
 
 @contextmanager
-def fake_clickhouse(folder: str) -> Iterator[FakeServer]:
-    """A server on a free port of the loopback, with its data in `folder`."""
+def fake_clickhouse(folder: str, port: int = 0) -> Iterator[FakeServer]:
+    """A server on the loopback, on a free port unless one is given, with its data in `folder`."""
     state = FakeServer(folder)
     connection = chdb.connect(folder)
     lock = Lock()
+    applied: dict[str, str] = {}
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -54,7 +63,7 @@ def fake_clickhouse(folder: str) -> Iterator[FakeServer]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             if self.headers.get("Transfer-Encoding") == "chunked":
                 body = b"".join(iter(self._chunk, b""))
-            parameters = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
+            parameters = _parameters(self.path, self.headers, body)
             sql = parameters.get("query") or body.decode()
             state.requests.append(sql)
             if self.headers.get("Authorization") != "Basic " + base64.b64encode(b"writer:se/cret").decode():
@@ -64,7 +73,7 @@ def fake_clickhouse(folder: str) -> Iterator[FakeServer]:
                 return
             try:
                 with lock:
-                    data = _run(connection, sql, parameters, body)
+                    data = _run(connection, sql, parameters, body, applied)
             except Exception as error:  # noqa: BLE001 - whatever the engine says is the answer
                 code = re.search(r"Code: (\d+)", str(error))
                 self._answer(500, str(error).encode(), int(code[1]) if code else 1)
@@ -94,7 +103,7 @@ def fake_clickhouse(folder: str) -> Iterator[FakeServer]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     state.port = server.server_address[1]
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -108,17 +117,32 @@ def fake_clickhouse(folder: str) -> Iterator[FakeServer]:
         connection.close()
 
 
-def _run(connection: Any, sql: str, parameters: dict[str, str], body: bytes) -> bytes:
+def _parameters(path: str, headers: Message, body: bytes) -> dict[str, str]:
+    """From the address and, as the client sends them when they would make it too long, from a form."""
+    found = dict(parse_qsl(urlsplit(path).query, keep_blank_values=True))
+    if headers.get_content_type() == "multipart/form-data":
+        form = message_from_bytes(f"Content-Type: {headers['Content-Type']}\r\n\r\n".encode() + body)
+        for field in (part for part in form.walk() if not part.is_multipart()):
+            name = str(field.get_param("name", header="content-disposition"))
+            found[name] = bytes(field.get_payload(decode=True)).decode()
+    return found
+
+
+def _run(connection: Any, sql: str, parameters: dict[str, str], body: bytes, applied: dict[str, str]) -> bytes:
+    """Carry out a statement; `applied` are the settings that hold already, for each costs as much as a query."""
     values = {name.removeprefix("param_"): value for name, value in parameters.items() if name.startswith("param_")}
-    if database := parameters.get("database"):
+    database = parameters.get("database")
+    if database and applied.get("") != database:
         connection.query(f"USE `{database}`")
+        applied[""] = database
     settings = {
         name: value
         for name, value in parameters.items()
-        if name not in _OF_THE_PROTOCOL and not name.startswith("param_")
+        if name not in _OF_THE_PROTOCOL and not name.startswith("param_") and applied.get(name) != value
     }
     for name, value in settings.items():
         connection.query(f"SET {name} = '{value}'")
+        applied[name] = value
     if parameters.get("query") and _DATA_FOLLOWS.match(sql):
         with tempfile.NamedTemporaryFile() as file:
             file.write(body)
@@ -126,3 +150,38 @@ def _run(connection: Any, sql: str, parameters: dict[str, str], body: bytes) -> 
             sql = re.sub(r"\sFORMAT\s+(\w+)\s*$", rf" FROM INFILE '{file.name}' FORMAT \1", sql)
             return bytes(connection.query(sql).bytes() or b"")
     return bytes(connection.query(sql, parameters.get("default_format", "TabSeparated"), params=values).bytes() or b"")
+
+
+class StoreProcess:
+    """The same server in a process of its own, which a test may kill and start again on its data and port."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[str] | None = None
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "tests.support.clickhouse_http", str(self._folder), str(self.port)]
+        with (self._folder.parent / f"{self._folder.name}.log").open("a") as log:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        assert self._process.stdout is not None
+        self.port = int(self._process.stdout.readline())
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+
+    def url(self) -> str:
+        """As a worker is to be told it."""
+        return FakeServer(str(self._folder), self.port).url()
+
+
+if __name__ == "__main__":
+    with fake_clickhouse(sys.argv[1], int(sys.argv[2])) as _server:
+        print(_server.port, flush=True)  # noqa: T201  said to whoever started us
+        sys.stdin.read()
+    os._exit(0)  # the engine's own end takes its time
