@@ -29,12 +29,12 @@ _out = Console(stderr=True, highlight=False)
 def main() -> int:
     """1 when anything was lost or repeated, or a condition did not hold."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--only", metavar="TEXT", help="faults whose name holds this text")
+    parser.add_argument("--only", metavar="TEXT", action="append", help="faults whose name holds this text")
     parser.add_argument("--times", type=int, metavar="N", help="so many of each, instead of what the fault says")
     parser.add_argument("--short", action="store_true", help="a few of each, in minutes; nothing is resumed")
     parser.add_argument("--fresh", action="store_true", help="forget the results that are there")
     options = parser.parse_args()
-    wanted = [fault for fault in FAULTS if (options.only or "") in fault.name]
+    wanted = [fault for fault in FAULTS if any(text in fault.name for text in options.only or [""])]
     if options.short:
         wanted = [replace(fault, times=fault.short_times) for fault in wanted if fault.short_times]
     if options.times:

@@ -157,6 +157,7 @@ async def _late(late_s: float, site: Site, _: Fault, times: int) -> Outcome:
         for _ in range(times):
             due_us = time.time() * 1e6 - late_s * 1e6
             window = int(due_us) // lane.traffic.window_us - 1
+            await _joined(lane, window)
             await producer.requests(window)
             await producer.requests(window)  # one more, for a window that has been computed late already
             windows.add(window)
@@ -166,6 +167,14 @@ async def _late(late_s: float, site: Site, _: Fault, times: int) -> Outcome:
         joined = (await lane.see()).joined
         lane.expect({joined[window].closed_by for window in windows} == {"late"}, "a late window is not called late")
         return await lane.outcome(times)
+
+
+async def _joined(lane: Lane, window: int) -> None:
+    """Wait until a window of the traffic's is closed, so that what comes is too late for it."""
+    sql = f"SELECT count() FROM windows WHERE run = {{run:String}} AND window = {window}"
+    async with asyncio.timeout(WAIT_S):
+        while window in lane.traffic.sent and (await lane.rows(sql))[0][0] == 0:
+            await asyncio.sleep(0.1)
 
 
 async def _skewed(skew_us: int, site: Site, _: Fault, times: int) -> Outcome:
