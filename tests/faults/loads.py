@@ -88,21 +88,31 @@ class LoadedLane:
 
 
 @contextlib.asynccontextmanager
+async def _target() -> AsyncIterator[Target]:
+    """It has a loop of its own, and is begun and ended where none is running."""
+    running = running_target()
+    target = await asyncio.to_thread(running.__enter__)
+    try:
+        yield target
+    finally:
+        await asyncio.to_thread(running.__exit__, None, None, None)
+
+
+@contextlib.asynccontextmanager
 async def loaded_lane(site: Site, seconds: int) -> AsyncIterator[LoadedLane]:
     """A lane with one seat, under a load that begins now and lasts so long."""
-    async with site.lane(window_us=1_000_000) as lane:
-        with running_target() as target:
-            plan = lane.folder / "plan.yaml"
-            plan.write_text(_PLAN.format(url=target.url, rate=RATE_TPS, seconds=seconds))
-            environment = environment_of(
-                lane.folder,
-                LOADFLAME_BROKER=lane.broker.bootstrap,
-                LOADFLAME_TOPIC_PREFIX=lane.topics.prefix,
-                LOADFLAME_PARTITIONS=str(lane.topics.partitions),
-            )
-            load = RoleProcess(["load", str(plan), "--open-run", lane.run_id], environment, lane.folder / "load.log")
-            try:
-                await asyncio.to_thread(load.__enter__)
-                yield LoadedLane(lane, load, target)
-            finally:
-                load.__exit__(None, None, None)
+    async with site.lane(window_us=1_000_000) as lane, _target() as target:
+        plan = lane.folder / "plan.yaml"
+        plan.write_text(_PLAN.format(url=target.url, rate=RATE_TPS, seconds=seconds))
+        environment = environment_of(
+            lane.folder,
+            LOADFLAME_BROKER=lane.broker.bootstrap,
+            LOADFLAME_TOPIC_PREFIX=lane.topics.prefix,
+            LOADFLAME_PARTITIONS=str(lane.topics.partitions),
+        )
+        load = RoleProcess(["load", str(plan), "--open-run", lane.run_id], environment, lane.folder / "load.log")
+        try:
+            await asyncio.to_thread(load.__enter__)
+            yield LoadedLane(lane, load, target)
+        finally:
+            load.__exit__(None, None, None)
