@@ -21,7 +21,7 @@ from tests.support.traffic import joined_events
 
 _LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
 BEFORE_S, AFTER_S = 5.0, 6.0
-LOAD_S = 22
+LOAD_S = 20
 
 
 @asynccontextmanager
@@ -40,7 +40,7 @@ async def _watched(site: Site, pid: int) -> AsyncIterator[tuple[LoadedLane, Role
         )
         try:
             await asyncio.to_thread(agent.__enter__)
-            await lane.seats[0].start()
+            await loaded.begin()
             await asyncio.sleep(BEFORE_S)
             yield loaded, agent
         finally:
@@ -96,7 +96,9 @@ def _started_as(pid: int) -> subprocess.Popen[bytes]:
 
 async def _no_profile_since(moment_s: float, loaded: LoadedLane, times: int, unknown: Collection[str] = ()) -> Outcome:
     """Every outcome is stored; the windows after that moment say that there is no profile, and none says zero."""
-    return await loaded.outcome(times, [], unknown=unknown, closing=lambda lane: _say_no_profile(lane, moment_s))
+    return await loaded.outcome(
+        times, [], on_schedule=False, unknown=unknown, closing=lambda lane: _say_no_profile(lane, moment_s)
+    )
 
 
 async def _say_no_profile(lane: Lane, moment_s: float) -> None:

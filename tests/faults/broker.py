@@ -19,7 +19,7 @@ async def _broker_away(how: Literal["stopped", "killed"], away_s: float, site: S
     recoveries_s = []
     async with loaded_lane(site, seconds=round(20 + times * (away_s + 15))) as loaded:
         (seat,) = loaded.lane.seats
-        await seat.start()
+        await loaded.begin()
         for _ in range(times):
             await seat.stored_since(time.monotonic())
             await asyncio.to_thread(site.kafka.stop if how == "stopped" else site.kafka.kill)

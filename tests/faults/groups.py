@@ -130,5 +130,5 @@ FAULTS = (
         )
         for step in STOPS
     ),
-    Fault("a worker joins, leaves or dies", _come_and_go, 10, 4, 10, alone=False),
+    Fault("a worker joins, leaves or dies", _come_and_go, 10, 3, 10, alone=False),
 )

@@ -177,7 +177,7 @@ async def _slow(seconds: int, site: Site, _: Fault, times: int) -> Outcome:
     """A worker that gets a tenth of what is sent; then as much as there is."""
     async with loaded_lane(site, seconds) as loaded:
         (seat,) = loaded.lane.seats
-        await seat.start()
+        await loaded.begin()
         await seat.stored_since(0.0)
         sent_bytes_per_s = await _sent_bytes_per_s(seat)
         seat.kafka.fetched_bytes_per_s = sent_bytes_per_s / 10
@@ -203,10 +203,10 @@ async def _sent_bytes_per_s(seat: Seat) -> float:
 
 FAULTS = (
     Fault("store away for 60 s", partial(_away, 60.0), 2, 0),
-    Fault("store away for 8 s", partial(_away, 8.0), 3, 1, 3),
+    Fault("store away for 8 s", partial(_away, 8.0), 3, 1, 3, alone=False),
     Fault("insert carried out, answer lost", _answer_lost, 3 * len(TABLES), len(TABLES), len(TABLES), alone=False),
     Fault("disk full under the store (error 243, said by a proxy)", _refused, 3, 1, 3, alone=False),
-    Fault("disk full under the store (a file system without room)", _disk_full, 3, 1, 3),
+    Fault("disk full under the store (a file system without room)", _disk_full, 3, 0, 3),
     Fault("worker at a tenth of the speed", partial(_slow, 60), 1, 0),
 )
 assert WorkerConfig.__dataclass_fields__["buffered_bytes"].default < WORKER_BYTES
