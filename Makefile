@@ -6,7 +6,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-agrees test lint types lock asyncapi dashboards truth freshness generators omission audit memory \
-        large-bodies worker-speed soak bench-tools clean
+        large-bodies worker-speed soak faults faults-short bench-tools clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -21,6 +21,13 @@ test: $(VENV)/.dev  ## lint, types and every test
 	$(MAKE) --no-print-directory lint types
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not alone"
 	$(BIN)/python -m pytest -m alone
+	$(MAKE) --no-print-directory faults-short
+
+faults: $(VENV)/.dev  ## the fault campaign: hundreds of kills and outages, nothing lost or repeated; can be resumed
+	$(BIN)/python -m tests.faults
+
+faults-short: $(VENV)/.dev  ## a few of each fault (4 minutes)
+	$(BIN)/python -m tests.faults --short
 
 lint: $(VENV)/.dev  ## style (ruff) and the rooms' import rule (import-linter)
 	$(BIN)/ruff check .

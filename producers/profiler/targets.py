@@ -44,6 +44,12 @@ class Instance:
             return _started_at(process) == self.started_at and process.status() != psutil.STATUS_ZOMBIE
         return False
 
+    def replaced(self) -> bool:
+        """Whether its pid belongs to another process by now."""
+        with contextlib.suppress(psutil.Error):
+            return _started_at(psutil.Process(self.pid)) != self.started_at
+        return False
+
     def threads(self) -> int:
         """How many threads it has now; 1 when it is gone."""
         with contextlib.suppress(psutil.Error):

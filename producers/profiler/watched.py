@@ -9,7 +9,7 @@ import structlog
 
 from producers.profiler.backends import BackendChoice
 from producers.profiler.charging import charged_us, waiting_us
-from producers.profiler.counters import ProcessGoneError, cpu_us_of, read_counters
+from producers.profiler.counters import Counters, ProcessGoneError, cpu_us_of, read_counters
 from producers.profiler.errors import ProfilerError
 from producers.profiler.sampler import Samples
 from producers.profiler.targets import Instance
@@ -66,13 +66,20 @@ class WatchedInstance:
         """A window ends: read the counters at once, and let the sampler change over."""
         self._before = self._last
         try:
-            self._last = read_counters(self.instance.pid)
+            self._last = self._read()
             self._sampler.boundary(window_end_us)
         except ProcessGoneError:
             self.gone = True
-            # While its parent has not noticed its end, the kernel still knows what it used.
-            self._last = replace(self._last, cpu_us=max(self._last.cpu_us, cpu_us_of(self.instance.pid)))
+            if not self.instance.replaced():
+                # While its parent has not noticed its end, the kernel still knows what it used.
+                self._last = replace(self._last, cpu_us=max(self._last.cpu_us, cpu_us_of(self.instance.pid)))
             self._sampler.stop()
+
+    def _read(self) -> Counters:
+        """Its counters now. Raises ProcessGoneError, also when another process has its pid."""
+        if self.instance.replaced():
+            raise ProcessGoneError(f"process {self.instance.pid} is another one now")
+        return read_counters(self.instance.pid)
 
     def window(self, service: str, start_us: int, end_us: int) -> WindowOfOne:
         """The window between the last two boundaries."""

@@ -6,8 +6,11 @@ Reference: the chapter "HTTP interface" of ClickHouse's documentation.
 """
 
 import base64
+import os
 import re
 import ssl
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +18,15 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Lock, Thread
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
 import chdb
 
+ROOT = Path(__file__).parents[2]
 # Request parameters that are no settings of a query.
 _OF_THE_PROTOCOL = {
     "query", "database", "default_format", "wait_end_of_query", "session_id", "query_id", "client_protocol_version",
@@ -46,14 +52,15 @@ class FakeServer:
 
 
 @contextmanager
-def fake_clickhouse(folder: str, *, tls: ssl.SSLContext | None = None) -> Iterator[FakeServer]:
-    """A server on a free port of the loopback, with its data in `folder`; over TLS if told to.
+def fake_clickhouse(folder: str, port: int = 0, *, tls: ssl.SSLContext | None = None) -> Iterator[FakeServer]:
+    """A server on the loopback, on a free port unless one is given, its data in `folder`; over TLS if told to.
 
     Whose certificate `tls` asks for and trusts may be `writer` without a password, if it is of that common name.
     """
     state = FakeServer(folder, tls=tls is not None)
     connection = chdb.connect(folder)
     lock = Lock()
+    applied: dict[str, str] = {}
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -72,7 +79,7 @@ def fake_clickhouse(folder: str, *, tls: ssl.SSLContext | None = None) -> Iterat
                 return
             try:
                 with lock:
-                    data = _run(connection, sql, parameters, body)
+                    data = _run(connection, sql, parameters, body, applied)
             except Exception as error:  # noqa: BLE001 - whatever the engine says is the answer
                 code = re.search(r"Code: (\d+)", str(error))
                 self._answer(500, str(error).encode(), int(code[1]) if code else 1)
@@ -102,7 +109,7 @@ def fake_clickhouse(folder: str, *, tls: ssl.SSLContext | None = None) -> Iterat
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     server.socket = tls.wrap_socket(server.socket, server_side=True) if tls else server.socket
     state.port = server.server_address[1]
@@ -135,17 +142,21 @@ def _is_writer(request: BaseHTTPRequestHandler) -> bool:
     return request.headers.get("Authorization") == "Basic " + base64.b64encode(b"writer:se/cret").decode()
 
 
-def _run(connection: Any, sql: str, parameters: dict[str, str], body: bytes) -> bytes:
+def _run(connection: Any, sql: str, parameters: dict[str, str], body: bytes, applied: dict[str, str]) -> bytes:
+    """Carry out a statement; `applied` are the settings that hold already, for each costs as much as a query."""
     values = {name.removeprefix("param_"): value for name, value in parameters.items() if name.startswith("param_")}
-    if database := parameters.get("database"):
+    database = parameters.get("database")
+    if database and applied.get("") != database:
         connection.query(f"USE `{database}`")
+        applied[""] = database
     settings = {
         name: value
         for name, value in parameters.items()
-        if name not in _OF_THE_PROTOCOL and not name.startswith("param_")
+        if name not in _OF_THE_PROTOCOL and not name.startswith("param_") and applied.get(name) != value
     }
     for name, value in settings.items():
         connection.query(f"SET {name} = '{value}'")
+        applied[name] = value
     if parameters.get("query") and _DATA_FOLLOWS.match(sql):
         with tempfile.NamedTemporaryFile() as file:
             file.write(body)
@@ -153,3 +164,38 @@ def _run(connection: Any, sql: str, parameters: dict[str, str], body: bytes) -> 
             sql = re.sub(r"\sFORMAT\s+(\w+)\s*$", rf" FROM INFILE '{file.name}' FORMAT \1", sql)
             return bytes(connection.query(sql).bytes() or b"")
     return bytes(connection.query(sql, parameters.get("default_format", "TabSeparated"), params=values).bytes() or b"")
+
+
+class StoreProcess:
+    """The same server in a process of its own, which a test may kill and start again on its data and port."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[str] | None = None
+        self.port = 0
+
+    def __enter__(self) -> Self:
+        command = [sys.executable, "-m", "tests.support.clickhouse_http", str(self._folder), str(self.port)]
+        with (self._folder.parent / f"{self._folder.name}.log").open("a") as log:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+        assert self._process.stdout is not None
+        self.port = int(self._process.stdout.readline())
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+
+    def url(self) -> str:
+        """As a worker is to be told it."""
+        return FakeServer(str(self._folder), self.port).url()
+
+
+if __name__ == "__main__":
+    with fake_clickhouse(sys.argv[1], int(sys.argv[2])) as _server:
+        print(_server.port, flush=True)  # noqa: T201  said to whoever started us
+        sys.stdin.read()
+    os._exit(0)  # the engine's own end takes its time

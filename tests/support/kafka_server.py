@@ -1,7 +1,10 @@
 """A real Apache Kafka for tests: one KRaft node on loopback, from Maven Central, its data in a temporary folder."""
 
+import contextlib
 import fcntl
+import random
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -9,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from tests.support.polling import answers
 
@@ -43,13 +46,25 @@ def fetch_kafka() -> None:
         Path(folder, "jars").rename(LIBS)  # at once, so that nobody meets half of it
 
 
-class KafkaServer:
-    """A context manager: formatted, started, and answering. `folder` must be empty; its data stays there."""
+class Door(NamedTuple):
+    """A listener of its own, for a proxy: Kafka listens on `inside` and tells clients to come to `outside`."""
 
-    def __init__(self, folder: Path) -> None:
+    inside: int
+    outside: int
+
+
+class KafkaServer:
+    """A context manager: formatted, started, and answering. `folder` must be empty; its data stays there.
+
+    It may be killed or stopped and started again meanwhile, on the same data and ports. `doors`: so many more
+    listeners, behind which somebody is to stand between Kafka and its clients.
+    """
+
+    def __init__(self, folder: Path, doors: int = 0) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        self._port, self._controller_port = _free_ports(2)
+        self._port, self._controller_port, *more = _free_ports(2 + 2 * doors)
+        self.doors = [Door(*pair) for pair in zip(more[::2], more[1::2], strict=True)]
 
     def further_properties(self) -> Mapping[str, object]:
         """Settings of a broker that is to be another, beside the usual ones or in their place."""
@@ -73,48 +88,74 @@ class KafkaServer:
     def __enter__(self) -> Self:
         fetch_kafka()
         properties = self._folder / "server.properties"
-        text = _properties(self._port, self._controller_port, self._folder / "data")
+        text = _properties(self._port, self._controller_port, self._folder / "data", self.doors)
         properties.write_text(text + _as_text(self.further_properties()))  # of two settings of one name the last counts
-        log = self._folder / "server.log"
         format_storage = ("kafka.tools.StorageTool", "format", "-t", "bG9hZGZsYW1lLXRlc3RzMA", "-c", str(properties))
         format_storage = (*format_storage, *self.format_options())
-        with log.open("wb") as out:
+        with self._log.open("wb") as out:
             subprocess.run([*_JAVA, _LOG_LEVEL, *format_storage], stdout=out, stderr=out, timeout=START_S, check=True)
-            command = [*_JAVA, _LOG_LEVEL, "kafka.Kafka", str(properties)]
+        self.start()
+        return self
+
+    @property
+    def _log(self) -> Path:
+        return self._folder / "server.log"
+
+    def start(self) -> None:
+        """Start it, on the data that is there, and wait until it answers."""
+        with self._log.open("ab") as out:
+            command = [*_JAVA, _LOG_LEVEL, "kafka.Kafka", str(self._folder / "server.properties")]
             self._process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
         deadline = time.monotonic() + START_S
         while not answers(self._port):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                self.__exit__(None, None, None)
-                raise RuntimeError(f"Kafka did not start: {log.read_text()[-2000:]}")
+                self.kill()
+                raise RuntimeError(f"Kafka did not start: {self._log.read_text()[-2000:]}")
             time.sleep(0.05)
-        return self
+
+    def stop(self) -> None:
+        """End it in order, as an operator would; takes seconds."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once, as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(START_S)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self._process is not None:
-            self._process.kill()  # nothing of it is wanted any more, and an orderly end takes seconds
-            self._process.wait()
+        self.kill()  # nothing of it is wanted any more, and an orderly end takes seconds
 
 
 def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Ports that nobody has, and that the system gives to nobody who asks for any: they are needed only in a moment."""
+    found: list[int] = []
+    for port in random.sample(range(15_000, 32_000), 17_000):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise OSError(f"there are no {count} free ports")
 
 
-def _properties(port: int, controller_port: int, data: Path) -> str:
+def _properties(port: int, controller_port: int, data: Path, doors: Sequence[Door]) -> str:
+    names = [f"DOOR{number}" for number in range(len(doors))]
+    inside = "".join(f",{name}://127.0.0.1:{door.inside}" for name, door in zip(names, doors, strict=True))
+    outside = "".join(f",{name}://127.0.0.1:{door.outside}" for name, door in zip(names, doors, strict=True))
     settings = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
         "controller.listener.names": "CONTROLLER",
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{inside}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}{outside}",
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in ("PLAINTEXT", "CONTROLLER", *names)),
+        "num.network.threads": 1,  # of each listener
+        "inter.broker.listener.name": "PLAINTEXT",
         "log.dirs": data,
         "auto.create.topics.enable": "false",
         "offsets.topic.replication.factor": 1,

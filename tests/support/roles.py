@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TextIO
 
 from loadflame.children import READY
 
@@ -23,8 +23,15 @@ class RoleProcess:
         self._environment = environment
         self._log = log
         self._process: subprocess.Popen[str] | None = None
+        self._said: queue.Queue[str] = queue.Queue()
 
     def __enter__(self) -> Self:
+        self.start()
+        self.wait_ready()
+        return self
+
+    def start(self) -> None:
+        """Start it; `wait_ready` says when it is."""
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "loadflame", *self._arguments],
@@ -34,20 +41,28 @@ class RoleProcess:
                 stderr=log,
                 text=True,
             )
-        said: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=lambda: [said.put(line) for line in self._process.stdout], daemon=True).start()
+        threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True).start()
+
+    def _listen(self, output: TextIO) -> None:
+        for line in output:
+            self._said.put(line)
+        self._said.put("")
+
+    def wait_ready(self) -> None:
+        """Block until it says so; AssertionError when it ends first, or takes too long."""
         try:
-            assert said.get(timeout=READY_S).strip() == READY
+            if self._said.get(timeout=READY_S).strip() == READY:
+                return
+            why = "ended before it was ready"
         except queue.Empty:
-            self.kill()
-            raise AssertionError(
-                f"{self._arguments[0]} was not ready in {READY_S:.0f} s, and said: {self.log()}"
-            ) from None
-        return self
+            why = f"was not ready in {READY_S:.0f} s"
+        self.kill()
+        raise AssertionError(f"{self._arguments[0]} {why}, and said: {self.log()}")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        if self._process is None:
+            return
         self.kill()
-        assert self._process is not None
         if self._process.stdout is not None:
             self._process.stdout.close()
 
@@ -86,6 +101,6 @@ class RoleProcess:
             ) from None
         assert code == 0, self.log()
 
-    def log(self) -> str:
-        """The end of what it wrote to standard error."""
-        return self._log.read_text()[-3000:]
+    def log(self, *, whole: bool = False) -> str:
+        """What it wrote to standard error: the end of it, or all."""
+        return self._log.read_text()[0 if whole else -3000 :]

@@ -5,6 +5,7 @@ a dead worker's flush at any point. The truth is what was appended to the log.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from processors.flushing import write_flush
@@ -103,10 +104,15 @@ class Simulation:
             self.zombies.append(self.flush)
         self.start()
 
-    def revoke(self) -> None:
-        """All partitions are taken away and come back; the flush under way goes on as if nothing had happened."""
-        self.worker.on_revoked(self.places)
-        self.positions = Counter(self.committed)
+    def revoke(self, places: Sequence[Place] | None = None) -> None:
+        """These partitions (all, if none are named) are taken away and come back.
+
+        The flush under way goes on as if nothing had happened.
+        """
+        gone = self.places if places is None else places
+        self.worker.on_revoked(gone)
+        for place in gone:
+            self.positions[place] = self.committed[place]
 
     def finish_zombie(self) -> None:
         """What a dead worker had sent to the store arrives."""
@@ -142,8 +148,10 @@ class Simulation:
         for place, offset in offsets.items():
             assert offset >= self.committed[place], "a commit went back"
             for record in self.log.records[place][:offset]:
+                if (*place, record.offset, record.timestamp_us) in self.store.dead_letters:
+                    continue
                 header = BatchHeader.from_kafka(self.log.topics.kind(place.topic), record.headers)
-                if not header.tick and (*place, record.offset, record.timestamp_us) not in self.store.dead_letters:
+                if not header.tick:
                     assert header.key in self.store.batches, f"{header.key} was committed and not stored"
                     key = (header.key.run_id, header.key.window)
                     assert key in self.announced, f"{key} was committed and not announced"

@@ -7,6 +7,7 @@ import numpy as np
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from producers.publisher import KafkaPublisher
+from schemas.batches import BatchKey
 from schemas.events import (
     EventData,
     LoadTotals,
@@ -17,7 +18,7 @@ from schemas.events import (
     from_message,
 )
 from schemas.rows import RequestFacts, StackFacts
-from schemas.topics import Topics
+from schemas.topics import BULK, Topics
 from schemas.windows import window_of
 from tests.support.batches import many_requests, many_samples
 from tests.support.brokers import Broker
@@ -35,6 +36,10 @@ class Traffic:
     run_id: str
     window_us: int
     first: int = 0
+    rows: int = ROWS
+    """Requests per window, at least."""
+    patience_s: float = 20.0
+    """How long Kafka may take to acknowledge."""
     sent: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Requests and samples by window."""
     _load: KafkaPublisher | None = None
@@ -63,11 +68,16 @@ class Traffic:
 
     async def send(self, *windows: int, goodbye: bool = False) -> None:
         """Send windows, counted from the first one, and wait for the acknowledgement."""
+        self.publish(*windows, goodbye=goodbye)
+        await self.flush()
+
+    def publish(self, *windows: int, goodbye: bool = False) -> None:
+        """Send windows; nobody waits."""
         assert self._load is not None
         assert self._agent is not None
         for number in windows:
             window = self.first + number
-            rows, samples = ROWS + number, SAMPLES + number
+            rows, samples = self.rows + number, SAMPLES + number
             last = goodbye and number == windows[-1]
             facts = RequestFacts(engine="aiohttp", scheduled=rows, sent=rows)
             self._load.publish("requests", window, many_requests(rows, seed=number), facts, final=True, goodbye=last)
@@ -75,8 +85,19 @@ class Traffic:
             stacks = many_samples(samples, distinct=7, depth=4, seed=number)
             self._agent.publish("stacks", window, stacks, watched, final=True, goodbye=last)
             self.sent[window] = (rows, samples)
-        await self._load.flush(20)
-        await self._agent.flush(20)
+
+    def announce(self, event: EventData) -> None:
+        """Any event, by the load."""
+        assert self._load is not None
+        self._load.announce(event)
+
+    async def flush(self) -> None:
+        """Wait until all that was sent is acknowledged."""
+        assert self._load is not None
+        assert self._agent is not None
+        for publisher in (self._load, self._agent):
+            published = await publisher.flush(self.patience_s)
+            assert published.batches_lost == 0, published.note
 
     async def end(self) -> None:
         """The producers' last words, and the run's."""
@@ -84,8 +105,8 @@ class Traffic:
         assert self._agent is not None
         failed = sum(self._failed(window) for window in self.sent)
         for publisher, role in ((self._load, "load"), (self._agent, "profiler")):
-            published = await publisher.flush(20)
-            assert published.batches_lost == 0
+            published = await publisher.flush(self.patience_s)
+            assert published.batches_lost == 0, published.note
             totals = LoadTotals(
                 scheduled=self.requests,
                 sent=self.requests,
@@ -104,12 +125,27 @@ class Traffic:
             publisher.announce(ended)
         over = RunEnded(run_id=self.run_id, ended_at_us=time.time_ns() // 1000, reason="finished", producers=2)
         self._load.announce(over)
-        await self._load.close(20)
-        await self._agent.close(20)
+        await self.close()
+
+    async def close(self) -> None:
+        """Let go of the connections, whatever is on its way."""
+        for publisher in filter(None, (self._load, self._agent)):
+            await publisher.close(self.patience_s)
 
     def _failed(self, window: int) -> int:
         rows = many_requests(self.sent[window][0], seed=window - self.first)
         return int(np.count_nonzero(rows["status"].to_numpy() == 0))
+
+    @property
+    def batches(self) -> dict[BatchKey, int]:
+        """Every batch that was sent, with its rows. Holds for windows that fit into one message."""
+        assert self._load is not None
+        assert self._agent is not None
+        return {
+            BatchKey(topic, self.run_id, window, publisher.producer_id, 0): rows
+            for window, pair in self.sent.items()
+            for topic, publisher, rows in zip(BULK, (self._load, self._agent), pair, strict=True)
+        }
 
     @property
     def requests(self) -> int:

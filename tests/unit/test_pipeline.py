@@ -1,11 +1,9 @@
 """Records in, work out: what is stored, announced and committed, and when."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from processors.admission import AHEAD_US
@@ -429,96 +427,3 @@ def test_the_event_of_a_window_shows_the_hottest_functions_first_and_rates_per_s
 def test_a_window_without_a_profile_says_so_instead_of_zero() -> None:
     event = window_event(replace(joined_window(), instances=0))
     assert (event.cpu_us, event.profile_coverage) == (None, None)
-
-
-# Everything that three producers send in four windows of one run, over two partitions.
-BATCHES = [
-    one
-    for window in range(WINDOW, WINDOW + 4)
-    for last in [window == WINDOW + 3]
-    for one in (
-        load(window=window, producer="load-1", seq=0, final=False),
-        load(window=window, producer="load-1", seq=1, goodbye=last),
-        load(window=window, producer="load-2", seq=0, goodbye=last),
-        agent(window=window, goodbye=last),
-    )
-]
-
-
-class Play:
-    """One step of a story at a time; what a step needs besides is drawn."""
-
-    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
-        self.draw = draw
-        self.simulation = Simulation()
-        self.todo = list(BATCHES) if draw(st.booleans()) else draw(st.permutations(BATCHES))
-
-    def send(self) -> None:
-        if self.todo:
-            self.simulation.send(self.todo.pop(0))
-
-    def send_again(self) -> None:
-        if self.simulation.sent:
-            self.simulation.send(self.simulation.sent[self.draw(st.sampled_from(sorted(self.simulation.sent)))])
-
-    def read(self) -> None:
-        place = self.draw(st.sampled_from(self.simulation.places))
-        for _ in range(self.draw(st.integers(1, 6))):
-            self.simulation.read(place)
-
-    def pass_time(self) -> None:
-        self.simulation.log.now_us += self.draw(st.sampled_from([100_000, 1_000_000, 2_500_000]))
-        self.simulation.now_s += 0.3
-
-    def tick(self) -> None:
-        self.simulation.tick()
-
-    def begin_flush(self) -> None:
-        self.simulation.begin_flush()
-
-    def end_flush(self) -> None:
-        self.simulation.begin_flush()
-        if self.simulation.store_flush():
-            self.simulation.finish_flush()
-
-    def crash(self) -> None:
-        self.simulation.crash()
-
-    def crash_while_storing(self) -> None:
-        self.simulation.begin_flush()
-        self.simulation.store_flush(fails_at=self.draw(st.integers(0, 3)))
-        self.simulation.crash()
-
-    def crash_before_the_commit(self) -> None:
-        self.simulation.begin_flush()
-        self.simulation.store_flush()
-        self.simulation.crash()
-
-    def revoke(self) -> None:
-        self.simulation.revoke()
-
-    def finish_zombie(self) -> None:
-        self.simulation.finish_zombie()
-
-
-STEPS = [
-    *[Play.send] * 3, *[Play.read] * 4, Play.send_again, Play.pass_time, Play.tick, Play.begin_flush, Play.end_flush,
-    Play.crash, Play.crash_while_storing, Play.crash_before_the_commit, Play.revoke, Play.finish_zombie,
-]  # fmt: skip
-
-
-@settings(max_examples=100)
-@given(st.data())
-def test_however_it_comes_and_whatever_dies_everything_is_stored_once_and_joined_from_all(data: st.DataObject) -> None:
-    """Batches in any order and repeated, a worker that is killed, robbed or doubled between any two of its steps."""
-    play = Play(data.draw)
-    simulation = play.simulation
-    for step in data.draw(st.lists(st.sampled_from(STEPS), min_size=10, max_size=80)):
-        step(play)
-    while play.todo:
-        play.send()
-    simulation.drain()
-    while simulation.zombies:
-        simulation.finish_zombie()
-    simulation.assert_exact()
-    assert simulation.committed == {place: len(simulation.log.records[place]) for place in simulation.places}
