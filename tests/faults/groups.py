@@ -124,7 +124,7 @@ FAULTS = (
             f"worker stopped {step.name} past {SESSION_TIMEOUT_S:.0f} s, then woken",
             partial(_zombie, step),
             4,
-            1,
+            int(step is STOPS[0]),
             4,
             alone=False,
         )
