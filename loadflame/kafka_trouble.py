@@ -24,6 +24,8 @@ from schemas.tls import tls_trouble
 ASK_S = 3.0
 """For each question: the connection, and what the port speaks."""
 _CLOSE_S = 0.5
+_PARTING_S = 0.2
+"""TLS says goodbye in its own time, and a loop that is closed meanwhile complains of it on standard error."""
 _PROTOCOL = "LOADFLAME_KAFKA_SECURITY_PROTOCOL"
 
 
@@ -39,8 +41,9 @@ async def why_refused(bootstrap: str, security: KafkaSecurity) -> str | None:
         try:
             await _ask(host, port, security)
         except (KafkaError, OSError, TimeoutError, EOFError, ValueError) as error:
-            known = _known(error, where, security)
-            return known or await _cut_off(host, port, where, security)
+            known = _known(error, where, security) or await _cut_off(host, port, where, security)
+            await asyncio.sleep(_PARTING_S)
+            return known
         return None
     return None
 
