@@ -94,7 +94,7 @@ class StreamApp:
     async def _consume(self, stream: Any) -> None:
         async for event in stream.events():
             # What Faust had in hand as the partitions were revoked is read again by whoever owns them next.
-            if not self.assigned.is_set():
+            if not self.assigned.is_set() or self._app.rebalancing:
                 continue
             try:
                 await self._on_record(_record(event.message))
@@ -139,6 +139,11 @@ class StreamApp:
     async def send(self, topic: str, partition: int | None, key: bytes | None, value: bytes, headers: Headers) -> None:
         """Append a message and wait for its acknowledgement."""
         await self._app.producer.send_and_wait(topic, key, value, partition, None, headers)
+
+    def committed(self, place: Place) -> int | None:
+        """What the group had committed of a partition as it was assigned; None when nothing was, or is known yet."""
+        offset: int | None = self._app.consumer._committed_offset[TP(*place)]  # noqa: SLF001  pinned, as `_commit`
+        return offset
 
     async def read_again(self, place: Place, offset: int) -> None:
         """Go back to an offset."""

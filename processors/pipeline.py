@@ -136,6 +136,10 @@ class Pipeline:
             if place in flush.epochs and self._epochs.get(place) == flush.epochs[place]:
                 self._ledger.release(place, offset)
 
+    def begin(self, place: Place, committed: int) -> None:
+        """A partition is to be read from there on; see `Sequences.begin`."""
+        self._sequences.begin(place, committed)
+
     def committable(self) -> dict[Place, int]:
         """Offsets that have become safe to commit."""
         return self._ledger.committable()

@@ -13,7 +13,7 @@ Admission = Literal["take", "pass", "again"]
 
 
 class Sequences:
-    """The next offset of each place. A place that was not heard yet begins wherever Kafka says."""
+    """The next offset of each place. A place of which nothing is known begins wherever Kafka says."""
 
     def __init__(self) -> None:
         self._next: dict[Place, int] = {}
@@ -34,6 +34,13 @@ class Sequences:
         self._next[place] = offset + 1
         self._skipped_to.pop(place, None)
         return "take"
+
+    def begin(self, place: Place, committed: int) -> None:
+        """A place that was not heard yet begins where its group has committed, whatever comes of it first.
+
+        After a rebalance a client may still hand over what it had fetched before, beyond what is to be read again.
+        """
+        self._next.setdefault(place, committed)
 
     def next_of(self, place: Place) -> int | None:
         """The offset that is awaited; None while nothing was heard."""

@@ -151,6 +151,10 @@ class _Worker:
             record = self._pairs.next(time.monotonic())
             if record is None:
                 return
+            if self._pipeline.next_offset(record.place) is None:
+                committed = self._app.committed(record.place)
+                if committed is not None:
+                    self._pipeline.begin(record.place, committed)
             again_from = self._pipeline.on_record(record, time.monotonic())
             if again_from is not None:
                 _log.warning("records were skipped; reading them again", place=record.place, offset=again_from)

@@ -3,12 +3,12 @@
 CPU found / CPU true of functions that time themselves:
 
     sampler   one thread   a pool of 16   two processes
-    austin    0.97-1.01    0.92-1.17      1.01-1.09
-    py-spy    0.91-1.11    0.98-1.51      0.93-1.13
+    austin    0.94-1.05    0.88-1.06      0.92-1.04
+    py-spy    0.95-1.06    0.77-1.32      0.96-1.07
 
-So austin where it is installed, else py-spy with a warning. Watching with austin takes 3.7-3.9% of a core, of which
-2 to 3% are austin's own at 211 Hz and the rest the agent's; 20 idle threads more take one more. py-spy takes 3% for one
-thread at 100 Hz, and with 20 idle ones more than 5% even at 20 Hz.
+So austin where it is installed, else py-spy with a warning. Watching with austin takes 3.7-4.9% of a core, of which
+some 2% are the agent's and the rest austin's own, at no more than 211 Hz; 20 idle threads more take one more. py-spy
+takes 3% for one thread at 100 Hz, and with 20 idle ones more than 5% even at 20 Hz.
 
 The ratios and the whole cost are those of README's table (a test holds them to it); a machine's own are the benchmark's
 to print.

@@ -126,6 +126,8 @@ async def test_a_restart_resumes_exactly_at_the_committed_offset(
     async with listening(kafka_broker, topics) as second:
         await until(lambda: len(second.records) == 6, WAIT_S, "six records again")
         assert second.values(here) == numbers(4, 10)
+        assert second.app.committed(here) == 4
+        assert second.app.committed(Place(topics.name("stacks"), 1)) is None
         assert (await second.app.ends())[here] == await second.app.position(here) == 10
 
 

@@ -127,6 +127,14 @@ def test_it_is_read_again_from_the_offset_that_is_awaited() -> None:
     assert sequences.next_of(HERE) == 6
 
 
+def test_where_the_group_has_committed_nothing_later_comes_first() -> None:
+    sequences = Sequences()
+    sequences.begin(HERE, 5)
+    assert [sequences.admit(HERE, offset) for offset in (9, 4, 5, 6)] == [AGAIN, PASS, TAKE, TAKE]
+    sequences.begin(HERE, 2)
+    assert sequences.next_of(HERE) == 7, "once it has begun, it goes on"
+
+
 def test_a_partition_that_comes_back_may_begin_before() -> None:
     sequences = Sequences()
     sequences.admit(HERE, 5)
