@@ -21,7 +21,6 @@ test: $(VENV)/.dev  ## lint, types and every test
 	$(MAKE) --no-print-directory lint types
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not alone"
 	$(BIN)/python -m pytest -m alone
-	$(MAKE) --no-print-directory faults-short
 
 faults: $(VENV)/.dev  ## the fault campaign: hundreds of kills and outages, nothing lost or repeated; can be resumed
 	$(BIN)/python -m tests.faults

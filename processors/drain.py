@@ -6,6 +6,7 @@ from typing import Any
 
 from processors.records import Place
 from schemas.events import EventData, ProducerEnded, RunEnded, RunStarted
+from sinks.errors import StoreError
 from sinks.store import Store
 
 
@@ -63,7 +64,18 @@ class Drain:
         self._until = None
 
     async def is_done(self, reached: Callable[[Place], Awaitable[int]], *, idle: bool) -> bool:
-        """Whether the run is over, stored and worked off; `idle`: nothing is open, waiting or held in the worker."""
+        """Whether the run is over, stored and worked off; `idle`: nothing is open, waiting or held in the worker.
+
+        While the store is away nobody knows, so it is not. Raises StoreError when to ask again cannot help.
+        """
+        try:
+            return await self._is_done(reached, idle=idle)
+        except StoreError as error:
+            if not error.retriable:
+                raise
+            return False
+
+    async def _is_done(self, reached: Callable[[Place], Awaitable[int]], *, idle: bool) -> bool:
         if self._until is None or (self._until.done() and (self._until.cancelled() or self._until.exception())):
             if await self._ask(is_over, self._store, self._run_id):
                 self._until = asyncio.create_task(self._ends())

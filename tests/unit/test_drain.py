@@ -8,6 +8,7 @@ import pytest
 from processors.drain import Drain, is_over, is_stored
 from processors.records import Place
 from schemas.events import EventData, ProducerEnded, RunEnded, RunStarted
+from sinks.errors import StoreError
 from sinks.memory import MemoryStore
 from sinks.store import DeadLetter, Store, StoredBatch
 from tests.support.batches import RUN, WINDOW, WINDOW_US, request_batch
@@ -143,3 +144,22 @@ async def test_ends_that_kafka_did_not_tell_are_asked_for_again() -> None:
 
     worker.drain = Drain(store_with(OVER, ended(), ended("load-2", 0), batches=2, covered=2), RUN, worker.ask, ends)
     assert [await worker.is_done() for _ in range(3)] == [False, False, True]
+
+
+@pytest.mark.parametrize("retriable", [True, False])
+async def test_a_store_that_is_away_is_asked_again_and_one_that_refuses_is_not(retriable: bool) -> None:
+    async def refused(*_: object) -> bool:
+        raise StoreError("away", retriable=retriable)
+
+    async def nothing() -> dict[Place, int]:
+        return {}
+
+    async def reached(_: Place) -> int:
+        return 0
+
+    drain = Drain(store_with(), RUN, refused, nothing)
+    if retriable:
+        assert not await drain.is_done(reached, idle=True)
+    else:
+        with pytest.raises(StoreError, match="away"):
+            await drain.is_done(reached, idle=True)
