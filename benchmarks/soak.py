@@ -30,7 +30,6 @@ from benchmarks.freshness_figures import Waited, waited_s
 from benchmarks.plot import Panel, svg
 from benchmarks.soak_figures import MIB, Moment, Verdict, at_most, memory_verdicts
 from benchmarks.soak_watch import PROCESSES, Watch
-from benchmarks.store_server import store_server
 from benchmarks.stored import bytes_by_table
 from loadflame.broker import LocalBroker
 from loadflame.checks import checks_table
@@ -42,6 +41,7 @@ from loadflame.starting import new_run_id
 from producers.load.plan import Plan
 from schemas.errors import UserError
 from sinks.connect import open_client
+from tests.support.clickhouse_http import StoreProcess
 from tests.support.kafka_server import KafkaServer
 
 RAW_S, JOINED_S = 2.0, 3.0
@@ -184,7 +184,8 @@ def main() -> None:
         url, pid = stack.enter_context(sample_shop())
         pids, store = {"broker": broker.pid, "service": pid}, None
         if options.server:
-            store, pids["store"] = stack.enter_context(store_server(folder / "store"))
+            server = stack.enter_context(StoreProcess(folder / "store"))
+            store, pids["store"] = server.url(), server.pid
         settings = read_settings(broker=broker.bootstrap, data_dir=folder / "data", store=store)
         watch = Watch(settings, folder / "store" if store else folder / "data" / "store", pids, out)
         plan = plan_of(url, options.tps, options.minutes)

@@ -34,9 +34,9 @@ from rich.table import Table
 from benchmarks.backlog import Backlog, Shape, publish, publish_events
 from benchmarks.generator_peers import TOOLS
 from benchmarks.one_worker import STAGES
-from benchmarks.store_server import store_server
 from benchmarks.stored import bytes_by_table
 from schemas.topics import Topics
+from tests.support.clickhouse_http import StoreProcess
 from tests.support.kafka_server import KafkaServer
 
 _CORES = os.sched_getaffinity(0)
@@ -113,8 +113,8 @@ def store_of(kind: str, folder: Path) -> Iterator[tuple[str, psutil.Process | No
     if kind == EMBEDDED:
         yield f"chdb://{folder}", None
     else:
-        with store_server(folder) as (url, pid):
-            yield url, psutil.Process(pid)
+        with StoreProcess(folder) as server:
+            yield server.url(), psutil.Process(server.pid)
 
 
 def drain(broker: str, topics: Topics, backlog: Backlog, kind: str, folder: Path) -> Drained:

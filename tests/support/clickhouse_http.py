@@ -189,6 +189,12 @@ class StoreProcess:
             self._process.kill()
             self._process.communicate()
 
+    @property
+    def pid(self) -> int:
+        """Its process id, once started."""
+        assert self._process is not None
+        return self._process.pid
+
     def url(self) -> str:
         """As a worker is to be told it."""
         return FakeServer(str(self._folder), self.port).url()
