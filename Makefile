@@ -82,25 +82,26 @@ bench-tools:  ## install what is compared with: nginx and wrk (Debian), k6 and v
 lock: $(VENV)/.dev  ## pin every package by hash (no index is named in the files)
 	$(BIN)/uv pip compile pyproject.toml --extra all --group build $(LOCK) -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra all --group dev -c requirements/run.txt $(LOCK) -o requirements/dev.txt
-LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+# pandas (12 MB) is left out: chDB asks for it, and only for data frames, which nobody here makes.
+LOCK := --no-emit-package pandas --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 clean:  ## remove the virtual environment and every cache of the project
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # A virtual environment with the pinned packages of one purpose, made again when the pins change.
 $(VENV)/.run: requirements/run.txt
-	@echo "Setting up $(VENV): downloads about 345 MB of Python packages from your package index (chDB is 182 MB of it)."
+	@echo "Setting up $(VENV): downloads about 343 MB of Python packages from your package index (chDB is 182 MB of it)."
 	$(call install,requirements/run.txt)
 
 $(VENV)/.dev: requirements/dev.txt
-	@echo "Setting up $(VENV): downloads about 400 MB of Python packages from your package index (chDB is 182 MB of it)."
+	@echo "Setting up $(VENV): downloads about 452 MB of Python packages from your package index (chDB is 182 MB of it)."
 	$(call install,requirements/dev.txt)
 	@touch $(VENV)/.run
 
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "loadflame needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $(1) || exit 1
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r $(1) || exit 1
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 endef
