@@ -11,7 +11,7 @@ import yaml
 from loadflame.demo import demo_plan, sample_shop
 from tests.support.commands import checks_of, loadflame, report_of
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 
 def test_the_rate_is_raised_until_a_threshold_breaks_and_everything_is_counted(tmp_path: Path) -> None:
