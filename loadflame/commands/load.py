@@ -11,7 +11,7 @@ from loadflame.commands.common import AllowHost, Broker, WatchPort, broker_of, n
 from loadflame.kafka_access import security_of
 from loadflame.logs import logs_about
 from loadflame.settings import Settings, SettingsError, read_settings
-from loadflame.stopping import unless
+from loadflame.stopping import BEFORE_LOAD, StoppedError, unless
 from loadflame.subscription import loads_ended
 from loadflame.topics import ensure_topics
 from loadflame.verdicts import exit_code
@@ -20,6 +20,7 @@ from schemas.moments import parse_moment_us
 
 TOLD: Final = "-"
 """As --start-at: the first arrival is read from standard input."""
+_ON_ITS_WAY_S = 1.0
 
 
 def load(
@@ -76,6 +77,24 @@ def _begins(text: str) -> int | Literal["-"]:
     return TOLD if text == TOLD else _moment_us(text)
 
 
+async def _told(stop: asyncio.Event) -> str:
+    """The line by which we are told when to begin. Raises StoppedError when there is none and we are to end.
+
+    Who was told and then stopped has begun, and owes its last words: what was written before the signal is waited for.
+    """
+    line, stopped = asyncio.create_task(next_line()), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({line, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        told = await asyncio.wait_for(line, None if line.done() else _ON_ITS_WAY_S)
+    except TimeoutError:
+        told = ""
+    finally:
+        stopped.cancel()
+    if not told:
+        raise StoppedError(BEFORE_LOAD)
+    return told
+
+
 def _moment_us(text: str) -> int:
     try:
         return int(text) if text.isdecimal() else parse_moment_us(text)
@@ -118,9 +137,8 @@ async def _load(
     ) as publisher:
         say_ready()
         if begins == TOLD:
-            async with unless(stop):
-                start_at_us = _moment_us(await next_line())
-                # Not before: what is to be loaded may have been started meanwhile.
+            start_at_us = _moment_us(await _told(stop))
+            if not stop.is_set():  # not before: what is to be loaded may have been started meanwhile
                 await check_target(about, settings.allow_hosts, settings.max_tps)
         clock = publisher.clock
         start_us = start_at_us or aligned(clock.now_us() + LEAD_US, settings.window_us)
