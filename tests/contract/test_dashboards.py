@@ -17,7 +17,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from schemas.events import CheckOutcome, FindingMade, RunChecked, RunJudged
-from schemas.stacks import fold, frame
+from schemas.stacks import fold, frame, unfold
 from sinks.clickhouse import ClickHouseStore
 from sinks.connect import open_client
 from sinks.migrate import migrate
@@ -276,6 +276,23 @@ def test_the_flame_graph_holds_all_cpu_and_names_frames_as_they_are(store: Store
     assert asked(store.client, hot_functions.FLAME_GRAPH, NOTHING) == [
         {"label": "total", "level": 0, "value": 0, "self": 0}
     ]
+
+
+def test_the_flame_graph_is_the_tree_that_the_stacks_make(store: Store) -> None:
+    ns: dict[tuple[str, ...], int] = {}
+    own: dict[tuple[str, ...], int] = {}
+    for stack, us in store.client.query("SELECT stack, weight_us FROM samples WHERE run = 'run-1'").result_rows:
+        path = ("total", *(unfold(stack) or ("(unattributed)",)))
+        for depth in range(1, len(path) + 1):
+            ns[path[:depth]] = ns.get(path[:depth], 0) + us * 1000
+        own[path] = own.get(path, 0) + us * 1000
+    for share, fewer in ((sql.PRUNED_SHARE, False), (0.01, True), (0.3, True)):
+        text = hot_functions.FLAME_GRAPH.replace(f"{sql.PRUNED_SHARE} * any", f"{share} * any")
+        kept = [path for path in sorted(ns) if ns[path] >= share * ns["total",]]
+        assert [tuple(row.values()) for row in asked(store.client, text)] == [
+            (path[-1], len(path) - 1, ns[path], own.get(path, 0)) for path in kept
+        ]
+        assert (len(kept) < len(ns)) == fewer
 
 
 def test_paths_are_in_the_order_of_their_frames(store: Store) -> None:

@@ -104,6 +104,22 @@ def test_what_people_moved_or_paused_stays_so(grafana: GrafanaStandIn) -> None:
     assert grafana.rules["loadflame-p99"]["for"] == "2m"
 
 
+def test_what_a_file_provisions_is_left_to_the_file(grafana: GrafanaStandIn) -> None:
+    push(grafana.url, TOKEN, store=STORE)
+    grafana.by_file = {HOT, "loadflame-clickhouse", "loadflame-p99"}
+    assert {change.state for change in push(grafana.url, TOKEN, store=STORE)} == {"unchanged"}
+    grafana.dashboards[HOT]["refresh"] = "1m"
+    grafana.datasources["loadflame-clickhouse"]["jsonData"]["port"] = 1
+    grafana.rules["loadflame-p99"]["for"] = "9m"
+    left = [change for change in push(grafana.url, TOKEN, store=STORE) if change.state == "left out"]
+    assert [change.details[1] for change in left] == [
+        "jsonData.port: 8123 instead of 1",
+        "refresh: '5s' instead of '1m'",
+        "for: '2m' instead of '9m'",
+    ]
+    assert all("provisioned from a file" in change.details[0] for change in left)
+
+
 def test_rules_wait_for_a_data_source_to_read(grafana: GrafanaStandIn) -> None:
     states = [change.state for change in push(grafana.url, TOKEN)]
     assert states.count("left out") == len(RULES)

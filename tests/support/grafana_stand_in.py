@@ -34,6 +34,8 @@ class GrafanaStandIn(ThreadingHTTPServer):
         self.folder_of: dict[str, str] = {}
         self.rules: dict[str, Any] = {}
         self.calls: list[str] = []
+        self.by_file: set[str] = set()
+        """Uids of what is provisioned from a file: it is told so, and cannot be written."""
         self.forbids = False
         self.fails = False
 
@@ -72,6 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
             if self.headers.get("Content-Type") != "application/json":
                 return 415, {"message": "not JSON"}
             self.server.calls.append(f"{method} {path}")
+            if {str(body.get("uid")), str(body.get("dashboard", {}).get("uid"))} & self.server.by_file:
+                return 400, {"message": "Cannot save provisioned resource"}
         for start, answer in (
             ("/api/folders", self._folders),
             ("/api/datasources", self._datasources),
@@ -105,11 +109,11 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, {"message": "Datasource written", "datasource": self._without_secrets(body)}
         return _unknown(method, f"datasources/{rest}")
 
-    @staticmethod
-    def _without_secrets(kept: Any) -> Any:
+    def _without_secrets(self, kept: Any) -> Any:
         shown = {name: value for name, value in kept.items() if name != "secureJsonData"}
-        return {**shown, "id": 3, "orgId": 1, "readOnly": False, "url": "", "isDefault": False,
-                "secureJsonFields": dict.fromkeys(kept["secureJsonData"], True)}  # fmt: skip
+        fixed = kept["uid"] in self.server.by_file
+        secrets = dict.fromkeys(kept["secureJsonData"], True)
+        return {**shown, "id": 3, "orgId": 1, "readOnly": fixed, "isDefault": False, "secureJsonFields": secrets}
 
     def _dashboards(self, method: str, rest: str, body: Any) -> Answer:
         uid = rest.removeprefix("uid/")
@@ -128,11 +132,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _with_meta(self, kept: Any) -> Any:
         # Newer ones add an id and a version, raise the schema's and add defaults.
         more = {"id": 9, "version": 4, "schemaVersion": 42, "editable": True, "fiscalYearStartMonth": 0}
-        return {"meta": {"folderUid": self.server.folder_of[kept["uid"]], "type": "db"}, "dashboard": {**kept, **more}}
+        meta = {"folderUid": self.server.folder_of[kept["uid"]], "provisioned": kept["uid"] in self.server.by_file}
+        return {"meta": meta, "dashboard": {**kept, **more}}
 
     def _rules(self, method: str, uid: str, body: Any) -> Answer:
         if method == "GET" and uid:
-            return _found(self.server.rules, uid, "alert rule not found")
+            return _found(self.server.rules, uid, "alert rule not found", self._with_provenance)
         if (method == "POST" and not uid) or (method == "PUT" and uid):
             ProvisionedRule.model_validate(body)
             if body["folderUID"] not in self.server.folders:
@@ -147,6 +152,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.rules[body["uid"]] = {**body, **more}
             return (201 if method == "POST" else 200), self.server.rules[body["uid"]]
         return _unknown(method, f"alert-rules/{uid}")
+
+    def _with_provenance(self, kept: Any) -> Any:
+        return {**kept, "provenance": "file" if kept["uid"] in self.server.by_file else ""}
 
     def do_GET(self) -> None:
         self._take("GET")

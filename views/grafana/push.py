@@ -23,6 +23,7 @@ from views.grafana.export import DASHBOARDS, with_page
 from views.grafana.model import Dashboard, Json
 
 _TIMEOUT_S = 10.0
+_BY_FILE = "it is provisioned from a file of Grafana's, and can be changed there only"
 _EDITABLE = {"X-Disable-Provenance": "true"}
 """Rules stay such that people may pause and change them in Grafana; the next push says what they changed."""
 
@@ -97,8 +98,9 @@ class _Push:
             else:
                 self.face.api.PUT(f"/datasources/uid/{DATASOURCE_UID}", body)
 
-        change = self._put(f"data source {DATASOURCE_NAME!r}", found, changes, write)
-        if change.state == "unchanged" and secrets:
+        of_file = found is not None and found.get("readOnly", False)
+        change = self._put(f"data source {DATASOURCE_NAME!r}", found, changes, write, of_file=of_file)
+        if change.state == "unchanged" and secrets and not of_file:
             if not self.dry_run:
                 write()
             return Change(
@@ -124,7 +126,8 @@ class _Push:
             "message": "pushed by loadflame",
         }
         what = f"dashboard {dashboard.title!r}"
-        change = self._put(what, found, changes, lambda: self.face.dashboard.update_dashboard(body))
+        of_file = found is not None and found["meta"].get("provisioned", False)
+        change = self._put(what, found, changes, lambda: self.face.dashboard.update_dashboard(body), of_file=of_file)
         return Change(change.what, change.state, change.details, f"{self.place}/d/{dashboard.uid}")
 
     def _rule(self, rule: AlertRule) -> Change:
@@ -142,11 +145,16 @@ class _Push:
             else:
                 self.face.api.PUT(f"{path}/{rule.uid}", ours, headers=_EDITABLE)
 
-        return self._put(f"alert rule {rule.title!r}", found, changes, write)
+        of_file = found is not None and found.get("provenance") == "file"
+        return self._put(f"alert rule {rule.title!r}", found, changes, write, of_file=of_file)
 
-    def _put(self, what: str, found: Json | None, changes: list[str], write: Callable[[], Any]) -> Change:
+    def _put(
+        self, what: str, found: Json | None, changes: list[str], write: Callable[[], Any], *, of_file: bool = False
+    ) -> Change:
         if found is not None and not changes:
             return Change(what, "unchanged")
+        if of_file:
+            return Change(what, "left out", (_BY_FILE, *changes))
         if not self.dry_run:
             write()
         return Change(what, "new") if found is None else Change(what, "changed", tuple(changes))

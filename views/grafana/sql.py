@@ -48,11 +48,11 @@ PRUNED_SHARE = 1 / 2000
 """Frames under this share of the range's CPU are left out of a flame graph: too narrow to see."""
 
 _FRAMES = (
-    "arrayPushFront(if(stack = '', ['(unattributed)'], arrayMap(f -> replaceAll(replaceAll(f, char(1), ';'), char(2), "
-    "char(92)), splitByChar(';', replaceAll(replaceAll(stack, concat(char(92), char(92)), char(2)), "
-    "concat(char(92), ';'), char(1))))), 'total')"
+    "arrayPushFront(multiIf(stack = '', ['(unattributed)'], position(stack, char(92)) = 0, splitByChar(';', stack), "
+    "arrayMap(f -> replaceAll(replaceAll(f, char(1), ';'), char(2), char(92)), splitByChar(';', replaceAll(replaceAll("
+    "stack, concat(char(92), char(92)), char(2)), concat(char(92), ';'), char(1))))), 'total')"
 )
-"""Frame labels of a folded stack below one root: `schemas.stacks.unfold` in SQL."""
+"""Frame labels of a folded stack below one root: `schemas.stacks.unfold` in SQL, and as there most need no mending."""
 _ROOT = "['total'] AS frames"
 
 
@@ -76,7 +76,7 @@ def flame_graph(samples: str) -> str:
 WITH
     stacks AS
     (
-        SELECT {_FRAMES} AS frames, sum(us) * 1000 AS ns
+        SELECT {_FRAMES} AS frames, us * 1000 AS ns
         FROM
         (
             SELECT any(stack) AS stack, sum(weight_us) AS us
@@ -84,7 +84,6 @@ WITH
             WHERE {samples}
             GROUP BY stack_id
         )
-        GROUP BY frames
         UNION ALL
         SELECT {_ROOT}, 0 AS ns
     )
@@ -118,12 +117,16 @@ def differential(before: tuple[str, str], after: tuple[str, str]) -> str:
 WITH
     stacks AS
     (
-        SELECT {_FRAMES} AS frames, sum(before_ns) AS before_ns, sum(after_ns) AS after_ns
+        SELECT {_FRAMES} AS frames, before_ns, after_ns
         FROM
         (
+            SELECT any(stack) AS stack, sum(before_ns) AS before_ns, sum(after_ns) AS after_ns
+            FROM
+            (
 {sides}
+            )
+            GROUP BY stack_id
         )
-        GROUP BY frames
         UNION ALL
         SELECT {_ROOT}, 0. AS before_ns, 0. AS after_ns
     )
@@ -172,10 +175,10 @@ def _nodes(*figures: str) -> str:
 
 def _side(run: str, windows: str, figures: str) -> str:
     return f"""
-            SELECT stack, {figures}
+            SELECT stack_id, stack, {figures}
             FROM
             (
-                SELECT any(stack) AS stack, sum(weight_us) AS us
+                SELECT stack_id, any(stack) AS stack, sum(weight_us) AS us
                 FROM samples
                 WHERE {samples_of(run, windows)}
                 GROUP BY stack_id
