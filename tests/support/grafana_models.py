@@ -5,6 +5,7 @@ Sources: the dashboard kind (`dashboard_kind.cue`), `CHSqlQuery` and `CHConfig` 
 Data source and Dashboard API, `ProvisionedAlertRule` and its form in files (`AlertRuleV1`).
 """
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -120,8 +121,16 @@ CUSTOM = {
 
 
 class Matcher(Part):
-    id: Literal["byRegexp"]
-    options: Annotated[str, Field(pattern=r"^/.+/$")]
+    id: Literal["byRegexp", "byFrameRefID"]
+    options: NonEmpty
+
+    @model_validator(mode="after")
+    def has_the_form_of_its_kind(self) -> "Matcher":
+        if self.id == "byRegexp":
+            assert len(self.options) > 2
+            assert self.options[0] == self.options[-1] == "/"
+            re.compile(self.options[1:-1])
+        return self
 
 
 class FieldOverride(Part):
@@ -150,6 +159,10 @@ class PanelModel(Part):
     def has_settings_of_its_kind(self) -> "PanelModel":
         assert set(self.fieldConfig.defaults.custom) <= CUSTOM
         assert self.type == "timeseries" or not self.fieldConfig.defaults.custom
+        refs = {target.refId for target in self.targets}
+        assert len(refs) == len(self.targets)
+        for override in self.fieldConfig.overrides:
+            assert override.matcher.id != "byFrameRefID" or override.matcher.options in refs
         if self.type == "flamegraph":
             assert len(self.targets) == 1, "the panel draws its first series only"
         return self

@@ -73,9 +73,9 @@ _TIMES = (
         defaults={**BY_LABEL, "min": 0},
         custom=_BARS,
         overrides=(
-            Override("^producers$", {"color": {"mode": "fixed", "fixedColor": "green"}}),
-            Override("^grace$", {"color": {"mode": "fixed", "fixedColor": "orange"}}),
-            Override("^late$", {"color": {"mode": "fixed", "fixedColor": "red"}}),
+            Override("producers", {"color": {"mode": "fixed", "fixedColor": "green"}}),
+            Override("grace", {"color": {"mode": "fixed", "fixedColor": "orange"}}),
+            Override("late", {"color": {"mode": "fixed", "fixedColor": "red"}}),
         ),
         options=SMALL_LEGEND,
     ),

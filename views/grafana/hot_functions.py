@@ -130,7 +130,8 @@ _FUNCTIONS = (
         overrides=(
             Override("^function$", {"links": [_ONE_FUNCTION], "custom.minWidth": 300}),
             Override(
-                "^share$", {"unit": "percentunit", "custom.cellOptions": {"type": "gauge", "mode": "basic"}, "max": 1}
+                "^share$",
+                {"unit": "percentunit", "custom.cellOptions": {"type": "gauge", "mode": "basic"}, "min": 0, "max": 1},
             ),
             Override("^(CPU per request|with callees|in the range before)$", {"unit": "µs"}),
             coloured("^times as much$", thresholds=steps({None: "green", 1.2: "orange", 1.5: "red"})),

@@ -25,7 +25,7 @@ BY_LABEL: Json = {"displayName": "${__field.labels.label}"}
 """Series are called by their label alone: otherwise Grafana puts the name of the value's column before it."""
 
 TPS_ON_THE_RIGHT = Override(
-    "^TPS$",
+    "",
     {
         "displayName": "TPS",
         "unit": "reqps",
@@ -36,6 +36,7 @@ TPS_ON_THE_RIGHT = Override(
         "custom.lineStyle": {"fill": "dash", "dash": [6, 4]},
         "custom.stacking": {"mode": "none", "group": "B"},
     },
+    query="B",
 )
 
 

@@ -48,15 +48,23 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Field settings for the fields whose name matches a pattern."""
+    """Field settings for the fields whose name matches a pattern, or, of `query`, for those of one of the queries.
+
+    Where a panel gives its series names of its own, whether Grafana has done so before it matches is not documented:
+    there a pattern has no anchors.
+    """
 
     pattern: str
     settings: Json
+    query: str = ""
 
     def as_json(self) -> Json:
         """As an override of a panel's field configuration."""
         properties = [{"id": name, "value": value} for name, value in self.settings.items()]
-        return {"matcher": {"id": "byRegexp", "options": f"/{self.pattern}/"}, "properties": properties}
+        matcher = {"id": "byRegexp", "options": f"/{self.pattern}/"}
+        if self.query:
+            matcher = {"id": "byFrameRefID", "options": self.query}
+        return {"matcher": matcher, "properties": properties}
 
 
 @dataclass(frozen=True, slots=True)
