@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from schemas.errors import UserError
+from views.grafana.choices import PAGE_URL
 
 app = typer.Typer(
     help="Write dashboards and alert rules for Grafana to files, or push them to a Grafana.", no_args_is_help=True
@@ -20,14 +21,13 @@ Store = Annotated[
     ),
 ]
 Page = Annotated[str, typer.Option(help="Where `loadflame serve` answers, for links to it.")]
-PAGE = "http://127.0.0.1:8790"
 
 
 @app.command("export")
 def export_command(
     folder: Annotated[Path, typer.Argument(help="Where the files go; made when missing.")],
     store: Store = None,
-    page: Page = PAGE,
+    page: Page = PAGE_URL,
 ) -> None:
     """Write Grafana's provisioning folder: dashboards, the data source that they read, alert rules.
 
@@ -48,7 +48,7 @@ def push_command(
     token_file: Annotated[Path | None, typer.Option(help="File with the token; else env GRAFANA_TOKEN.")] = None,
     user: Annotated[str | None, typer.Option(help="Instead of a token; its password is env GRAFANA_PASSWORD.")] = None,
     store: Store = None,
-    page: Page = PAGE,
+    page: Page = PAGE_URL,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
 ) -> None:
     """Create or change folder, dashboards and alert rules in a Grafana, and with --store the data source they read.

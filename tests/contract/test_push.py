@@ -131,7 +131,11 @@ def test_rules_wait_for_a_data_source_to_read(grafana: GrafanaStandIn) -> None:
 
 
 def test_links_to_our_page_lead_where_it_is(grafana: GrafanaStandIn) -> None:
-    push(grafana.url, TOKEN, page="https://loadflame.example:8790")
+    for nowhere in ("javascript:alert(1)", "loadflame.example", "http://loadflame.example/?next="):
+        with pytest.raises(GrafanaError, match="no address of a page"):
+            push(grafana.url, TOKEN, page=nowhere)
+    assert not grafana.dashboards
+    push(grafana.url, TOKEN, page="https://loadflame.example:8790/")
     for dashboard in grafana.dashboards.values():
         (page,) = (one for one in dashboard["templating"]["list"] if one["name"] == "page")
         assert page["query"] == page["current"]["value"] == "https://loadflame.example:8790"

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -11,7 +12,7 @@ from views.grafana import comparison, health, hot_functions
 from views.grafana.alert_rules import RULES
 from views.grafana.alerts import FOLDER_TITLE, FOLDER_UID, as_provisioning_file
 from views.grafana.choices import PAGE_URL, PageAddress
-from views.grafana.datasource import ClickHouseAccess
+from views.grafana.datasource import ClickHouseAccess, GrafanaError
 from views.grafana.model import Dashboard, Json
 
 DASHBOARDS: tuple[Dashboard, ...] = (hot_functions.DASHBOARD, comparison.DASHBOARD, health.DASHBOARD)
@@ -24,8 +25,11 @@ _HEAD = "# Written by `loadflame dashboards export`; change the code instead.\n"
 
 
 def with_page(dashboard: Dashboard, page: str) -> Dashboard:
-    """A dashboard whose links lead to our page at another address."""
-    variables = (PageAddress(page) if isinstance(one, PageAddress) else one for one in dashboard.variables)
+    """A dashboard whose links lead to our page at another address. Raises GrafanaError when it is none."""
+    parts = urlsplit(page)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise GrafanaError(f"{page} is no address of a page; write http://HOST:8790")
+    variables = (PageAddress(page.rstrip("/")) if isinstance(one, PageAddress) else one for one in dashboard.variables)
     return replace(dashboard, variables=tuple(variables))
 
 
