@@ -32,7 +32,7 @@ _AT_ONCE: dict[str, Any] = {
 }
 
 _PIECE_BYTES = 16 << 20
-"""Rows of one insert, as they came: on their way into the store there are some three copies of them at once."""
+"""Rows of one insert, as they came: on their way into the store there are some two copies of them at once."""
 
 
 def open_store(url: str) -> "ClickHouseStore":
@@ -203,5 +203,5 @@ class ClickHouseStore:
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         if rows.num_rows:
-            name, data = quote_identifier(table), pa.py_buffer(block(rows))  # plain bytes the driver copies once more
-            self._client.raw_insert(name, rows.column_names, data, settings=_AT_ONCE, fmt="Native")
+            name = quote_identifier(table)
+            self._client.raw_insert(name, rows.column_names, block(rows), settings=_AT_ONCE, fmt="Native")

@@ -7,7 +7,7 @@ word of flags with the width of the codes, the texts, the codes.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,13 +29,15 @@ _NUMBERS = {
 _VIEWS = {pa.date32(): pa.int32(), pa.timestamp("us", tz="UTC"): pa.int64()}
 
 
-def block(table: pa.Table) -> bytes:
-    """The block, one of all rows. Of a dictionary column `field.nullable` says whether the store's column is."""
-    parts: list[Any] = [_number(table.num_columns), _number(table.num_rows)]
+def block(table: pa.Table) -> Generator[bytes, None, None]:
+    """The block, one of all rows, a column at a time: all of it at once would be as large as the table. Of a
+    dictionary column `field.nullable` says whether the store's column is.
+    """
+    yield _number(table.num_columns) + _number(table.num_rows)
     for field in table.schema:
         kind, values = _column(field, _one(table[field.name]))
-        parts += [_text(field.name), _text(kind), *values]
-    return b"".join(parts)
+        yield _text(field.name) + _text(kind)
+        yield from (part if isinstance(part, bytes) else part.tobytes() for part in values)
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
