@@ -32,7 +32,7 @@ from schemas.topics import Topics
 from sinks.clickhouse import ClickHouseStore
 from sinks.connect import open_client
 from sinks.migrate import migrate
-from sinks.store import Coverage, StoredBatch
+from sinks.store import StoredBatch
 
 ON_MAIN, ON_STORE = ("decode", "pipeline", "events", "commit"), ("rows", "batches", "join", "joined windows")
 STAGES = ("client", "decode", "pipeline", "rows", "batches", "join", "joined windows", "events", "commit", "other")
@@ -88,11 +88,9 @@ class ClockedStore(ClickHouseStore):
         with self.stages.of("joined windows"):
             super().write_windows(windows)
 
-    def read_coverage(  # noqa: D102  see Store
-        self, run_id: str, windows: Sequence[int] | None = None
-    ) -> dict[int, Coverage]:
+    def count_visible(self, run_id: str, windows: Sequence[int]) -> dict[int, int]:  # noqa: D102  see Store
         with self.stages.of("joined windows"):
-            return super().read_coverage(run_id, windows)
+            return super().count_visible(run_id, windows)
 
     def _insert(self, table: str, rows: pa.Table) -> None:
         if table != "batches_stored":

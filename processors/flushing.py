@@ -68,9 +68,9 @@ def _visible(store: Store, keys: Iterable[WindowKey]) -> Mapping[WindowKey, int]
     for key in keys:
         windows_of[key.run_id].append(key.window)
     return {
-        WindowKey(run_id, window): coverage.visible
+        WindowKey(run_id, window): visible
         for run_id, windows in windows_of.items()
-        for window, coverage in store.read_coverage(run_id, windows).items()
+        for window, visible in store.count_visible(run_id, windows).items()
     }
 
 

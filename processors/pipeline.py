@@ -194,6 +194,11 @@ class Pipeline:
         return self._under_way_bytes + self._waiting.bytes.total()
 
     @property
+    def waiting_bytes(self) -> int:
+        """Of these, what the next flush would take."""
+        return self._waiting.bytes.total()
+
+    @property
     def has_work(self) -> bool:
         """Whether a flush would find anything."""
         waiting = self._waiting

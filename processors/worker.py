@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
@@ -45,6 +45,10 @@ _TICK_S = 0.05
 _EVENTS_AT_ONCE = 64
 """After an outage a flush joins hundreds of windows: their events need not wait for each other's acknowledgement."""
 _QUIET_S = 0.2
+_GATHER_S = 0.1
+"""Behind a backlog windows close without a pause, and a flush costs as much as a hundred thousand rows, be it large or
+small. So between two of them there is time to gather, unless half of what may wait is there already.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class WorkerConfig:
     grace_us: int = GRACE_US
     drain_run: str | None = None
     flush_every_s: float = 0.4
-    buffered_bytes: int = 16 << 20
+    buffered_bytes: int = 32 << 20
     stuck_after_s: float = 60.0
     sweep_every_s: float = 3600.0
 
@@ -104,6 +108,7 @@ class _Worker:
         self._room.set()
         self._work = asyncio.Event()
         self._closed = asyncio.Event()
+        self._much = asyncio.Event()
         self._drain = Drain(store, config.drain_run, self._ask, self._app.ends) if config.drain_run else None
         self.summary = WorkerSummary()
         self._watched = WatchedWorker(self.summary, self._pipeline, self._watchdog, self._lags)
@@ -167,6 +172,8 @@ class _Worker:
                 self._work.set()
             if self._pipeline.has_closed:
                 self._closed.set()
+            if self._pipeline.waiting_bytes > self._config.buffered_bytes // 2:
+                self._much.set()
             if self._pipeline.unflushed_bytes > self._config.buffered_bytes:
                 self._room.clear()
 
@@ -179,34 +186,29 @@ class _Worker:
             self._drain.on_revoked()
 
     async def _flush_until(self, stop: asyncio.Event, on_ready: Callable[[], None]) -> None:
-        """Flush until stopped or drained: at once when a window has closed, else at most every `flush_every_s`."""
+        """Flush until stopped or drained: soon when a window has closed, else at most every `flush_every_s`."""
         stopping = asyncio.create_task(stop.wait())
-        waking = asyncio.create_task(self._app.assigned.wait())
         try:
-            await asyncio.wait({stopping, waking}, return_when=asyncio.FIRST_COMPLETED)
-            if waking.done():
+            await _first(stopping, self._app.assigned)
+            if self._app.assigned.is_set():
                 on_ready()
             while True:
                 last = stop.is_set()  # what was received by now is stored before it is committed
                 await self._flush()
                 if last or (self._drain and await self._drain.is_done(self._reached, idle=self._is_idle())):
                     return
-                closing = asyncio.create_task(self._closed.wait())
-                pause_s = self._config.flush_every_s
-                await asyncio.wait({stopping, closing}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
-                closing.cancel()
-                waking = asyncio.create_task(self._work.wait())
+                await _first(stopping, self._much, timeout_s=_GATHER_S)
+                await _first(stopping, self._much, self._closed, timeout_s=self._config.flush_every_s - _GATHER_S)
                 # Offsets of ticks, or a commit that was refused in a rebalance, are no work and still want committing.
-                await asyncio.wait({stopping, waking}, timeout=_QUIET_S, return_when=asyncio.FIRST_COMPLETED)
-                waking.cancel()
+                await _first(stopping, self._work, timeout_s=_QUIET_S)
         finally:
             stopping.cancel()
-            waking.cancel()
 
     async def _flush(self) -> None:
         """Store, announce and commit what waits."""
         self._work.clear()
         self._closed.clear()
+        self._much.clear()
         flush = self._pipeline.take()
         if flush:
             began_s = time.monotonic()
@@ -319,6 +321,14 @@ class _Worker:
         if isinstance(reason, StoreError | WorkerStuckError):
             raise reason
         raise WorkerStuckError(f"the Kafka client gave up ({reason!r}); start the worker again") from reason
+
+
+async def _first(stopping: asyncio.Task[Any], *events: asyncio.Event, timeout_s: float | None = None) -> None:
+    """Wait until one of the events is set, the worker is to stop, or time is up."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait({stopping, *waiting}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    for one in waiting:
+        one.cancel()
 
 
 async def _late(stop: asyncio.Event) -> None:

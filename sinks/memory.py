@@ -65,12 +65,16 @@ class MemoryStore:
         joined = self.windows.get((run_id, window))
         return joined and ordered(joined)
 
-    def read_coverage(self, run_id: str, windows: Sequence[int] | None = None) -> dict[int, Coverage]:
+    def read_coverage(self, run_id: str) -> dict[int, Coverage]:
         """See Store."""
         visible = Counter(key.window for key in self.batches if key.run_id == run_id)
         joined = {window: one.batches_covered for (run, window), one in self.windows.items() if run == run_id}
-        wanted = visible if windows is None else visible.keys() & set(windows)
-        return {window: Coverage(visible[window], joined.get(window, 0)) for window in wanted}
+        return {window: Coverage(count, joined.get(window, 0)) for window, count in visible.items()}
+
+    def count_visible(self, run_id: str, windows: Sequence[int]) -> dict[int, int]:
+        """See Store."""
+        wanted = set(windows)
+        return dict(Counter(key.window for key in self.batches if key.run_id == run_id and key.window in wanted))
 
     def read_events(self, run_id: str) -> list[EventData]:
         """See Store."""

@@ -104,8 +104,11 @@ class Store(Protocol):
     def read_joined(self, run_id: str, window: int) -> JoinedWindow | None:
         """The visible joined window; its endpoints and functions come ordered by their names."""
 
-    def read_coverage(self, run_id: str, windows: Sequence[int] | None = None) -> dict[int, Coverage]:
-        """Coverage by window, of these windows or all of the run's; those without a visible batch are left out."""
+    def read_coverage(self, run_id: str) -> dict[int, Coverage]:
+        """Coverage by window; those without a visible batch are left out."""
+
+    def count_visible(self, run_id: str, windows: Sequence[int]) -> dict[int, int]:
+        """How many batches of these windows are visible; windows without any are left out."""
 
     def read_events(self, run_id: str) -> list[EventData]:
         """The events of a run, each once, ordered by time and id."""

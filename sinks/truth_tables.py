@@ -1,16 +1,18 @@
 """Batches to Arrow tables, one per table of the store: pure, so that writing is only writing.
 
-Rows of all batches of a write go into one table; text stays a dictionary, which the store takes as it is.
+Rows of all batches of a write go into one table; text stays a dictionary, which the store takes as it is. Nothing is
+done row by row.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from schemas.batches import Batch
-from schemas.rows import RequestFacts, StackFacts
+from schemas.rows import REQUESTS, STACKS, RequestFacts, StackFacts
 from sinks.interning import StackKey, stack_id
 from sinks.store import StoredBatch
 
@@ -18,29 +20,56 @@ _FACTS = {name: field.annotation for name, field in (RequestFacts.model_fields |
 
 
 def requests_table(batches: Sequence[Batch], flushes: Sequence[int]) -> pa.Table:
-    """Rows for `requests_stored`; `flushes` are the ids of the batches, one each."""
-    table = pa.Table.from_batches([_wide(batch.rows) for batch in batches])
-    return _with_origin(table, batches, flushes)
+    """Rows for `requests_stored`, in the order that it keeps; `flushes` are the ids of the batches, one each.
+
+    Sorted here, a batch at a time and by one number for each row, they cost a fifth of what the store's sorting does.
+    """
+    batches, flushes = _in_order(batches, flushes)
+    parts = [batch.rows for batch in batches]
+    texts = {name: _texts([rows[name] for rows in parts]) for name in ("stage", "endpoint", "error")}
+    orders = [
+        _order(stages, endpoints, len(texts["endpoint"].names), _times(rows["scheduled_at"]))
+        for rows, stages, endpoints in zip(parts, texts["stage"].codes, texts["endpoint"].codes, strict=True)
+    ]
+    columns: dict[str, pa.Array] = {}
+    for field in REQUESTS:
+        text = texts.get(field.name)
+        values = text.codes if text else [_numbers(rows[field.name]) for rows in parts]
+        sorted_values = np.concatenate([part[order] for part, order in zip(values, orders, strict=True)])
+        columns[field.name] = text.column(sorted_values) if text else pa.array(sorted_values).view(field.type)
+    return _with_origin(columns, frozenset({"error"}), batches, flushes)
 
 
 def samples_table(batches: Sequence[Batch], flushes: Sequence[int]) -> tuple[pa.Table, dict[StackKey, str]]:
     """Rows for `samples_stored`, and the text of every stack that they refer to."""
-    parts: list[pa.RecordBatch] = []
+    batches, flushes = _in_order(batches, flushes)
+    parts = [batch.rows for batch in batches]
     texts: dict[StackKey, str] = {}
+    ids = []
     for batch in batches:
         stack = batch.rows["stack"]
-        used = pc.unique(stack.indices).to_numpy()
-        names = stack.dictionary.take(used).to_pylist()
+        indices = stack.indices.to_numpy()
+        used = np.flatnonzero(np.bincount(indices, minlength=len(stack.dictionary)))
+        names = stack.dictionary.take(pa.array(used)).to_pylist()
         found = [stack_id(name) for name in names]
         texts.update({(batch.header.key.run_id, one): name for one, name in zip(found, names, strict=True)})
         id_of = np.zeros(len(stack.dictionary), np.uint64)
         id_of[used] = found
-        at = batch.rows.schema.get_field_index("stack")
-        parts.append(_wide(batch.rows.set_column(at, "stack_id", pa.array(id_of[stack.indices.to_numpy()]))))
-    table = _with_origin(pa.Table.from_batches(parts), batches, flushes)
-    for name in ("service", "instance"):
-        table = table.append_column(name, _per_row([str(getattr(batch.facts, name)) for batch in batches], batches))
-    return table, texts
+        ids.append(id_of[indices])
+    modes = _texts([rows["mode"] for rows in parts])
+    columns = {
+        **{
+            name: pa.array(np.concatenate([_numbers(rows[name]) for rows in parts])).view(STACKS.field(name).type)
+            for name in ("sampled_at", "weight_us", "thread_id")
+        },
+        "stack_id": pa.array(np.concatenate(ids)),
+        "mode": modes.column(np.concatenate(modes.codes)),
+        **{
+            name: _per_row([str(getattr(batch.facts, name)) for batch in batches], batches)
+            for name in ("service", "instance")
+        },
+    }
+    return _with_origin(columns, frozenset(), batches, flushes), texts
 
 
 def stacks_table(texts: Mapping[StackKey, str], day: int) -> pa.Table:
@@ -99,29 +128,73 @@ def time_column(times_us: Iterable[int]) -> pa.Array:
     return pa.array(list(times_us), pa.int64()).cast(pa.timestamp("us", tz="UTC"))
 
 
-def _wide(rows: pa.RecordBatch) -> pa.RecordBatch:
-    """Dictionary columns with 32-bit indices: the texts of many batches together may be too many for their own."""
-    columns = [_wide_column(column) if pa.types.is_dictionary(column.type) else column for column in rows.columns]
-    return pa.RecordBatch.from_arrays(columns, names=rows.schema.names)
+def _in_order(batches: Sequence[Batch], flushes: Sequence[int]) -> tuple[list[Batch], list[int]]:
+    """As the tables are sorted: by run, window and flush."""
+    keys = [(batch.header.key.run_id.encode(), batch.header.key.window) for batch in batches]
+    order = sorted(range(len(batches)), key=lambda at: (keys[at], flushes[at]))
+    return [batches[at] for at in order], [flushes[at] for at in order]
 
 
-def _wide_column(column: pa.DictionaryArray) -> pa.DictionaryArray:
-    if pc.count_distinct(column.dictionary).as_py() < len(column.dictionary):
-        # Arrow allows a text to stand twice in a dictionary; ClickHouse refuses it, at every new attempt.
-        return column.cast(pa.string()).dictionary_encode()
-    return pa.DictionaryArray.from_arrays(column.indices.cast(pa.int32()), column.dictionary)
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """Texts of several batches: the distinct ones in the store's order, and for each row the place of its own; -1 when
+    it has none.
+    """
+
+    names: list[str]
+    codes: list[np.ndarray]
+
+    def column(self, codes: np.ndarray) -> pa.DictionaryArray:
+        missing = codes < 0
+        indices = pa.array(codes, mask=missing if missing.any() else None)
+        return pa.DictionaryArray.from_arrays(indices, text_column(self.names))
 
 
-def _with_origin(table: pa.Table, batches: Sequence[Batch], flushes: Sequence[int]) -> pa.Table:
+def _texts(columns: Sequence[pa.DictionaryArray]) -> _Texts:
+    """Arrow allows a text to stand twice in a dictionary, and one that no row has."""
+    own = [column.dictionary.to_pylist() for column in columns]
+    names = sorted(set(chain.from_iterable(own)), key=str.encode)
+    place = {name: at for at, name in enumerate(names)}
+    codes = []
+    for column, texts in zip(columns, own, strict=True):
+        known = np.array([*(place[text] for text in texts), -1], np.int32)
+        codes.append(known[_numbers(column.indices.fill_null(len(texts)) if column.null_count else column.indices)])
+    return _Texts(names, codes)
+
+
+def _order(stages: np.ndarray, endpoints: np.ndarray, names: int, times_us: np.ndarray) -> np.ndarray:
+    """The places of rows by stage, endpoint and time."""
+    first_us, last_us = int(times_us.min()), int(times_us.max())
+    span = last_us - first_us + 1
+    groups = stages.astype(np.int64) * names + endpoints
+    if (int(groups.max()) + 1) * span >= 1 << 63:
+        return np.lexsort((times_us, groups))
+    return np.argsort(groups * span + (times_us - first_us))
+
+
+def _times(column: pa.Array) -> np.ndarray:
+    found: np.ndarray = column.view(pa.int64()).to_numpy()
+    return found
+
+
+def _numbers(column: pa.Array) -> np.ndarray:
+    found: np.ndarray = _times(column) if pa.types.is_timestamp(column.type) else column.to_numpy()
+    return found
+
+
+def _with_origin(
+    columns: Mapping[str, pa.Array], nullable: frozenset[str], batches: Sequence[Batch], flushes: Sequence[int]
+) -> pa.Table:
     counts = [batch.rows.num_rows for batch in batches]
     windows = np.array([batch.header.key.window for batch in batches], np.uint64)
-    return (
-        table.unify_dictionaries()
-        .combine_chunks()
-        .append_column("run", _per_row([batch.header.key.run_id for batch in batches], batches))
-        .append_column("window", pa.array(np.repeat(windows, counts)))
-        .append_column("flush", pa.array(np.repeat(np.array(flushes, np.uint64), counts)))
-    )
+    every = {
+        **columns,
+        "run": _per_row([batch.header.key.run_id for batch in batches], batches),
+        "window": pa.array(np.repeat(windows, counts)),
+        "flush": pa.array(np.repeat(np.array(flushes, np.uint64), counts)),
+    }
+    fields = [pa.field(name, column.type, nullable=name in nullable) for name, column in every.items()]
+    return pa.table(list(every.values()), schema=pa.schema(fields))
 
 
 def _per_row(values: Sequence[str], batches: Sequence[Batch]) -> pa.DictionaryArray:

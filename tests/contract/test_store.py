@@ -307,11 +307,22 @@ def test_coverage_sets_the_visible_batches_of_a_window_beside_those_that_its_joi
     store.write_windows([joined_window(window=window, batches_covered=1) for window in (1, 3, 4)])
     store.write_windows([joined_window(window=3, batches_covered=2), joined_window(window=2, run="run-2")])
     assert store.read_coverage(RUN) == {1: Coverage(1, 1), 2: Coverage(2, 0), 3: Coverage(4, 2)}
-    assert store.read_coverage(RUN, [2, 4]) == {2: Coverage(2, 0)}
-    assert store.read_coverage(RUN, []) == {}
+
+
+def test_visible_batches_are_counted_for_the_windows_that_are_asked_for_each_batch_once(
+    any_store: StoreUnderTest,
+) -> None:
+    store = any_store.store
+    for _ in range(2):
+        write(store, *[request_batch(window=window, seq=seq) for window in (1, 2, 3) for seq in range(window)])
+    write(
+        store, request_batch(window=3, producer="load-2"), stack_batch(window=3), request_batch(run="run-2", window=1)
+    )
+    assert store.count_visible(RUN, [2, 3, 4]) == {2: 2, 3: 5}
+    assert store.count_visible(RUN, []) == {}
     # After an outage a flush closes hundreds at once: more than fit an address.
-    assert store.read_coverage(RUN, range(WINDOW, WINDOW + 2_000)) == {}
-    assert store.read_coverage(RUN, [*range(WINDOW, WINDOW + 2_000), 2]) == {2: Coverage(2, 0)}
+    assert store.count_visible(RUN, range(WINDOW, WINDOW + 2_000)) == {}
+    assert store.count_visible(RUN, [*range(WINDOW, WINDOW + 2_000), 2]) == {2: 2}
 
 
 def test_dead_letters_are_counted_by_run_and_those_of_no_run_from_a_time_on(any_store: StoreUnderTest) -> None:

@@ -1,9 +1,11 @@
 """The worker in this process, with a store in memory that a test can take away, on both brokers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -11,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from processors.worker import WorkerConfig, WorkerSummary, run_worker
 from schemas.batches import Batch, Headers
 from schemas.codec import LIMITS, encode
+from schemas.joined import JoinedWindow
 from schemas.topics import BULK, Topics
 from schemas.windows import partition_of
 from sinks.errors import StoreError
@@ -171,6 +174,24 @@ async def test_while_the_store_is_away_nothing_is_committed_and_then_all_is_stor
             await worker.task
     assert sum(one.completed + one.failed for one in store.windows.values()) == kafka_traffic.requests
     assert sum(one.samples > 0 for one in store.windows.values()) == 8
+
+
+async def test_behind_a_backlog_windows_are_stored_together(kafka_traffic: Traffic) -> None:
+    writes: list[float] = []
+
+    class Counting(MemoryStore):
+        def write_windows(self, windows: Sequence[JoinedWindow]) -> None:
+            super().write_windows(windows)
+            writes.extend([time.monotonic()] * bool(windows))
+
+    broker, topics, count = kafka_traffic.broker, kafka_traffic.topics, 120
+    await kafka_traffic.begin()
+    await kafka_traffic.send(*range(count), goodbye=True)
+    await kafka_traffic.end()
+    async with working(broker, topics, store := Counting(), drain_run=RUN) as worker, asyncio.timeout(WAIT_S):
+        await worker.task
+    assert len(store.windows) == count
+    assert all(after - before > 0.09 for before, after in pairwise(writes)), "each write has its price"
 
 
 async def test_what_trying_again_cannot_mend_ends_the_worker_with_the_stores_own_words(kafka_traffic: Traffic) -> None:

@@ -81,16 +81,16 @@ class ClickHouseUnderTest:
         self._monkeypatch = monkeypatch
 
     def break_next_write(self) -> None:
-        insert = self._client.insert_arrow
+        insert = self._client.raw_insert
         last = ("batches_stored", "windows_stored", "events_stored", "dead_letters_stored")
 
         def broken(table: str, *arguments: Any, **named: Any) -> Any:
-            if table in last:
-                self._monkeypatch.setattr(self._client, "insert_arrow", insert)
+            if table.strip("`") in last:
+                self._monkeypatch.setattr(self._client, "raw_insert", insert)
                 raise OperationalError("connection lost")
             return insert(table, *arguments, **named)
 
-        self._monkeypatch.setattr(self._client, "insert_arrow", broken)
+        self._monkeypatch.setattr(self._client, "raw_insert", broken)
 
     def events(self) -> list[tuple[str, int]]:
         rows = self._client.query("SELECT id, toUnixTimestamp64Micro(time) FROM events_stored FINAL").result_rows

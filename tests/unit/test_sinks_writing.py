@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.client import Client
 
@@ -41,14 +42,20 @@ class Recorder:
         self.client = client
         self.inserts: list[tuple[str, Any, dict[str, Any]]] = []
         self.before: dict[str, Callable[[], None]] = {}
-        insert = client.insert_arrow
+        insert, raw_insert = ClickHouseStore._insert, client.raw_insert
 
-        def noted(table: str, rows: Any, *, settings: dict[str, Any]) -> Any:
+        def noted(store: ClickHouseStore, table: str, rows: pa.Table) -> None:
             self.before.pop(table, lambda: None)()
-            self.inserts.append((table, rows, settings))
-            return insert(table, rows, settings=settings)
+            if rows.num_rows:
+                self.inserts.append((table, rows, {}))
+            insert(store, table, rows)
 
-        monkeypatch.setattr(client, "insert_arrow", noted)
+        def sent(*arguments: Any, settings: dict[str, Any], **named: Any) -> Any:
+            self.inserts[-1][2].update(settings)
+            return raw_insert(*arguments, settings=settings, **named)
+
+        monkeypatch.setattr(ClickHouseStore, "_insert", noted)
+        monkeypatch.setattr(client, "raw_insert", sent)
 
     def tables(self) -> list[str]:
         return [table for table, _, _ in self.inserts]
