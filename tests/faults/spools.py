@@ -165,6 +165,6 @@ async def _load_killed(site: Site, _: Fault, times: int) -> Outcome:
 
 FAULTS = (
     Fault("acknowledgements lost, worker killed, sent again from the spool", _sent_twice, 3, 0, alone=False),
-    Fault("load killed with batches in its spool", _load_killed, 3, 1, alone=False),
+    Fault("load killed with batches in its spool", _load_killed, 3, 0, alone=False),
     Fault("disk full under the spool (a file system without room)", _disk_full, 2, 0, 2),
 )
