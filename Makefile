@@ -23,6 +23,7 @@ test: $(VENV)/.dev  ## lint, types and every test
 	$(BIN)/python -m pytest -m alone
 
 faults: $(VENV)/.dev  ## the fault campaign: hundreds of kills and outages, nothing lost or repeated; can be resumed
+	$(BIN)/python -m tests.faults.fuzzing 60
 	$(BIN)/python -m tests.faults
 
 faults-short: $(VENV)/.dev  ## a few of each fault (4 minutes)

@@ -6,6 +6,7 @@ import logging
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError, UnknownError
+from aiokafka.producer.message_accumulator import MessageAccumulator
 
 from producers.publisher.base import PublisherError
 from schemas.kafka_security import PLAINTEXT, KafkaSecurity
@@ -89,7 +90,7 @@ async def stop(producer: AIOKafkaProducer) -> None:
         for _ in range(2 if sender else 0):
             sender.cancel()
             await asyncio.wait({sender}, timeout=_RETRY_S)
-        producer._message_accumulator.fail_all(KafkaConnectionError("given up"))  # noqa: SLF001  see above
+        _fail_all(producer._message_accumulator)  # noqa: SLF001  see above
         done, _ = await asyncio.wait({stopping}, timeout=_STOP_S)
         if not done:
             stopping.cancel()
@@ -97,3 +98,15 @@ async def stop(producer: AIOKafkaProducer) -> None:
     if not stopping.cancelled():
         with contextlib.suppress(KafkaError, OSError):
             stopping.result()
+
+
+def _fail_all(accumulator: MessageAccumulator) -> None:
+    """Give up what was not sent. What was about to be sent again is forgotten by aiokafka: it would end in tracebacks.
+
+    The callback of such a batch takes it out of a set in which it is not, and nobody waits for its turn any more.
+    """
+    again = [batch for batches in accumulator._batches.values() for batch in batches]  # noqa: SLF001  see `stop`
+    accumulator._pending_batches.update(again)  # noqa: SLF001  see `stop`
+    accumulator.fail_all(KafkaConnectionError("given up"))
+    for batch in again:
+        batch._drain_waiter.exception()  # noqa: SLF001  see `stop`; whoever has seen it is not told of it

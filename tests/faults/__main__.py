@@ -13,13 +13,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.faults import agents, broker, duplicates, groups, inputs, kills, simulated, store
+from tests.faults import agents, broker, clocks, duplicates, groups, inputs, kills, simulated, spools, store
 from tests.faults.fault import Fault, Outcome
 from tests.faults.results import ROOT, Results, Row, table_of
 from tests.faults.site import Site
 
 FAULTS: tuple[Fault, ...] = tuple(
-    fault for family in (kills, simulated, groups, duplicates, inputs, agents, broker, store) for fault in family.FAULTS
+    fault
+    for family in (kills, simulated, groups, duplicates, spools, inputs, clocks, agents, broker, store)
+    for fault in family.FAULTS
 )
 SIDE_BY_SIDE = 4
 RUN_S = 600.0

@@ -12,9 +12,8 @@ from pathlib import Path
 from schemas.events import WindowJoined
 from tests.faults.fault import Fault, Outcome
 from tests.faults.lane import Lane
-from tests.faults.loads import LoadedLane, loaded_lane
+from tests.faults.loads import LoadedLane, environment_in, loaded_lane
 from tests.faults.site import Site
-from tests.support.commands import environment_of
 from tests.support.roles import RoleProcess
 from tests.support.targets import BURN, target
 from tests.support.traffic import joined_events
@@ -27,24 +26,22 @@ LOAD_S = 20
 @asynccontextmanager
 async def _watched(site: Site, pid: int) -> AsyncIterator[tuple[LoadedLane, RoleProcess]]:
     """A load, a worker, and an agent that watches a process."""
-    async with loaded_lane(site, LOAD_S) as loaded:
-        lane = loaded.lane
-        environment = environment_of(
-            lane.folder,
-            LOADFLAME_BROKER=lane.broker.bootstrap,
-            LOADFLAME_TOPIC_PREFIX=lane.topics.prefix,
-            LOADFLAME_PARTITIONS=str(lane.topics.partitions),
-        )
-        agent = RoleProcess(
-            ["profile", "--run", lane.run_id, "--pid", str(pid)], environment, lane.folder / "agent.log"
-        )
-        try:
-            await asyncio.to_thread(agent.__enter__)
-            await loaded.begin()
-            await asyncio.sleep(BEFORE_S)
-            yield loaded, agent
-        finally:
-            agent.__exit__(None, None, None)
+    async with loaded_lane(site, LOAD_S) as loaded, agent_at(loaded.lane, pid) as agent:
+        await loaded.begin()
+        await asyncio.sleep(BEFORE_S)
+        yield loaded, agent
+
+
+@asynccontextmanager
+async def agent_at(lane: Lane, pid: int) -> AsyncIterator[RoleProcess]:
+    """An agent of the lane's run that watches a process, and is ready."""
+    arguments = ["profile", "--run", lane.run_id, "--pid", str(pid)]
+    agent = RoleProcess(arguments, environment_in(lane), lane.folder / "agent.log")
+    try:
+        await asyncio.to_thread(agent.__enter__)
+        yield agent
+    finally:
+        agent.__exit__(None, None, None)
 
 
 async def _agent_killed(site: Site, _: Fault, times: int) -> Outcome:

@@ -15,20 +15,22 @@ AGAIN_S = 60.0
 
 
 async def _broker_away(how: Literal["stopped", "killed"], away_s: float, site: Site, _: Fault, times: int) -> Outcome:
-    """A load and its worker live on; consuming again within a minute, and the schedule never knew."""
-    recoveries_s = []
-    async with loaded_lane(site, seconds=round(20 + times * (away_s + 15))) as loaded:
+    """A load and its worker live on; consuming again within a minute, the spool drains, and the schedule never knew."""
+    recoveries_s, most = [], 0
+    async with loaded_lane(site, seconds=round(15 + times * (away_s + 10))) as loaded:
         (seat,) = loaded.lane.seats
         await loaded.begin()
         for _ in range(times):
             await seat.stored_since(time.monotonic())
             await asyncio.to_thread(site.kafka.stop if how == "stopped" else site.kafka.kill)
             await asyncio.sleep(away_s)
+            most = max(most, len(loaded.spooled()))
             await asyncio.to_thread(site.kafka.start)
             back_s = time.monotonic()
             recoveries_s.append(await seat.stored_since(back_s, AGAIN_S))
         await loaded.lane.check_durable(f"Kafka {how}")
-        return await loaded.outcome(times, recoveries_s)
+        loaded.lane.expect(most or not away_s, "nothing was spooled")
+        return await loaded.outcome(times, recoveries_s, f", at most {most} batches spooled" if away_s else "")
 
 
 async def _cut_off(cut_s: float, site: Site, _: Fault, times: int) -> Outcome:

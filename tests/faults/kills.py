@@ -145,7 +145,10 @@ def _kill(
 
 
 FAULTS = (
-    *(_kill(step.name, partial(_killed_at, step), 16, number % 2, 8) for number, step in enumerate(STEPS, start=1)),
-    _kill("at any moment", _killed_at_random, 24, 4, 8),
+    *(
+        _kill(step.name, partial(_killed_at, step), 16, int(number % 3 == 0), 8)
+        for number, step in enumerate(STEPS, start=1)
+    ),
+    _kill("at any moment", _killed_at_random, 24, 2, 8),
     _kill("in the first run ever, before any commit", _first_run_ever, 6, 1, 1),
 )

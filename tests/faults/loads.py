@@ -2,15 +2,21 @@
 
 import asyncio
 import contextlib
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
+from pathlib import Path
 
+from producers.publisher.leftovers import folders_in
+from schemas.batches import BatchKey
 from schemas.events import ProducerEnded
 from tests.faults.fault import Outcome
 from tests.faults.lane import Lane
+from tests.faults.seat import WAIT_S
 from tests.faults.site import Site
-from tests.support.commands import environment_of
+from tests.faults.spooled import batches_in
+from tests.support.commands import environment_of, loadflame
+from tests.support.kafka_proxy import KafkaProxy
+from tests.support.polling import until
 from tests.support.roles import RoleProcess
 from tests.support.target import Target, running_target
 
@@ -33,11 +39,31 @@ class LoadedLane:
     lane: Lane
     load: RoleProcess
     target: Target
+    spool: Path
+    """Where the load puts what Kafka does not take."""
 
     async def begin(self) -> None:
         """Start the worker, then the load."""
         await self.lane.seats[0].start()
         await asyncio.to_thread(self.load.__enter__)
+
+    def spooled(self) -> dict[BatchKey, int]:
+        """The batches that wait on disk, with their rows."""
+        return batches_in(self.spool, self.lane.topics)
+
+    async def says(self, words: str, times: int) -> None:
+        """Wait until the load has said that so many times."""
+        await until(lambda: self.load.log(whole=True).count(words) >= times, WAIT_S, f"a load that says: {words}")
+
+    async def send_spool(self, broker: str) -> None:
+        """What somebody does who finds it there: `loadflame spool send`."""
+        done = await asyncio.to_thread(loadflame, "spool", "send", "--broker", broker, data_dir=self.lane.folder)
+        self.lane.expect(done.returncode == 0, f"`spool send` failed: {done.stderr}")
+        self.check_drained()
+
+    def check_drained(self) -> None:
+        """Nothing may wait on disk any more."""
+        self.lane.expect(not folders_in(self.spool), "the spool did not drain")
 
     async def outcome(
         self,
@@ -46,20 +72,25 @@ class LoadedLane:
         note: str = "",
         *,
         on_schedule: bool = True,
+        gives_up: bool = False,
         unknown: Collection[str] = (),
         closing: Callable[[Lane], Awaitable[None]] | None = None,
     ) -> Outcome:
         """Wait for the load's end and the worker's; then what the target counted is held against what is stored.
 
-        `on_schedule`: the rate error must be small, too, which asks for a core that nobody else needs. `unknown` are
-        the checks that cannot be made after such a fault, `closing` looks at more when all is stored.
+        `on_schedule`: the rate error must be small, too, which asks for a core that nobody else needs. `gives_up`:
+        there was no place for some of what the load measured, which it must declare. `unknown` are the checks that
+        cannot be made after such a fault, `closing` looks at more when all is stored.
         """
         lane = self.lane
         await asyncio.to_thread(self.load.end, 180.0)
         for seat in lane.seats:
             if seat.is_taken:
                 await asyncio.to_thread(seat.worker.end)
+        self.check_drained()
         rate_error = await self._rate_error()
+        given_up = await self._given_up()
+        lane.expect(bool(given_up) == gives_up, f"{given_up} outcomes were given up")
         lane.expect(
             rate_error < RATE_ERROR or not on_schedule, f"the schedule moved: {rate_error:.2%} off in {BLOCK_S} s"
         )
@@ -70,7 +101,9 @@ class LoadedLane:
         if closing is not None:
             await closing(lane)
         (stored,) = await lane.rows("SELECT count() FROM requests WHERE run = {run:String}")
-        missing = self.target.requests - int(stored[0])
+        missing = self.target.requests - given_up - int(stored[0])
+        if given_up:
+            note += f", {given_up} of {self.target.requests} outcomes given up and declared"
         return lane.closed(
             Outcome(
                 times,
@@ -81,19 +114,22 @@ class LoadedLane:
             )
         )
 
-    async def _rate_error(self) -> float:
-        """The greatest share by which a block of seconds was sent off the plan's rate, by the moments of sending."""
+    async def _given_up(self) -> int:
+        """Outcomes that the load has declared lost."""
         ended = [event for event in await self.lane.events() if isinstance(event, ProducerEnded) and event.totals]
         self.lane.expect(len(ended) == 1, "the load did not say its end")
-        sql = (
-            "SELECT intDiv(toUnixTimestamp64Micro(scheduled_at) + dispatch_lag_us - first, 1000000) AS second, count() "
-            "FROM requests, (SELECT min(toUnixTimestamp64Micro(scheduled_at)) AS first FROM requests "
-            "WHERE run = {run:String}) AS began WHERE run = {run:String} GROUP BY second"
-        )
-        sent = Counter({int(second): int(count) for second, count in await self.lane.rows(sql)})
-        blocks = range(0, max(sent) - BLOCK_S + 1, BLOCK_S)
-        of_block = [sum(sent[block + second] for second in range(BLOCK_S)) for block in blocks]
-        return max(abs(count / (RATE_TPS * BLOCK_S) - 1) for count in of_block)
+        return sum(event.rows_lost for event in ended)
+
+    async def _rate_error(self) -> float:
+        """The greatest share by which a block of seconds was sent off the plan's rate.
+
+        By the counts of each window, which are there also where its rows were given up; I0 holds their sum against
+        what the target counted.
+        """
+        joined = (await self.lane.see()).joined
+        sent = [joined[window].sent if window in joined else 0 for window in range(min(joined), max(joined) + 1)]
+        blocks = range(0, len(sent) - BLOCK_S + 1, BLOCK_S)
+        return max(abs(sum(sent[block : block + BLOCK_S]) / (RATE_TPS * BLOCK_S) - 1) for block in blocks)
 
 
 @contextlib.asynccontextmanager
@@ -107,20 +143,33 @@ async def _target() -> AsyncIterator[Target]:
         await asyncio.to_thread(running.__exit__, None, None, None)
 
 
+def environment_in(lane: Lane, **more: str) -> dict[str, str]:
+    """Of a producer of that run."""
+    usual = {
+        "LOADFLAME_BROKER": lane.broker.bootstrap,
+        "LOADFLAME_TOPIC_PREFIX": lane.topics.prefix,
+        "LOADFLAME_PARTITIONS": str(lane.topics.partitions),
+    }
+    return environment_of(lane.folder, **usual | more)
+
+
 @contextlib.asynccontextmanager
-async def loaded_lane(site: Site, seconds: int) -> AsyncIterator[LoadedLane]:
-    """A lane with one seat, under a load of that length that has yet to begin."""
+async def loaded_lane(
+    site: Site, seconds: int, *, door: KafkaProxy | None = None, spool: Path | None = None, prelude: str = ""
+) -> AsyncIterator[LoadedLane]:
+    """A lane with one seat, under a load of that length that has yet to begin.
+
+    The load goes to Kafka through `door`, spools into another folder, or has a `prelude` (`tests.support.preludes`).
+    """
     async with site.lane(window_us=1_000_000) as lane, _target() as target:
         plan = lane.folder / "plan.yaml"
         plan.write_text(_PLAN.format(url=target.url, rate=RATE_TPS, seconds=seconds))
-        environment = environment_of(
-            lane.folder,
-            LOADFLAME_BROKER=lane.broker.bootstrap,
-            LOADFLAME_TOPIC_PREFIX=lane.topics.prefix,
-            LOADFLAME_PARTITIONS=str(lane.topics.partitions),
-        )
-        load = RoleProcess(["load", str(plan), "--open-run", lane.run_id], environment, lane.folder / "load.log")
+        spool = spool or lane.folder / "spool"
+        broker = (door or lane.broker).bootstrap
+        environment = environment_in(lane, LOADFLAME_BROKER=broker, LOADFLAME_SPOOL_DIR=str(spool))
+        arguments = ["load", str(plan), "--open-run", lane.run_id]
+        load = RoleProcess(arguments, environment, lane.folder / "load.log", prelude=prelude)
         try:
-            yield LoadedLane(lane, load, target)
+            yield LoadedLane(lane, load, target, spool)
         finally:
             load.__exit__(None, None, None)

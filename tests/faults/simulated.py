@@ -31,4 +31,4 @@ def _stories() -> None:
     )
 
 
-FAULTS = (Fault("worker dies at any step", _played, 5_000, 200, 1_000, alone=False, kind="simulated"),)
+FAULTS = (Fault("worker dies at any step", _played, 5_000, 0, 1_000, alone=False, kind="simulated"),)

@@ -1,12 +1,7 @@
 """A store that is away, slow or full, and answers that get lost on the way back from it."""
 
 import asyncio
-import shutil
-import subprocess
-import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +15,7 @@ from tests.support.clickhouse_http import StoreProcess
 from tests.support.consumer_groups import commits
 from tests.support.kafka_proxy import FETCH
 from tests.support.polling import until
+from tests.support.small_disk import fill, small_disk
 from tests.support.store_proxy import Decision, Refusal
 
 MIB = 1 << 20
@@ -122,7 +118,7 @@ async def _no_commit_and_an_alarm(lane: Lane, seat: Seat, said: str) -> None:
 
 async def _disk_full(site: Site, _: Fault, times: int) -> Outcome:
     """A real file system without room, under a store of the fault's own."""
-    async with _small_disk() as disk, site.lane(rows=2_000) as lane:
+    async with small_disk(96) as disk, site.lane(rows=2_000) as lane:
         with_room = await asyncio.to_thread(StoreProcess(disk / "store").__enter__)
         try:
             return await _filled(lane, disk, with_room, times)
@@ -139,38 +135,12 @@ async def _filled(lane: Lane, disk: Path, store: StoreProcess, times: int) -> Ou
     for _ in range(times):
         await seat.stored_since(time.monotonic())
         ballast = disk / "ballast"
-        _fill(ballast)
+        fill(ballast)
         await _no_commit_and_an_alarm(lane, seat, r"(?i)no space left|not enough space|cannot reserve")
         ballast.unlink()
         recoveries_s.append(await seat.stored_since(time.monotonic()))
     await lane.finish()
     return await lane.outcome(times, recoveries_s)
-
-
-def _fill(file: Path) -> None:
-    """Write until there is no room."""
-    with file.open("wb", buffering=0) as ballast:
-        for size in (MIB, 4096):
-            try:
-                while ballast.write(b"\0" * size) == size:
-                    pass
-            except OSError:
-                continue
-
-
-@asynccontextmanager
-async def _small_disk() -> AsyncIterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="loadflame-disk-"))
-    mount = ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(folder)]
-    done = await asyncio.to_thread(subprocess.run, mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        shutil.rmtree(folder)
-        raise PermissionError(f"a small disk needs the right to mount one: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        await asyncio.to_thread(subprocess.run, ["umount", str(folder)], check=True)
-        shutil.rmtree(folder)
 
 
 async def _slow(seconds: int, site: Site, _: Fault, times: int) -> Outcome:

@@ -13,13 +13,18 @@ from typing import Self, TextIO
 from loadflame.children import READY
 
 READY_S, END_S = 60.0, 60.0
+_MAIN = "from loadflame.__main__ import main; main()"
 
 
 class RoleProcess:
     """A context manager: started and ready on entry, certainly gone on exit. Its standard error goes to `log`."""
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, arguments: Sequence[str], environment: Mapping[str, str], log: Path, *, prelude: str = ""
+    ) -> None:
+        """`prelude`: Python that is run in that process first (see `tests.support.preludes`)."""
         self._arguments = arguments
+        self._program = ["-c", f"{prelude}\n{_MAIN}"] if prelude else ["-m", "loadflame"]
         self._environment = environment
         self._log = log
         self._process: subprocess.Popen[str] | None = None
@@ -34,7 +39,7 @@ class RoleProcess:
         """Start it; `wait_ready` says when it is."""
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "loadflame", *self._arguments],
+                [sys.executable, *self._program, *self._arguments],
                 env=self._environment,
                 cwd=self._log.parent,
                 stdout=subprocess.PIPE,

@@ -12,7 +12,8 @@ BIG = b"x" * 300_000
 
 
 class Target:
-    """Counts the requests it got, but for those to /counts, and keeps their `headers`; `url` is its base URL.
+    """Counts the requests it got, but for those to /counts, and keeps their `headers` and when they came; `url` is
+    its base URL.
 
     /ok /post /big  answer            /never  does not           /reset  breaks the connection off
     /freeze         blocks the whole server for 0.5 s once       /closed closes it in mid-answer
@@ -24,6 +25,8 @@ class Target:
         self.requests = 0
         self.bodies: list[tuple[str, bytes]] = []
         self.headers: list[list[tuple[str, str]]] = []
+        self.came_s: list[float] = []
+        """Unix seconds by this host's clock."""
         self.url = ""
         self._frozen = False
 
@@ -31,6 +34,7 @@ class Target:
         """As if nobody had asked anything."""
         self.requests = 0
         self.headers.clear()
+        self.came_s.clear()
         self._frozen = False
 
     def application(self) -> web.Application:
@@ -55,6 +59,7 @@ class Target:
     async def _count(self, request, handler):
         if request.path != "/counts":
             self.requests += 1
+            self.came_s.append(time.time())
             self.headers.append([(name.lower(), value) for name, value in request.headers.items()])
         return await handler(request)
 

@@ -174,6 +174,7 @@ def test_a_look_at_a_server_sees_the_store_of_another_version(fake_server: FakeS
 MEANINGS = [
     (DatabaseError("Code: 252. DB::Exception: Too many parts (300).", code=252), StoreError, True),
     (DatabaseError("Code: 241. DB::Exception: Memory limit exceeded", code=241), StoreError, True),
+    (DatabaseError("Code: 243. DB::Exception: Cannot reserve 1.00 MiB", code=243), StoreError, True),
     (DatabaseError("Code: 62. DB::Exception: Syntax error", code=62), StoreError, False),
     (DatabaseError("Code: 60. DB::Exception: Unknown table x", code=60), MigrationError, False),
     (DatabaseError("Code: 516. DB::Exception: Authentication failed", code=516), StoreRefusedError, False),
@@ -186,7 +187,7 @@ def test_an_error_of_the_engine_says_whether_trying_again_can_help(error, kind, 
     meaning = translated(error, "store batches")
     assert type(meaning) is kind
     assert meaning.retriable is retriable
-    assert (meaning.retry_after_s > 0) is retriable
+    assert (0 < meaning.retry_after_s <= 5) is retriable, "whoever has made room waits no longer than that"
 
 
 def test_what_the_engine_says_comes_without_its_version_and_stack() -> None:
