@@ -5,7 +5,8 @@ from typing import Any
 from views.web.shown import SOURCES, SPAN, STEPS, Shown, Source, bucket, once, over
 from views.web.span import Span, Tier
 
-# What is not the hottest functions' is reckoned from the windows, so that no row of the other functions is grouped.
+# One look at the rows: those of a function are kept together until it is known which are the hottest. What the others
+# took is reckoned from the windows.
 HOT = over(
     "hot functions over time",
     lambda source: (
@@ -31,19 +32,22 @@ FROM
             FROM
             (
                 SELECT
-                    {bucket(source)} AS bucket,
+                    tupleElement(point, 1) AS bucket,
                     arrayJoin([
-                        ('function', function, file, toInt64(sum(self_cpu_us)), toInt64(sum(total_cpu_us))),
-                        ('other', '', '', -toInt64(sum(self_cpu_us)), 0)
+                        ('function', function, file, toInt64(sum(tupleElement(point, 2))),
+                         toInt64(sum(tupleElement(point, 3)))),
+                        ('other', '', '', -toInt64(sum(tupleElement(point, 2))), 0)
                     ]) AS part
-                FROM {source.functions} AND (function, file) IN
+                FROM
                 (
-                    SELECT function, file
+                    SELECT
+                        function, file, groupArray(({bucket(source)}, self_cpu_us, total_cpu_us)) AS series
                     FROM {source.functions}
                     GROUP BY function, file
                     ORDER BY sum(self_cpu_us) DESC, function, file
                     LIMIT {{most:UInt32}}
                 )
+                ARRAY JOIN series AS point
                 GROUP BY bucket, function, file
             )
             UNION ALL
@@ -109,7 +113,7 @@ ORDER BY bucket
     ),
     {**STEPS, "function": "sweep", "file": "shop.py"},
     ("bucket", "UInt64", "which, from 0; those without a profile are missing"),
-    ("starts_us", "Int64", "Unix time of its first window's start"),
+    ("starts_us", "Int64", "Unix time at which its first window or minute begins"),
     ("achieved_tps", "Float64", "requests that ended, per second"),
     ("self_cores", "Float64", "CPU seconds per second by itself"),
     ("total_cores", "Float64", "with what it called"),
