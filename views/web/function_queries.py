@@ -5,39 +5,39 @@ from typing import Any
 from views.web.shown import SOURCES, SPAN, STEPS, Shown, Source, bucket, once, over
 from views.web.span import Span, Tier
 
-# One look at the rows: those of a function are kept together until it is known which are the hottest. What the others
-# took is reckoned from the windows.
+_OTHER, _NOWHERE = 1 << 30, (1 << 30) + 1
+# One look at the rows: those of a function are kept together until it is known which are the hottest, and go by its
+# place from there on, for numbers are grouped sooner than names. What the others took is reckoned from the windows.
 HOT = over(
     "hot functions over time",
     lambda source: (
         f"""
 SELECT
-    kind, CAST(function, 'String') AS function, CAST(file, 'String') AS file, all_us,
-    tupleElement(points, 1) AS buckets, tupleElement(points, 2) AS self_us, tupleElement(points, 3) AS total_us
+    multiIf(place = {_NOWHERE}, 'unattributed', place = {_OTHER}, 'other', 'function') AS kind,
+    CAST(name, 'String') AS function, CAST(path, 'String') AS file, all_us, tupleElement(points, 1) AS buckets,
+    tupleElement(points, 2) AS self_us, tupleElement(points, 3) AS total_us
 FROM
 (
     SELECT
-        kind, function, file, toUInt64(sum(us)) AS all_us,
-        arraySort(groupArray((bucket, toUInt64(us), toUInt64(with_us)))) AS points
+        place, max(name_here) AS name, max(path_here) AS path, toUInt64(sum(us)) AS all_us,
+        arraySort(groupArray((bucket, toUInt64(us), toUInt64(if(place < {_OTHER}, with_us, us))))) AS points
     FROM
     (
         SELECT
-            kind, function, file, bucket, greatest(sum(self), 0) AS us,
-            if(kind = 'function', greatest(sum(total), 0), us) AS with_us
+            tupleElement(part, 1) AS place, bucket, max(tupleElement(part, 2)) AS name_here,
+            max(tupleElement(part, 3)) AS path_here, greatest(sum(tupleElement(part, 4)), 0) AS us,
+            sum(tupleElement(part, 5)) AS with_us
         FROM
         (
             SELECT
-                bucket, tupleElement(part, 1) AS kind, tupleElement(part, 2) AS function,
-                tupleElement(part, 3) AS file, tupleElement(part, 4) AS self, tupleElement(part, 5) AS total
+                tupleElement(point, 1) AS bucket,
+                arrayJoin([
+                    (toUInt32(place), function, file, toInt64(tupleElement(point, 2)), tupleElement(point, 3)),
+                    (toUInt32({_OTHER}), '', '', -toInt64(tupleElement(point, 2)), toUInt64(0))
+                ]) AS part
             FROM
             (
-                SELECT
-                    tupleElement(point, 1) AS bucket,
-                    arrayJoin([
-                        ('function', function, file, toInt64(sum(tupleElement(point, 2))),
-                         toInt64(sum(tupleElement(point, 3)))),
-                        ('other', '', '', -toInt64(sum(tupleElement(point, 2))), 0)
-                    ]) AS part
+                SELECT rowNumberInAllBlocks() AS place, function, file, series
                 FROM
                 (
                     SELECT
@@ -47,29 +47,28 @@ FROM
                     ORDER BY sum(self_cpu_us) DESC, function, file
                     LIMIT {{most:UInt32}}
                 )
-                ARRAY JOIN series AS point
-                GROUP BY bucket, function, file
             )
+            ARRAY JOIN series AS point
             UNION ALL
             SELECT
-                bucket, tupleElement(part, 1) AS kind, '' AS function, '' AS file, tupleElement(part, 2) AS self,
-                0 AS total
+                bucket,
+                arrayJoin([
+                    (toUInt32({_OTHER}), '', '', all_us - nowhere_us, toUInt64(0)),
+                    (toUInt32({_NOWHERE}), '', '', nowhere_us, toUInt64(0))
+                ]) AS part
             FROM
             (
                 SELECT
-                    {bucket(source)} AS bucket,
-                    arrayJoin([
-                        ('other', toInt64(sum(one.cpu_us)) - toInt64(sum(one.unattributed_us))),
-                        ('unattributed', toInt64(sum(one.unattributed_us)))
-                    ]) AS part
+                    {bucket(source)} AS bucket, toInt64(sum(one.cpu_us)) AS all_us,
+                    toInt64(sum(one.unattributed_us)) AS nowhere_us
                 FROM {source.windows}
                 GROUP BY bucket
             )
         )
-        GROUP BY kind, function, file, bucket
-        HAVING us > 0 OR kind = 'function'
+        GROUP BY place, bucket
+        HAVING us > 0 OR place < {_OTHER}
     )
-    GROUP BY kind, function, file
+    GROUP BY place
 )
 ORDER BY kind, all_us DESC, function, file
 """
@@ -193,7 +192,7 @@ FROM
     GROUP BY stack_id
     HAVING self_us > 0 AND self_us >= {{least_us:UInt64}}
 ) AS weighed
-LEFT JOIN (SELECT stack_id, stack FROM stack_texts WHERE run = {{run:String}}) AS texts USING (stack_id)
+LEFT ANY JOIN (SELECT stack_id, stack FROM stack_texts WHERE run = {{run:String}}) AS texts USING (stack_id)
 ORDER BY stack
 """
     ),
@@ -223,12 +222,11 @@ FROM
     GROUP BY stack_id
     HAVING before_us + after_us > 0 AND before_us + after_us >= {{least_us:UInt64}}
 ) AS weighed
-LEFT JOIN
+LEFT ANY JOIN
 (
-    SELECT stack_id, any(stack) AS stack
+    SELECT stack_id, stack
     FROM stack_texts
     WHERE run IN ({{run:String}}, {{other_run:String}})
-    GROUP BY stack_id
 ) AS texts USING (stack_id)
 ORDER BY stack
 """,
