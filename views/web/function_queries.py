@@ -193,12 +193,12 @@ FROM
     HAVING self_us > 0 AND self_us >= {{least_us:UInt64}}
 ) AS weighed
 LEFT ANY JOIN (SELECT stack_id, stack FROM stack_texts WHERE run = {{run:String}}) AS texts USING (stack_id)
-ORDER BY stack
+ORDER BY self_us DESC, stack
 """
     ),
     {**SPAN, "least_us": 0},
     ("stack", "String", "folded, root first (`schemas.stacks`); '' is CPU that no function was given"),
-    ("self_us", "UInt64", "CPU of this very stack; those under `least_us` are left out"),
+    ("self_us", "UInt64", "CPU of this very stack; the greatest first, those under `least_us` left out"),
     ("samples", "UInt64", "that it rests on"),
 )
 
@@ -228,7 +228,7 @@ LEFT ANY JOIN
     FROM stack_texts
     WHERE run IN ({{run:String}}, {{other_run:String}})
 ) AS texts USING (stack_id)
-ORDER BY stack
+ORDER BY before_us + after_us DESC, stack
 """,
         {**SPAN, "other_run": "run-1", "first_after": 1_790_000_000, "last_after": 1_790_000_600, "least_us": 0},
         ("stack", "String", "folded, root first; '' is CPU that no function was given"),
