@@ -123,7 +123,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="loadflame-reading-") as folder:
         client = open_client(f"chdb://{(given.store or Path(folder) / 'store').absolute()}")
-        client.command("SET max_threads = 2")
+        client.set_client_setting("max_threads", 2)
         try:
             _store(client, given.hours)
             print(f"{given.hours:g} h at {TPS:,} requests/s, {FUNCTIONS} functions, {STACKS_SEEN:,} stacks at {HZ} Hz")

@@ -16,12 +16,12 @@ START = 1_790_000_000 * SECOND
     [
         (1, SECOND, "windows", SECOND),
         (15 * 60 * SECOND, SECOND, "windows", SECOND),
-        (HOUR, SECOND, "windows", 5 * SECOND),
-        (HOUR + SECOND, SECOND, "minutes", MINUTE_US),
+        (HOUR // 2, SECOND, "windows", 2 * SECOND),
+        (HOUR // 2 + SECOND, SECOND, "minutes", MINUTE_US),
         (24 * HOUR, SECOND, "minutes", MINUTE_US),
         (7 * 24 * HOUR, SECOND, "minutes", 10 * MINUTE_US),
         (24 * HOUR, 300 * SECOND, "windows", 300 * SECOND),
-        (HOUR, SECOND // 4, "windows", 10 * SECOND // 4),
+        (HOUR // 2, SECOND // 4, "windows", 5 * SECOND // 4),
     ],
 )
 def test_short_stretches_are_read_from_windows_and_long_ones_from_minutes(
