@@ -39,8 +39,8 @@ types: $(VENV)/.dev  ## mypy, strict
 asyncapi: $(VENV)/.dev  ## write schemas/asyncapi.yaml from the code
 	$(BIN)/python -m schemas.asyncapi
 
-dashboards: $(VENV)/.dev  ## write views/grafana/dashboards/*.json from the code
-	$(BIN)/loadflame dashboards export views/grafana/dashboards
+dashboards: $(VENV)/.dev  ## write what Grafana is provisioned with (views/grafana) from the code
+	$(BIN)/loadflame dashboards export views/grafana
 
 truth: $(VENV)/.dev  ## CPU found / CPU true per function, backend and kind of service (minutes)
 	$(BIN)/python -m benchmarks.truth

@@ -20,11 +20,10 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.optimize import brentq, nnls
 
 from analysis.growth import SUPERLINEAR_ABOVE, Experiment
 from analysis.regression import design, rate_slope
+from analysis.student import normal_quantile, t_quantile
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -173,6 +172,8 @@ def _summed(experiment: Experiment, cpu_us: Floats, rows: Rows, powers: tuple[in
     top = float(tps.max())
     basis = np.column_stack([(tps / top) ** power for power in powers])
     weight = np.sqrt(seconds / np.maximum(cores, cores.mean() * 0.05 + 1e-12))  # variance grows with the mean
+    from scipy.optimize import nnls  # noqa: PLC0415  0.2 s, which most commands do not need
+
     parts, _ = nnls(basis * weight[:, None], cores * weight)
     return lambda at: float(sum(part * (at / top) ** power for part, power in zip(parts, powers, strict=True)))
 
@@ -181,6 +182,8 @@ def _where(cores: Curve, limit_cores: float, top_tps: float) -> float | None:
     low, high = top_tps / 1e3, top_tps * FURTHEST
     if cores(low) >= limit_cores or cores(high) <= limit_cores:
         return None
+    from scipy.optimize import brentq  # noqa: PLC0415  see above
+
     return float(brentq(lambda tps: cores(tps) - limit_cores, low, high, xtol=1e-3))
 
 
@@ -203,6 +206,6 @@ def _estimate(point: float | None, draws: Sequence[float | None], visits: NDArra
     if visits.min() < 2 or len(found) < ENOUGH * len(draws):
         return Estimate(point, None, None)
     degrees = int((visits - 1).sum())
-    factor = float((visits.sum() / degrees) ** 0.5 * stats.t.ppf(0.975, degrees) / stats.norm.ppf(0.975))
+    factor = float((visits.sum() / degrees) ** 0.5 * t_quantile(0.975, degrees) / normal_quantile(0.975))
     low, high = (float(end) for end in np.percentile(found, [2.5, 97.5]))
     return Estimate(point, max(0.0, point - factor * max(0.0, point - low)), point + factor * max(0.0, high - point))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from analysis.student import t_quantile
 
 Floats = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ def cost_per_request(cpu_us: Floats, requests: Floats, level_tps: Floats) -> Cos
     means = np.bincount(levels, residual) / sizes
     squares = np.bincount(levels, (residual - means[levels]) ** 2)
     variance = float((sizes / np.maximum(sizes - 1, 1) * squares).sum()) / float(requests.sum()) ** 2
-    half = float(stats.t.ppf(0.975, degrees)) * variance**0.5
+    half = t_quantile(0.975, degrees) * variance**0.5
     return Cost(us, max(0.0, us - half), us + half)
 
 

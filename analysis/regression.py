@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+
+from analysis.student import t_above, t_quantile
 
 Floats = NDArray[np.float64]
 
@@ -29,14 +30,14 @@ class Slope:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """The two-sided interval that holds the true value in `level` of all cases."""
-        half = float(stats.t.ppf((1 + level) / 2, self.degrees)) * self.standard_error
+        half = t_quantile((1 + level) / 2, self.degrees) * self.standard_error
         return self.value - half, self.value + half
 
     def p_above(self, bound: float) -> float:
         """How probable so large a value is, or a larger one, when the true value is `bound` (one-sided)."""
         if self.standard_error == 0:
             return 0.0 if self.value > bound else 1.0
-        return float(stats.t.sf((self.value - bound) / self.standard_error, self.degrees))
+        return t_above((self.value - bound) / self.standard_error, self.degrees)
 
 
 def design(log_tps: Floats, minutes: Floats | None = None) -> Floats:

@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
+from schemas.precision import lags_us, latencies_us
 from schemas.rows import REQUESTS, STACKS
 from schemas.stacks import fold, frame
 
@@ -30,13 +31,15 @@ def request_rows(random: np.random.Generator, window: int, count: int, stage: st
     error = random.choice([-1, 0, 1], count, p=_SHARES).astype(np.int16)
     latency_us = (medians_us[endpoint] * random.lognormal(0.0, 0.35, count)).astype(np.uint32)
     latency_us[error == 1] = _TIMEOUT_US
+    latency_us = latencies_us(latency_us)
     ended_us = window * WINDOW_US + np.sort(random.integers(0, WINDOW_US, count))
     dispatch_us = random.gamma(2.0, 15.0, count).astype(np.uint32)
+    write_us = lags_us(dispatch_us + random.integers(15, 45, count).astype(np.uint32), latency_us)
     answered = np.where(error == 1, 0, received[endpoint] + random.integers(0, 32, count))
     columns = [
         pa.array(ended_us - latency_us, pa.int64()).cast(pa.timestamp("us", tz="UTC")),
-        pa.array(dispatch_us),
-        pa.array(dispatch_us + random.integers(15, 45, count).astype(np.uint32)),
+        pa.array(lags_us(dispatch_us, write_us)),
+        pa.array(write_us),
         pa.array(latency_us),
         pa.array(np.choose(error + 1, [200, 503, 0]).astype(np.uint16)),
         pa.DictionaryArray.from_arrays(pa.array(error, mask=error < 0), pa.array(_ERRORS)),
@@ -73,7 +76,9 @@ def sample_rows(random: np.random.Generator, window: int, count: int) -> pa.Reco
     seen, codes = np.unique(random.choice(len(stacks), count, p=heat), return_inverse=True)
     at_us = window * WINDOW_US + np.linspace(0, WINDOW_US - 1, count).astype(np.int64) + random.integers(-80, 80, count)
     columns = [
-        pa.array(np.clip(at_us, window * WINDOW_US, (window + 1) * WINDOW_US - 1)).cast(pa.timestamp("us", tz="UTC")),
+        pa.array(np.clip(at_us, window * WINDOW_US, (window + 1) * WINDOW_US - 1) // 1000 * 1000).cast(
+            pa.timestamp("us", tz="UTC")
+        ),
         pa.array(np.full(count, WINDOW_US // max(count, 1), np.uint32)),
         pa.array(random.choice([7001, 7002, 7003], count).astype(np.uint64)),
         pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array([stacks[one] for one in seen])),

@@ -30,7 +30,7 @@ from benchmarks.freshness_figures import Waited, waited_s
 from benchmarks.plot import Panel, svg
 from benchmarks.soak_figures import MIB, Moment, Verdict, at_most, memory_verdicts
 from benchmarks.soak_watch import PROCESSES, Watch
-from benchmarks.stored import bytes_by_table
+from benchmarks.stored import BY_SECOND, bytes_by_table, merged_bytes_by_table
 from loadflame.broker import LocalBroker
 from loadflame.checks import checks_table
 from loadflame.commands.common import run_until_stopped
@@ -103,18 +103,30 @@ def waits(settings: Settings, run_id: str, seen_us: dict[int, int]) -> dict[str,
     }
 
 
+def counted(settings: Settings, run_id: str) -> list[int]:
+    """Outcomes, samples and joined windows that are stored."""
+    with contextlib.closing(open_client(settings.store_url)) as client:
+        queries = [
+            f"SELECT count() FROM {view} WHERE run = {{run:String}}" for view in ("requests", "samples", "windows")
+        ]
+        return [int(client.query(query, {"run": run_id}).result_rows[0][0]) for query in queries]
+
+
+def merged(settings: Settings, run_id: str) -> str:
+    """What the run takes once all parts are merged: the verdicts are of the store as it is right after it."""
+    stored = merged_bytes_by_table(settings.store_url)
+    outcomes, samples, windows = (max(count, 1) for count in counted(settings, run_id))
+    return (
+        f"once merged: {stored['requests_stored'] / outcomes:.2f} bytes an outcome, "
+        f"{(stored['samples_stored'] + stored['stacks_stored']) / samples:.2f} a sample, and "
+        f"{sum(stored[table] for table in BY_SECOND) / windows:.0f} a window for all that is joined, and batches"
+    )
+
+
 def verdicts(watch: Watch, waited: dict[str, Waited], settings: Settings, run_id: str) -> list[Verdict]:
     """One for each aim."""
     stored = bytes_by_table(settings.store_url)
-    with contextlib.closing(open_client(settings.store_url)) as client:
-        outcomes, samples = (
-            int(
-                client.query(f"SELECT count() FROM {view} WHERE run = {{run:String}}", {"run": run_id}).result_rows[0][
-                    0
-                ]
-            )
-            for view in ("requests", "samples")
-        )
+    outcomes, samples, _ = counted(settings, run_id)
     sample_bytes = stored["samples_stored"] + stored["stacks_stored"]
     return [
         *memory_verdicts(watch.moments, GROWTH, SERVER_MIB if settings.store else EMBEDDED_MIB),
@@ -195,11 +207,13 @@ def main() -> None:
             sys.exit(f"soak: {error}; what was read is in {out}")
         waited = waits(settings, run_id, watch.seen_us)
         found = verdicts(watch, waited, settings, run_id)
+        in_time = merged(settings, run_id)
     title = f"{options.tps:g} requests/s to the sample shop, run {run_id}"
     write_minutes(out / "minutes.csv", waited)
     (out / "soak.svg").write_text(picture(title, watch.moments, waited))
     console.print(checks_table(outcome.checks))
     tell(console, found)
+    print(in_time)
     print(f"written: {out}/soak.csv, minutes.csv, soak.svg")
     if outcome.failure or any(one.ok is False for one in found):
         sys.exit(f"soak: {outcome.failure}" if outcome.failure else 1)

@@ -8,7 +8,8 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t
+
+from analysis.student import t_quantile
 
 Says = Literal["within", "OUTSIDE", "cannot tell"]
 _SURE = 0.975
@@ -60,7 +61,7 @@ class Figure:
 
     @property
     def _reach(self) -> float:
-        return float(t.ppf(_SURE, self.freedom)) * self.noise
+        return t_quantile(_SURE, self.freedom) * self.noise
 
     def says(self, low: float, high: float) -> Says:
         """Whether the whole 95% interval lies within [low, high], or the whole of it outside."""

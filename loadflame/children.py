@@ -1,7 +1,7 @@
 """The processes of a run: each role in a process of its own, watched, and ended by its id.
 
-A role prints `ready` on its standard output when it is. Its standard error goes to a log file, and the last lines
-of that file are part of the error when it fails.
+A role prints `ready` on its standard output when it is, and may be told a line on its standard input then. Its
+standard error goes to a log file, and the last lines of that file are part of the error when it fails.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class Child:
                 role,
                 *arguments,
                 env={**os.environ, **environment, "LOADFLAME_CHILD": "1"},
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
@@ -86,6 +86,11 @@ class Child:
         if self._watching.done():
             raise ChildError(self._failure())
         raise ChildError(f"{self.role} was not ready within {timeout_s:.0f} s; {self._last_words()}")
+
+    def tell(self, line: str) -> None:
+        """Write a line to its standard input; one that has ended does not hear it."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n".encode())
 
     async def wait(self) -> None:
         """Wait until it ends. Raises ChildError when it did not end well."""

@@ -39,6 +39,32 @@ LastWords = Callable[[Sequence[SharedLoad], int | None], Awaitable[Sequence[Prod
 """Of processes that died; the time is when the load's arrivals were cut off, in Unix microseconds, if they were."""
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingLoads:
+    """The processes that will share a load, up to the moment at which they are told to begin."""
+
+    processes: Sequence[SharedLoad]
+    parts: Parts
+    run_id: str
+
+    async def ready(self, timeout_s: float) -> None:
+        """Wait until all are. Raises ChildError when one is not."""
+        for one in self.processes:
+            await one.child.ready(timeout_s)
+
+    def begin(self, plan: Plan, started_at_us: int) -> "Loads":
+        """Have all begin at that moment (Unix microseconds). The plan is settled by it."""
+        for one in self.processes:
+            one.child.tell(str(started_at_us))
+
+        async def last_words(dead: Sequence[SharedLoad], until_us: int | None) -> list[ProducerEnded]:
+            return await _last_words_of(
+                dead, plan, self.parts, self.run_id, started_at_us=started_at_us, until_us=until_us
+            )
+
+        return Loads(self.processes, last_words)
+
+
 class Loads:
     """The processes that share a load (see `loadflame.runs.Load`). One that fails is told, and the others go on."""
 
@@ -76,22 +102,19 @@ class Loads:
         return await self._last_words(self._dead, until_us)
 
 
-async def begin_loads(
-    parts: Parts, plan: Plan, plan_file: Path, run_id: str, *, started_at_us: int, workers: int
-) -> Loads:
-    """Start so many processes that share a plan. Raises ChildError when one cannot start."""
-    arguments = (str(plan_file), "--run", run_id, "--start-at", str(started_at_us))
+async def start_loads(parts: Parts, plan_file: Path, run_id: str, workers: int) -> WaitingLoads:
+    """Start so many processes that share a plan, which settle it themselves. Raises ChildError when one cannot start.
+
+    They are told when to begin, not started with it: how long a process takes to be ready is the machine's secret, and
+    one that is late has its rates in the windows of other stages.
+    """
     processes = []
     for shard in (Shard(index, workers) for index in range(workers)):
         producer_id = new_producer_id()
-        mine = ("--shard", str(shard), "--producer", producer_id)
-        child = await parts.child("load", *arguments, *mine, niceness=PUNCTUAL)
+        mine = ("--shard", str(shard), "--producer", producer_id, "--start-at", "-")
+        child = await parts.child("load", str(plan_file), "--run", run_id, *mine, niceness=PUNCTUAL)
         processes.append(SharedLoad(child, shard, producer_id))
-
-    async def last_words(dead: Sequence[SharedLoad], until_us: int | None) -> list[ProducerEnded]:
-        return await _last_words_of(dead, plan, parts, run_id, started_at_us=started_at_us, until_us=until_us)
-
-    return Loads(processes, last_words)
+    return WaitingLoads(processes, parts, run_id)
 
 
 async def _last_words_of(

@@ -8,16 +8,13 @@ Nothing here decides anything about load, profiles or storage: each role is the 
 import asyncio
 import os
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from loadflame.children import Child, ChildError
 from loadflame.early_end import EarlyEnd
-from loadflame.loads import begin_loads
 from loadflame.parts import Parts
 from loadflame.settings import Settings
 from loadflame.starting import LEAD_US, STOP_S, aligned, run_started
@@ -93,22 +90,24 @@ async def run_here(
     before the load has begun: nothing of the run is left then.
     """
     logs = settings.data_dir / "runs" / run_id
-    about = settled(plan, time.time_ns() // 1000)  # how it would be now; it is settled for good when it begins
     try:
         async with AsyncExitStack() as stack:
             async with unless(stop):
-                up = await all_up(about, settings, stack, profile=profile, run_id=run_id, logs=logs, on_phase=on_phase)
+                up = await all_up(
+                    plan,
+                    settings,
+                    stack,
+                    profile=profile,
+                    workers=0 if begin else workers,
+                    run_id=run_id,
+                    logs=logs,
+                    on_phase=on_phase,
+                )
             started_at_us = aligned(up.announcer.clock.now_us() + LEAD_US, settings.window_us)
             plan = settled(plan, started_at_us)
-            plan_file = _write_plan(plan, logs)
             up.announcer.announce(run_started(plan, settings, run_id, started_at_us, host_cores=os.cpu_count()))
             on_phase("loading")
-            if begin is None:
-                load: Load = await begin_loads(
-                    up.parts, plan, plan_file, run_id, started_at_us=started_at_us, workers=workers
-                )
-            else:
-                load = begin(up.parts, started_at_us)
+            load: Load = begin(up.parts, started_at_us) if begin else up.loads.begin(plan, started_at_us)
             early = early_end or EarlyEnd()
 
             def heard(window: WindowJoined) -> None:
@@ -237,10 +236,3 @@ async def _goes_on(agent: Child) -> None:
     """Raises ChildError when the agent fails. One whose target exits ends well: the run goes on without a profile."""
     await agent.wait()
     await asyncio.Event().wait()
-
-
-def _write_plan(plan: Plan, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "plan.yaml"
-    path.write_text(plan.to_yaml())
-    return path

@@ -4,20 +4,16 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from analysis.limit_search import LimitSearch
 from loadflame.checks import checks_table
 from loadflame.commands.common import run_until_stopped
 from loadflame.early_end import EarlyEnd
-from loadflame.found import FoundLimit
-from loadflame.limit import LimitLoad
-from loadflame.limit_steps import Step
 from loadflame.live import display_on
-from loadflame.parts import Parts
 from loadflame.preflight import check_service, check_surroundings
 from loadflame.runs import RunOutcome, run_here
 from loadflame.settings import Settings, SettingsError
@@ -27,19 +23,19 @@ from producers.load.engine import choose_engine
 from producers.load.plan import Plan
 from producers.load.segments import segments_of
 from producers.load.settled import settled
-from producers.load.stages import Hold
 from producers.load.workers import Workers, workers_for
 from producers.profiler.backends import choose_backend
 from producers.profiler.targets import target_of
 from schemas.events import CheckOutcome, RunChecked, RunJudged
 from sinks.clickhouse import open_store
-from views.report import Report, build_report
-from views.terminal import render
+
+if TYPE_CHECKING:
+    from views.report import Report
 
 _WORKER_AND_AGENT = 2
 _LONGEST = 1024
 """Of a sentence in an event."""
-_NOTHING_TO_PROFILE = "nothing to profile: add `profile:` to the plan, or give --pid, --name or -- COMMAND"
+NOTHING_TO_PROFILE = "nothing to profile: add `profile:` to the plan, or give --pid, --name or -- COMMAND"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +82,13 @@ def run_and_report(
     *,
     as_json: bool,
     workers: int | None = None,
-) -> Report:
+) -> "Report":
     """Run a plan with a display on `console`, print the report, and return it.
 
     `workers` processes share the load; None is as many as the plan's rate needs.
     """
     if watch is None:
-        raise SettingsError(_NOTHING_TO_PROFILE)
+        raise SettingsError(NOTHING_TO_PROFILE)
     choose_backend(backend)
     arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
     run_id, engine = new_run_id(), choose_engine(plan)
@@ -100,7 +96,7 @@ def run_and_report(
     needed = Workers(workers, "as --workers says") if workers else workers_for(about, cores_here())
 
     async def session(stop: asyncio.Event) -> RunOutcome:
-        await _preflight(about, settings, watch, stop, loads=needed.count)
+        await preflight(about, settings, watch, stop, loads=needed.count)
         console.print(f"[bold]run {run_id}[/]: {plan.service} at {plan.target}", highlight=False)
         console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
         console.print(needed.sentence, style="dim", highlight=False)
@@ -122,72 +118,19 @@ def run_and_report(
     return judge_and_print(outcome, settings, console, as_json=as_json)
 
 
-def find_limit_and_report(
-    plan: Plan,
-    settings: Settings,
-    watch: Watch | None,
-    backend: str,
-    console: Console,
-    *,
-    start_tps: float,
-    each_s: float,
-    resolution: float,
-) -> tuple[FoundLimit, Report]:
-    """Search the highest rate that holds, print each step, the report and what was found."""
-    if watch is None:
-        raise SettingsError(_NOTHING_TO_PROFILE)
-    choose_backend(backend)
-    arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
-    run_id = new_run_id()
-    engine = choose_engine(plan)
-    search = LimitSearch(start_tps, resolution=resolution)
-    # What the plan's own stages say does not count, and is not what is run.
-    first = Hold.model_validate({"name": "find", "hold": start_tps, "for": each_s})
-    plan = plan.model_copy(update={"stages": (first,)})
-    loads: list[LimitLoad] = []
-
-    def tell(step: Step) -> None:
-        told = "[green]held[/]" if step.broken is None else f"[red]broke[/]: {escape(step.broken)}"
-        p99 = "" if step.p99_ms is None else f", p99 {step.p99_ms:.1f} ms"
-        restless = "" if step.steady or step.broken else ", not steady"
-        figures = f"{step.tps:8,.5g} TPS for {step.seconds:.0f} s: achieved {step.achieved_tps:,.5g}{p99}{restless}"
-        console.print(f"  {figures}, {told}", highlight=False)
-
-    def begin(parts: Parts, start_at_us: int) -> LimitLoad:
-        loads.append(LimitLoad(plan, settings, parts.broker, parts.security, run_id, start_at_us, search, each_s, tell))
-        return loads[0]
-
-    async def session(stop: asyncio.Event) -> RunOutcome:
-        await _preflight(plan, settings, watch, stop, loads=0)
-        console.print(f"[bold]run {run_id}[/]: the limit of {plan.service} at {plan.target}", highlight=False)
-        console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
-        return await run_here(
-            plan,
-            settings,
-            profile=arguments,
-            run_id=run_id,
-            stop=stop,
-            on_phase=lambda phase: console.print(f"  {phase}", style="dim"),
-            on_window=lambda _: None,
-            begin=begin,
-        )
-
-    outcome = run_until_stopped(session)
-    report = judge_and_print(outcome, settings, console, as_json=False)
-    found = FoundLimit.of(search, loads[0].steps, loads[0].note)
-    console.print(f"[bold]The limit[/]: {escape(found.sentence)}", highlight=False)
-    return found, report
-
-
-async def _preflight(plan: Plan, settings: Settings, watch: Watch, stop: asyncio.Event, *, loads: int) -> None:
+async def preflight(plan: Plan, settings: Settings, watch: Watch, stop: asyncio.Event, *, loads: int) -> None:
     """Everything that can be refused of a settled plan is refused here, before anything is started or made."""
     async with unless(stop):
         await check_service(plan, settings, is_started=watch.starts_service)
         await check_surroundings(settings, _WORKER_AND_AGENT + loads)
 
 
-def judge_and_print(outcome: RunOutcome, settings: Settings, console: Console, *, as_json: bool) -> Report:
+def judge_and_print(outcome: RunOutcome, settings: Settings, console: Console, *, as_json: bool) -> "Report":
     """Report on a run that is stored, keep its checks and verdict, print all, then raise what failed, if anything."""
+    # Not before: most of what a run can be refused for is told in the time that these take to be imported.
+    from views.report import build_report  # noqa: PLC0415
+    from views.terminal import render  # noqa: PLC0415
+
     with contextlib.closing(open_store(settings.store_url)) as store:
         checks = [CheckOutcome(name=one.name, ok=one.ok, sentence=one.sentence[:_LONGEST]) for one in outcome.checks]
         store.write_events([RunChecked(run_id=outcome.run_id, checks=checks)], [outcome.ended_at_us])

@@ -10,8 +10,8 @@ from producers.load.plan import Plan
 from producers.load.shards import Shard
 from schemas.events import RunEnded, RunStarted
 
-LEAD_US = 2_500_000
-"""Between the announcement of a run and its first arrival: time for the load process to start."""
+LEAD_US = 500_000
+"""Between the announcement of a run, when all that sends is ready, and its first arrival."""
 STOP_S = 20.0
 """How long a part may take to bring home what it measured."""
 ACKNOWLEDGE_S = 10.0

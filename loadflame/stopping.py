@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from types import FrameType
 from typing import NoReturn
 
-_BEFORE_LOAD = "aborted before the load began; nothing was measured"
+BEFORE_LOAD = "aborted before the load began; nothing was measured"
 
 
 class StoppedError(BaseException):
@@ -42,10 +42,10 @@ async def unless(stop: asyncio.Event) -> AsyncIterator[None]:
                 watching.cancel()
     except TimeoutError:
         if scope.expired():
-            raise StoppedError(_BEFORE_LOAD) from None
+            raise StoppedError(BEFORE_LOAD) from None
         raise
     if stop.is_set():  # just when it was through
-        raise StoppedError(_BEFORE_LOAD)
+        raise StoppedError(BEFORE_LOAD)
 
 
 async def _expire_at(stop: asyncio.Event, scope: asyncio.Timeout) -> None:

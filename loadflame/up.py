@@ -1,4 +1,4 @@
-"""How a run comes up: broker, topics, worker and agent, in order, and a service that the agent starts."""
+"""How a run comes up: broker, topics, worker, agent and load, in order, and a service that the agent starts."""
 
 import asyncio
 import time
@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadflame.children import Child, ChildError
+from loadflame.loads import WaitingLoads, start_loads
 from loadflame.parts import START_S, Parts, parts_here
 from loadflame.settings import Settings
 from loadflame.starting import STOP_S
 from producers.load.guard import TargetRefusedError, check_target
 from producers.load.plan import Plan
+from producers.load.settled import settled
 from producers.publisher import KafkaPublisher
 
 SOURCE = "loadflame/run"
@@ -26,6 +28,7 @@ class Up:
     parts: Parts
     worker: Child
     agent: Child
+    loads: WaitingLoads
     announcer: KafkaPublisher
 
 
@@ -35,27 +38,38 @@ async def all_up(
     stack: AsyncExitStack,
     *,
     profile: Sequence[str],
+    workers: int,
     run_id: str,
     logs: Path,
     on_phase: Callable[[str], None],
 ) -> Up:
-    """Start everything but the load, and wait until it is ready; it ends with `stack`.
+    """Start everything, and wait until it is ready; it ends with `stack`. So many `workers` will load, once told to.
 
     `logs` is where the processes write theirs. Raises the UserError of what failed first.
     """
+    plan_file = _write_plan(plan, logs)
     on_phase("starting the broker")
     parts = await stack.enter_async_context(parts_here(settings, logs))
-    on_phase("starting the stream processor and the profiler")
+    on_phase("starting the stream processor, the profiler and the load")
     worker = await parts.worker(run_id)
     agent = await parts.child("profile", "--run", run_id, *profile)
     stack.push_async_callback(agent.end, STOP_S)  # what it started itself must end with it, so it is not just killed
-    await _all(worker.ready(START_S), agent.ready(START_S))
+    loads = await start_loads(parts, plan_file, run_id, workers)
+    await _all(worker.ready(START_S), agent.ready(START_S), loads.ready(START_S))
     if "--" in profile:
-        await _listening(plan, settings, agent)
+        now = settled(plan, time.time_ns() // 1000)  # it is settled for good when it begins
+        await _listening(now, settings, agent)
     announcer = KafkaPublisher(
         parts.broker, settings.topics, run_id, source=SOURCE, security=parts.security, spool=parts.settings.spool
     )
-    return Up(parts, worker, agent, await stack.enter_async_context(announcer))
+    return Up(parts, worker, agent, loads, await stack.enter_async_context(announcer))
+
+
+def _write_plan(plan: Plan, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "plan.yaml"
+    path.write_text(plan.to_yaml())
+    return path
 
 
 async def _listening(plan: Plan, settings: Settings, agent: Child) -> None:

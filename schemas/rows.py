@@ -24,7 +24,9 @@ REQUESTS: pa.Schema = pa.schema(
 """One row per request that ended, in the window in which it ended.
 
 All three times count from the *scheduled* start, so coordinated omission cannot hide: `dispatch_lag_us` until the
-generator turned to it, `write_lag_us` until its bytes were handed to the socket, `latency_us` until it ended.
+generator turned to it, `write_lag_us` until its bytes were handed to the socket, `latency_us` until it ended. They are
+rounded where the row is made (see `schemas.precision`), latencies within 0.5% and lags within 8%, so that a row may
+seem to have ended a little beside its window. Exact times are read as well, and take more room.
 `status` is 0 when no answer came; `error` is null when nothing went wrong; `stage` is the label of a plan's segment.
 """
 
@@ -37,7 +39,8 @@ STACKS: pa.Schema = pa.schema(
         pa.field("mode", pa.dictionary(pa.int8(), pa.string()), nullable=False),
     ]
 )
-"""One row per stack sample; `weight_us` is the time it stands for, `mode` is `cpu` or `wall`.
+"""One row per stack sample; `weight_us` is the time it stands for, `mode` is `cpu` or `wall`. `sampled_at` is a whole
+millisecond.
 
 `stack` is folded, root first, frames `function (file.py)` joined by `;` (see `schemas.stacks`).
 """

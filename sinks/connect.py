@@ -171,6 +171,16 @@ def _busy(path: Path, holder: int | None) -> StoreBusyError:
     )
 
 
+def server_access(url: str) -> tuple[ParseResult, dict[str, Any]]:
+    """The parts of a server's URL, and what it says of `password` and of the files `ca_cert`, `client_cert` and
+    `client_cert_key`, for others who are to reach it. Raises StoreError when it is none of a server.
+    """
+    parts = _parsed(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise StoreError(f"{shown_url(parts)} is no URL of a ClickHouse server; write http://user@host:8123/database")
+    return parts, _options(parts)
+
+
 def _server(parts: ParseResult) -> Client:
     user = unquote(parts.username or "default")
     secure = parts.scheme == "https"

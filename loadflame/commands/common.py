@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -59,6 +60,14 @@ def broker_of(settings: Settings, role: str) -> str:
 def say_ready() -> None:
     """Tell whoever started this role that it is up."""
     print(READY, flush=True)  # noqa: T201  part of the roles' contract, on standard output
+
+
+async def next_line() -> str:
+    """The next line of standard input, which whoever started this role writes; empty when they are gone."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    return (await reader.readline()).decode(errors="replace").strip()
 
 
 def run_until_stopped(main: Callable[[asyncio.Event], Awaitable[T]]) -> T:

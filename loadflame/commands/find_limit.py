@@ -44,7 +44,8 @@ def find_limit(
     function the rate broke on. Exit code 1: no rate held; 3: the generator could not keep up, or not every outcome is
     accounted for.
     """
-    from loadflame.session import Watch, find_limit_and_report
+    from loadflame.limit_session import find_limit_and_report
+    from loadflame.session import Watch
     from producers.load.plan import load_plan
 
     settings = read_settings(

@@ -3,20 +3,24 @@
 import asyncio
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 import typer
 
-from loadflame.commands.common import AllowHost, Broker, WatchPort, broker_of, run_until_stopped, say_ready
+from loadflame.commands.common import AllowHost, Broker, WatchPort, broker_of, next_line, run_until_stopped, say_ready
 from loadflame.kafka_access import security_of
 from loadflame.logs import logs_about
 from loadflame.settings import Settings, SettingsError, read_settings
-from loadflame.stopping import unless
+from loadflame.stopping import BEFORE_LOAD, StoppedError, unless
 from loadflame.subscription import loads_ended
 from loadflame.topics import ensure_topics
 from loadflame.verdicts import exit_code
 from loadflame.watching import Watch, watching
 from schemas.moments import parse_moment_us
+
+TOLD: Final = "-"
+"""As --start-at: the first arrival is read from standard input."""
+_ON_ITS_WAY_S = 1.0
 
 
 def load(
@@ -28,7 +32,10 @@ def load(
     ] = None,
     start_at: Annotated[
         str | None,
-        typer.Option(help="First arrival: 2026-05-01T18:30:00Z, or microseconds since the Unix epoch."),
+        typer.Option(
+            help="First arrival: 2026-05-01T18:30:00Z, microseconds since the Unix epoch, or - to read it from "
+            "standard input once this load has said `ready`."
+        ),
     ] = None,
     shard: Annotated[str, typer.Option(help="Send only this part of the plan: 2/8 is the second of eight.")] = "1/1",
     producer: Annotated[
@@ -49,7 +56,7 @@ def load(
     )
     if run and open_run:
         raise SettingsError("give --run to take part in a run or --open-run to open one, not both")
-    start_at_us = _start_at_us(start_at) if start_at is not None else None
+    begins = None if start_at is None else _begins(start_at)
 
     from loadflame.starting import new_run_id
 
@@ -59,14 +66,36 @@ def load(
         with logs_about(run=run_id):
             async with watching(settings) as watch:
                 return await _load(
-                    plan, settings, run_id, start_at_us, shard, stop, watch, producer_id=producer, opens=opens
+                    plan, settings, run_id, begins, shard, stop, watch, producer_id=producer, opens=opens
                 )
 
     if run_until_stopped(watched):
         raise typer.Exit(exit_code("aborted"))
 
 
-def _start_at_us(text: str) -> int:
+def _begins(text: str) -> int | Literal["-"]:
+    return TOLD if text == TOLD else _moment_us(text)
+
+
+async def _told(stop: asyncio.Event) -> str:
+    """The line by which we are told when to begin. Raises StoppedError when there is none and we are to end.
+
+    Who was told and then stopped has begun, and owes its last words: what was written before the signal is waited for.
+    """
+    line, stopped = asyncio.create_task(next_line()), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({line, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        told = await asyncio.wait_for(line, None if line.done() else _ON_ITS_WAY_S)
+    except TimeoutError:
+        told = ""
+    finally:
+        stopped.cancel()
+    if not told:
+        raise StoppedError(BEFORE_LOAD)
+    return told
+
+
+def _moment_us(text: str) -> int:
     try:
         return int(text) if text.isdecimal() else parse_moment_us(text)
     except ValueError as error:
@@ -77,7 +106,7 @@ async def _load(
     path: Path,
     settings: Settings,
     run_id: str,
-    start_at_us: int | None,
+    begins: int | Literal["-"] | None,
     shard: str,
     stop: asyncio.Event,
     watch: Watch,
@@ -96,17 +125,23 @@ async def _load(
 
     broker, security = broker_of(settings, "load"), security_of(settings)
     plan, part = load_plan(path), parse_shard(shard)
+    start_at_us = None if begins == TOLD else begins
     about = settled(plan, start_at_us or time.time_ns() // 1000)  # as far as it can be told without Kafka's clock
     async with unless(stop):
-        await check_target(about, settings.allow_hosts, settings.max_tps)
+        if begins != TOLD:
+            await check_target(about, settings.allow_hosts, settings.max_tps)
         await ensure_topics(broker, settings.topics, security=security)
     topics, source = settings.topics, "loadflame/load"
     async with KafkaPublisher(
         broker, topics, run_id, source=source, security=security, producer_id=producer_id, spool=settings.spool
     ) as publisher:
         say_ready()
+        if begins == TOLD:
+            start_at_us = _moment_us(await _told(stop))
+            if not stop.is_set():  # not before: what is to be loaded may have been started meanwhile
+                await check_target(about, settings.allow_hosts, settings.max_tps)
         clock = publisher.clock
-        start_us = start_at_us or aligned(clock.now_us() + LEAD_US // 5, settings.window_us)
+        start_us = start_at_us or aligned(clock.now_us() + LEAD_US, settings.window_us)
         plan = settled(plan, start_us)
         if opens:
             started = run_started(plan, settings, run_id, start_us)

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from producers.imports.outcome import Dropped, Outcome
 from schemas.codec import LIMITS
+from schemas.precision import latencies_us
 from schemas.rows import REQUESTS
 from schemas.windows import window_of
 
@@ -133,7 +134,7 @@ class _Rows:
             pa.array(np.asarray(self.sent_at_us, np.int64), pa.timestamp("us", tz="UTC")),
             pa.array(none),
             pa.array(none),
-            pa.array(np.asarray(self.latency_us, np.uint32)),
+            pa.array(latencies_us(np.asarray(self.latency_us, np.uint32))),
             pa.array(np.asarray(self.status, np.uint16)),
             pa.array(self.error, _TEXT16),
             pa.array(self.endpoint, _TEXT16),

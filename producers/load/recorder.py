@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from schemas.precision import lags_us, latencies_us
 from schemas.rows import REQUESTS
 
-_LONGEST_US = 2**32 - 1
 _COLUMNS = 10
 """Endpoint, stage, due, dispatched, written, ended, status, error, bytes sent and received; see `Recorder.ended`."""
 
@@ -166,14 +166,13 @@ class Recorder:
         endpoint, stage, due_us, dispatched_us, written_us, ended_us, status, error, sent, received = columns
         first, last = (int(stage.min()), int(stage.max())) if window.count else (0, -1)
 
-        def since_due(times_us: np.ndarray) -> pa.Array:
-            return pa.array(np.minimum(times_us - due_us, _LONGEST_US).astype(np.uint32))
-
+        latency_us = latencies_us(ended_us - due_us)
+        write_lag_us = lags_us(written_us - due_us, latency_us)
         arrays = [
             pa.array(due_us).cast(pa.timestamp("us", tz="UTC")),
-            since_due(dispatched_us),
-            since_due(written_us),
-            since_due(ended_us),
+            pa.array(lags_us(dispatched_us - due_us, write_lag_us)),
+            pa.array(write_lag_us),
+            pa.array(latency_us),
             pa.array(status.astype(np.uint16)),
             _named(error, pa.array(list(self._errors), pa.string())),
             _named(endpoint, self._endpoints),

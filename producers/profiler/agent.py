@@ -29,6 +29,8 @@ SETTLE_US = 80_000
 READY_S = 15.0
 _POLL_S = 0.02
 _ENDING_S = 0.5
+_AT_ONCE_S = 2.0
+"""A command that fails so soon after it was found had not begun to serve: it was seen starting at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class Agent:
         self._pace = choice.pace()
         self._refused_at: dict[Instance, float] = {}
         self._seen = 0
+        self._attached_s = 0.0
         self._samples = 0
         self._windows = 0
         self._coverage: float | None = None
@@ -169,6 +172,12 @@ class Agent:
             code = self._started.returncode
             raise TargetError(f"the command ended with code {code} before it could be watched; try it by itself")
 
+    def _fell_at_once(self) -> bool:
+        """Whether the command that was started, and is gone now, never got as far as to be watched."""
+        if self._started is None or not self._windows:
+            return True
+        return bool(self._started.poll()) and time.monotonic() < self._attached_s + _AT_ONCE_S
+
     def _is_ready(self, instance: Instance) -> bool:
         """Raises ProfilerError when an instance that runs cannot be watched; one that ended meanwhile is let go.
 
@@ -186,6 +195,7 @@ class Agent:
 
     async def watch(self, stop: asyncio.Event) -> AgentSummary:
         """One window after the other."""
+        self._attached_s = time.monotonic()
         start_us = self._now_us()
         window = start_us // self._window_us
         while True:
@@ -200,7 +210,7 @@ class Agent:
                 watched.boundary(end_us)
             await asyncio.sleep(SETTLE_US / 1e6)
             gone = self._all_gone()
-            if gone and not self._windows:
+            if gone and self._fell_at_once():
                 self._check_command()
             self._publish(window, start_us, end_us, goodbye=over or gone)
             if over or gone:

@@ -13,6 +13,7 @@ from producers.profiler.counters import Counters, ProcessGoneError, cpu_us_of, r
 from producers.profiler.errors import ProfilerError
 from producers.profiler.sampler import Samples
 from producers.profiler.targets import Instance
+from schemas.precision import sampled_at_us
 from schemas.rows import STACKS, StackFacts
 
 _log = structlog.get_logger()
@@ -117,14 +118,14 @@ def rows_of(samples: Samples, run_queue_us: int = 0) -> pa.RecordBatch:
     """
     stacks = samples.stacks
     columns: tuple[list[Any], ...] = (
-        list(samples.sampled_at_us),
+        [sampled_at_us(us) for us in samples.sampled_at_us],
         charged_us(samples.weight_us, stacks, run_queue_us),
         [one.thread_id for one in stacks],
         [one.stack for one in stacks],
         [one.mode for one in stacks],
     )
     if nowhere_us := waiting_us(samples.weight_us, stacks, run_queue_us):
-        for values, value in zip(columns, (max(samples.sampled_at_us), nowhere_us, 0, "", "cpu"), strict=True):
+        for values, value in zip(columns, (max(columns[0]), nowhere_us, 0, "", "cpu"), strict=True):
             values.append(value)
     arrays = []
     for field, values in zip(STACKS, columns, strict=True):

@@ -172,7 +172,7 @@ SELECT
     if(all_us = 0, 0, intDiv(2 * process_us * weight_us + all_us, 2 * all_us)) AS cpu_us
 FROM
 (
-    SELECT flush, stack_id, count() AS count, sum(weight_us) AS weight_us
+    SELECT flush, toUInt64(stack_id) AS stack_id, count() AS count, sum(weight_us) AS weight_us
     FROM samples_stored
     WHERE mode = 'cpu' AND run = {run:String} AND window BETWEEN {first:UInt64} AND {last:UInt64}
     GROUP BY flush, stack_id

@@ -1,131 +1,459 @@
-"""Every SQL text of the dashboards runs on the engine, macros expanded as the data source does, and feeds its panel."""
+"""Every SQL text for Grafana runs on the engine, macros expanded as the data source does, and feeds what it is for.
+
+One store for the whole module: a run, its baseline 1000 s before, and a database in which there is nothing.
+"""
 
 import json
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from schemas.events import CheckOutcome, FindingMade, RunChecked, RunJudged
+from schemas.stacks import fold, frame, unfold
 from sinks.clickhouse import ClickHouseStore
-from tests.support.grafana_macros import expanded
-from tests.support.synthetic import Synthetic
-from views.grafana import hot_functions
-from views.grafana.export import DASHBOARDS, FOLDER, text_of
+from sinks.connect import open_client
+from sinks.migrate import migrate
+from sinks.sketch_sql import quantile_ms
+from sinks.store import DeadLetter, StoredBatch
+from tests.support.batches import WINDOW, WINDOW_US, Sample, stack_batch
+from tests.support.grafana_macros import ALL, Value, expanded
+from tests.support.grafana_sql import CHOICES, SOME, every_sql
+from tests.support.synthetic import Stage, Synthetic, shop_costs
+from views.grafana import alert_rules, comparison_sql, health_sql, hot_functions, hot_functions_sql, sql
+from views.grafana.export import DASHBOARDS, FOLDER, files
 
-RUN = "run-1"
+NUMBERS = re.compile(r"^(Nullable\()?U?(Int|Float)\d+\)?$")
+CELL = re.compile(r"^(LowCardinality\(|Nullable\()*(String|U?Int\d+|Float\d+|DateTime64\(6, 'UTC'\)|Bool)\)*$")
+TEXT = ("String", "LowCardinality(String)")
+TIME = re.compile(r"^DateTime(64\(\d, 'UTC'\))?$")
+START = datetime.fromtimestamp(WINDOW, UTC)
+SECONDS = 80
+WHOLE = (START, START + timedelta(seconds=SECONDS))
+NOTHING = (datetime(2001, 1, 1, tzinfo=UTC), datetime(2001, 1, 2, tzinfo=UTC))
+ODD = "walk; it's \\ odd"
 
 
-@pytest.fixture
-def filled(clickhouse_store: ClickHouseStore) -> Client:
-    Synthetic().write(clickhouse_store)
-    return clickhouse_store.client
+@dataclass(frozen=True, slots=True)
+class Store:
+    client: Client
+    empty: Client
 
 
-def rows(
-    client: Client, sql: str, *, empty: bool = False, interval_s: int = 1
-) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Column names and rows of a panel's SQL over the run's time, or over a time when nothing was."""
-    bounds = client.query("SELECT min(starts_at), max(starts_at) + 1 FROM windows").result_rows[0]
-    start, end = (at.replace(tzinfo=UTC) for at in bounds)
-    if empty:
-        start, end = datetime(2001, 1, 1, tzinfo=UTC), datetime(2001, 1, 2, tzinfo=UTC)
-    service = client.query("SELECT any(service) FROM runs").result_rows[0][0]
-    text = expanded(sql, start=start, end=end, interval_s=interval_s, run=RUN, service=service)
-    result = client.query(text)
-    return list(result.column_names), [tuple(row) for row in result.result_rows]
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    folder = tmp_path_factory.mktemp("grafana")
+    with (
+        closing(open_client(f"chdb://{folder}")) as client,
+        closing(open_client(f"chdb://{folder}?database=empty")) as empty,
+    ):
+        migrate(client)
+        migrate(empty)
+        fill(ClickHouseStore(client))
+        yield Store(client, empty)
+
+
+def fill(store: ClickHouseStore) -> None:
+    Synthetic(timeouts_per_s=8, dropped_per_s=4, unprofiled_windows=2).write(store)
+    Synthetic(run="run-0", first_window=WINDOW - 1000, costs=shop_costs(sweep_us=2.0)).write(store)
+    odd = stack_batch([Sample(fold([frame(ODD, "odd.py")])), Sample("")], window=WINDOW + 5, producer="odd", final=True)
+    store.write_batches([StoredBatch(odd, 0, 9_000)])  # stored, and not joined yet
+    at_us = (WINDOW + SECONDS) * WINDOW_US
+    store.write_events(
+        [
+            RunJudged(run_id="run-1", verdict="failed"),
+            FindingMade(run_id="run-1", kind="growth", summary="sweep grows", function="sweep"),
+            RunChecked(
+                run_id="run-1",
+                checks=[CheckOutcome(name=f"I{n}", ok=ok, sentence="x") for n, ok in enumerate((True, False, None))],
+            ),
+        ],
+        [at_us] * 3,
+    )
+    store.write_dead_letters(
+        [DeadLetter("t", 0, n, "bad", at_us, 9, run_id=run) for n, run in enumerate(("run-1", "run-0", ""))]
+    )
+
+
+def asked(
+    client: Client, text: str, span: tuple[datetime, datetime] = WHOLE, interval_s: int = 1, **choices: Value
+) -> list[dict[str, Any]]:
+    """The rows of a text, by the names of their columns."""
+    found = client.query(expanded(text, start=span[0], end=span[1], interval_s=interval_s, **{**CHOICES, **choices}))
+    return [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]
+
+
+def columns(client: Client, text: str, **choices: Value) -> dict[str, str]:
+    """Names and types of a text's columns; the engine tells them also when there is no row."""
+    plain = expanded(text, start=WHOLE[0], end=WHOLE[1], **{**CHOICES, **choices})
+    return {row[0]: row[1] for row in client.query(f"DESCRIBE TABLE ({plain})").result_rows}
+
+
+PANELS = [
+    pytest.param(panel.kind, query, id=f"{dashboard.uid}/{panel.title}/{place}")
+    for dashboard in DASHBOARDS
+    for panel in dashboard.panels
+    for place, query in enumerate(panel.queries)
+]
 
 
 def test_the_files_are_current() -> None:
+    for name, text in files().items():
+        assert (FOLDER / name).read_text() == text, "run `make dashboards`"
+    assert {path.name for path in (FOLDER / "dashboards").iterdir()} == {
+        name.split("/")[1] for name in files() if name.startswith("dashboards/")
+    }
+
+
+@pytest.mark.parametrize(("kind", "query"), PANELS)
+def test_columns_are_what_the_panel_needs_with_rows_and_without(store: Store, kind: str, query: Any) -> None:
+    assert query.format == ("time series" if kind == "timeseries" else "table")
+    for client, choices in ((store.client, {}), (store.empty, SOME)):
+        found = columns(client, query.sql, **choices)
+        names, kinds = list(found), list(found.values())
+        match kind:
+            case "timeseries":
+                assert (names[0], kinds[0]) == ("time", "DateTime('UTC')")
+                numbers = kinds[1:]
+                if names[1] == "label":  # one number of each label, which LongToWide makes a series
+                    assert kinds[1] in TEXT
+                    assert len(numbers := kinds[2:]) == 1
+                assert all(NUMBERS.match(one) for one in numbers)
+            case "flamegraph":
+                right = ["valueRight", "selfRight"] if "valueRight" in found else []
+                assert names == ["label", "level", "value", "self", *right]
+                assert kinds == ["String"] + ["Int64"] * (len(found) - 1)
+            case "stat":
+                assert all(NUMBERS.match(one) for one in kinds)
+            case "table":
+                assert all(CELL.match(one) for one in kinds)
+
+
+@pytest.mark.parametrize(("kind", "query"), PANELS)
+def test_every_panel_is_answered_whatever_is_chosen(store: Store, kind: str, query: Any) -> None:
+    for client, span, choices in (
+        (store.client, WHOLE, {}),
+        (store.client, WHOLE, SOME),
+        (store.client, NOTHING, {}),
+        (store.empty, WHOLE, dict.fromkeys(CHOICES, "")),
+    ):
+        found = asked(client, query.sql, span, **choices)
+        if kind == "timeseries":
+            times = [row["time"] for row in found]
+            assert times == sorted(times)
+            assert len({(row["time"], row.get("label")) for row in found}) == len(found)
+        if kind == "flamegraph":
+            check_tree(found)
+        if kind == "stat":
+            assert len(found) == 1
+
+
+def check_tree(found: Sequence[dict[str, Any]]) -> None:
+    """One root, depth first, and no frame less than itself and what is below it."""
+    assert [row["level"] for row in found].count(0) == 1
+    assert (found[0]["label"], found[0]["level"]) == ("total", 0)
+    for before, after in pairwise(found):
+        assert 1 <= after["level"] <= before["level"] + 1
+    for value, own in (("value", "self"), ("valueRight", "selfRight")):
+        if value not in found[0]:
+            continue
+        for place, row in enumerate(found):
+            children = 0
+            for below in found[place + 1 :]:
+                if below["level"] <= row["level"]:
+                    break
+                children += below[value] if below["level"] == row["level"] + 1 else 0
+            assert row[value] >= row[own] + children  # narrow frames are pruned
+
+
+def test_marks_have_a_time_and_words(store: Store) -> None:
     for dashboard in DASHBOARDS:
-        assert (FOLDER / f"{dashboard.uid}.json").read_text() == text_of(dashboard), "run `make dashboards`"
+        for mark in dashboard.annotations:
+            for client in (store.client, store.empty):
+                found = columns(client, mark.query.sql)
+                assert TIME.match(found["time"])
+                assert (found["text"], found["tags"]) == ("String", "String")
+            assert mark.query.format == "table"
 
 
-def test_every_query_says_its_language_and_format_and_quotes_its_variables() -> None:
-    for dashboard in DASHBOARDS:
-        for panel in dashboard.as_json()["panels"]:
-            for target in panel["targets"]:
-                assert target["editorType"] == "sql"
-                assert target["format"] == (1 if panel["type"] == "flamegraph" else 0)
-                assert "${run:singlequote}" in target["rawSql"]
-                assert "${run}" not in target["rawSql"]
-    assert len({panel.place for panel in hot_functions.DASHBOARD.panels}) == len(hot_functions.DASHBOARD.panels)
+def test_choices_are_text_and_follow_one_another(store: Store) -> None:
+    for name, text in every_sql().items():
+        if "/choice/" in name:
+            assert set(columns(store.empty, text).values()) <= set(TEXT)
+            assert len(columns(store.empty, text)) <= 2
+    assert asked(store.client, sql.SERVICES) == [{"service": "shop"}]
+    runs = {row["run"]: row["label"] for row in asked(store.client, sql.RUNS)}
+    assert list(runs) == ["run-1", "run-0"]
+    assert runs["run-1"].endswith(" · failed")
+    assert asked(store.client, sql.RUNS, service="other") == []
+    assert [row["endpoint"] for row in asked(store.client, sql.ENDPOINTS)] == ["checkout", "search"]
+    assert asked(store.client, sql.FUNCTIONS)[0] == {"label": "sweep (shop.py)"}
+    assert [row["run"] for row in asked(store.client, comparison_sql.BASELINES)] == ["run-0"]
 
 
-@pytest.mark.parametrize("sql", [hot_functions.RATES, hot_functions.P99, hot_functions.CPU_PER_SECOND])
+def test_rates_and_errors_are_what_the_windows_say(store: Store) -> None:
+    found = asked(store.client, hot_functions_sql.RATES)
+    sums = store.client.query(
+        "SELECT sum(scheduled), sum(completed + failed), sum(failed + dropped) FROM windows WHERE run = 'run-1'"
+    ).result_rows[0]
+    assert sum(row["offered"] for row in found) == pytest.approx(sums[0])
+    assert sum(row["achieved"] for row in found) == pytest.approx(sums[1])
+    assert sum(row["failed or dropped"] for row in found) == pytest.approx(sums[2])
+    assert sums[2] > 0
+    errors = asked(store.client, hot_functions_sql.ERRORS, interval_s=3600)
+    failed, ended = store.client.query(
+        "SELECT sum(failed), sum(completed + failed) FROM windows WHERE run = 'run-1'"
+    ).result_rows[0]
+    assert {row["label"] for row in errors} == {"search", "checkout"}
+    assert min(row["errors"] for row in errors) <= failed / ended <= max(row["errors"] for row in errors)
+
+
+@pytest.mark.parametrize("endpoint", [ALL, ["search"], ["search", "checkout"]], ids=str)
 @pytest.mark.parametrize("interval_s", [1, 30])
-def test_a_time_series_begins_with_its_time_in_order(filled: Client, sql: str, interval_s: int) -> None:
-    names, found = rows(filled, sql, interval_s=interval_s)
-    assert names[0] == "time"
-    times = [row[0] for row in found]
-    assert times
-    assert isinstance(times[0], datetime)
-    assert times == sorted(times)
+def test_latency_is_that_of_the_sketch(store: Store, endpoint: Value, interval_s: int) -> None:
+    where = "1=1" if endpoint == ALL else f"endpoint IN {tuple(endpoint)}"
+    truth = store.client.query(
+        f"SELECT toStartOfInterval(toDateTime(starts_at), INTERVAL {interval_s} second) AS time, {quantile_ms(0.5)}, "
+        f"{quantile_ms(0.99)} FROM endpoints WHERE run = 'run-1' AND {where} GROUP BY time ORDER BY time"
+    ).result_rows
+    found = asked(store.client, hot_functions_sql.LATENCY, interval_s=interval_s, endpoint=endpoint)
+    assert [tuple(row.values()) for row in found] == truth
 
 
-def test_rates_are_what_the_windows_say(filled: Client) -> None:
-    _, found = rows(filled, hot_functions.RATES)
-    sums = filled.query("SELECT sum(scheduled), sum(completed + failed) FROM windows").result_rows[0]
-    assert sum(row[1] for row in found) == pytest.approx(sums[0])
-    assert sum(row[2] for row in found) == pytest.approx(sums[1])
+def test_cpu_per_second_adds_up_to_the_functions_cpu_and_tells_the_hottest_apart(store: Store) -> None:
+    found = asked(store.client, hot_functions_sql.CPU_PER_SECOND)
+    total_s = store.client.query("SELECT sum(self_cpu_us) / 1e6 FROM functions WHERE run = 'run-1'").result_rows[0][0]
+    assert sum(row["cpu"] for row in found) == pytest.approx(total_s, rel=1e-6)
+    assert any(row["label"] == "sweep (shop.py)" for row in found)
+    one = asked(store.client, hot_functions_sql.CPU_PER_SECOND, function=["sweep (shop.py)"])
+    assert {row["label"] for row in one} == {"sweep (shop.py)"}
+    assert [row for row in found if row["label"] == "sweep (shop.py)"] == one
+    few = hot_functions_sql.CPU_PER_SECOND.replace(f"LIMIT {hot_functions_sql.HOT}", "LIMIT 2")
+    grouped = asked(store.client, few)
+    assert {row["label"] for row in grouped} == {"sweep (shop.py)", "rank (shop.py)", "all other functions"}
+    assert sum(row["cpu"] for row in grouped) == pytest.approx(total_s, rel=1e-6)
 
 
-def test_cpu_per_second_adds_up_to_the_functions_cpu_and_is_told_by_function(filled: Client) -> None:
-    names, found = rows(filled, hot_functions.CPU_PER_SECOND)
-    assert names == ["time", "function_label", "cpu"]
-    total_s = filled.query("SELECT sum(self_cpu_us) / 1e6 FROM functions").result_rows[0][0]
-    assert sum(row[2] for row in found) == pytest.approx(total_s, rel=1e-6)
-    assert any(row[1] == "sweep (shop.py)" for row in found)
-
-
-def test_cpu_per_request_of_the_planted_function_grows_with_the_rate(filled: Client) -> None:
-    _, found = rows(filled, hot_functions.CPU_PER_REQUEST)
-    rates = {row[0]: row[2] for row in rows(filled, hot_functions.RATES)[1]}
-    sweep = {row[0]: row[2] for row in found if row[1] == "sweep (shop.py)"}
+def test_cpu_per_request_of_the_planted_function_grows_with_the_rate(store: Store) -> None:
+    rates = {row["time"]: row["TPS"] for row in asked(store.client, hot_functions_sql.TPS)}
+    found = asked(store.client, hot_functions_sql.CPU_PER_REQUEST)
+    sweep = {row["time"]: row["cpu"] for row in found if row["label"] == "sweep (shop.py)"}
     low = [cpu for time, cpu in sweep.items() if rates[time] <= min(rates.values()) * 1.2]
     high = [cpu for time, cpu in sweep.items() if rates[time] >= max(rates.values()) * 0.8]
     assert sum(high) / len(high) > 3 * sum(low) / len(low)
 
 
-def test_the_flame_graph_is_one_tree_depth_first(filled: Client) -> None:
-    names, found = rows(filled, hot_functions.FLAME_GRAPH)
-    assert names == ["label", "level", "value", "self"]
-    assert [row[1] for row in found].count(0) == 1
-    assert found[0][:2] == ("total", 0)
-    for before, after in pairwise(found):
-        assert 1 <= after[1] <= before[1] + 1
-    total = filled.query("SELECT sum(weight_us) FROM samples WHERE mode = 'cpu'").result_rows[0][0]
-    assert found[0][2] == total
-    for place, (_, level, value, own) in enumerate(found):
-        children = []
-        for _, deeper, below, _ in found[place + 1 :]:
-            if deeper <= level:
-                break
-            if deeper == level + 1:
-                children.append(below)
-        assert value >= own + sum(children)  # narrow frames are pruned
+def test_the_table_of_functions_is_beside_the_range_before(store: Store) -> None:
+    second_half = (START + timedelta(seconds=40), START + timedelta(seconds=80))
+    first_half = (START, START + timedelta(seconds=39))
+    now = {row["function"]: row for row in asked(store.client, hot_functions_sql.FUNCTIONS, second_half)}
+    before = {row["function"]: row for row in asked(store.client, hot_functions_sql.FUNCTIONS, first_half)}
+    assert next(iter(now)) == "sweep (shop.py)"
+    assert sum(row["share"] for row in now.values()) == pytest.approx(1)
+    for name, row in now.items():
+        assert row["in the range before"] == pytest.approx(before[name]["CPU per request"])
+        assert row["times as much"] == pytest.approx(row["CPU per request"] / row["in the range before"])
+    assert asked(store.client, hot_functions_sql.FUNCTIONS, first_half)[0]["times as much"] is None
 
 
-def test_an_empty_range_still_has_exactly_one_root(filled: Client) -> None:
-    assert rows(filled, hot_functions.FLAME_GRAPH, empty=True)[1] == [("total", 0, 0, 0)]
+def test_the_flame_graph_holds_all_cpu_and_names_frames_as_they_are(store: Store) -> None:
+    found = asked(store.client, hot_functions.FLAME_GRAPH)
+    total_us = store.client.query("SELECT sum(weight_us) FROM samples WHERE mode = 'cpu' AND run = 'run-1'").result_rows
+    assert found[0]["value"] == total_us[0][0] * 1000
+    labels = {row["label"] for row in found}
+    assert {frame(ODD, "odd.py"), "(unattributed)", "sweep (shop.py)"} <= labels
+    whole = {row["label"]: row["value"] for row in found if row["label"] == "sweep (shop.py)"}
+    search, checkout = (row["value"] for row in found if row["label"] == "sweep (shop.py)")
+    assert whole
+    assert search != checkout  # one name, two callers: two frames
+    assert asked(store.client, hot_functions.FLAME_GRAPH, NOTHING) == [
+        {"label": "total", "level": 0, "value": 0, "self": 0}
+    ]
 
 
-def test_variables_list_services_and_the_runs_of_one(filled: Client) -> None:
-    services = rows(filled, hot_functions.SERVICES)[1]
-    assert len(services) == 1
-    assert rows(filled, hot_functions.RUNS)[1] == [(RUN,)]
+def test_the_flame_graph_is_the_tree_that_the_stacks_make(store: Store) -> None:
+    ns: dict[tuple[str, ...], int] = {}
+    own: dict[tuple[str, ...], int] = {}
+    for stack, us in store.client.query("SELECT stack, weight_us FROM samples WHERE run = 'run-1'").result_rows:
+        path = ("total", *(unfold(stack) or ("(unattributed)",)))
+        for depth in range(1, len(path) + 1):
+            ns[path[:depth]] = ns.get(path[:depth], 0) + us * 1000
+        own[path] = own.get(path, 0) + us * 1000
+    for share, fewer in ((sql.PRUNED_SHARE, False), (0.01, True), (0.3, True)):
+        text = hot_functions.FLAME_GRAPH.replace(f"{sql.PRUNED_SHARE} * any", f"{share} * any")
+        kept = [path for path in sorted(ns) if ns[path] >= share * ns["total",]]
+        assert [tuple(row.values()) for row in asked(store.client, text)] == [
+            (path[-1], len(path) - 1, ns[path], own.get(path, 0)) for path in kept
+        ]
+        assert (len(kept) < len(ns)) == fewer
 
 
-def test_stages_are_marked_from_their_beginning_to_their_end(filled: Client) -> None:
-    names, found = rows(filled, hot_functions.STAGES)
-    assert names == ["time", "timeEnd", "text"]
-    assert found
-    assert all(row[0] < row[1] for row in found)
+def test_paths_are_in_the_order_of_their_frames(store: Store) -> None:
+    path: list[str] = []
+    paths = []
+    for row in asked(store.client, hot_functions.FLAME_GRAPH):
+        path = [*path[: row["level"]], row["label"]]
+        paths.append(path)
+    assert paths == sorted(paths)
 
 
-def test_no_text_of_a_dashboard_holds_a_secret_or_an_address() -> None:
+def test_the_differential_has_each_side_per_request(store: Store) -> None:
+    second_half = (START + timedelta(seconds=40), START + timedelta(seconds=80))
+    found = asked(store.client, hot_functions.DIFFERENTIAL, second_half)
+    for column, where in (("value", "< 40"), ("valueRight", ">= 40")):
+        us, requests = store.client.query(
+            f"SELECT (SELECT sum(weight_us) FROM samples WHERE run = 'run-1' AND window - {WINDOW} {where}), "
+            f"sum(completed + failed) FROM windows WHERE run = 'run-1' AND instances > 0 AND window - {WINDOW} {where}"
+        ).result_rows[0]
+        assert found[0][column] == pytest.approx(us * 1000 / requests, rel=1e-6)
+    alone = asked(store.client, hot_functions.DIFFERENTIAL, WHOLE)  # there is nothing before
+    assert {row["value"] for row in alone} == {0}
+    assert alone[0]["valueRight"] > 0
+
+
+def test_a_run_beside_its_baseline_is_by_the_time_since_each_began(store: Store) -> None:
+    found = asked(store.client, comparison_sql.RATES)
+    sides = {
+        side: {row["time"]: row["value"] for row in found if row["label"] == side} for side in ("this run", "baseline")
+    }
+    assert sides["this run"].keys() == sides["baseline"].keys()
+    assert len(sides["this run"]) == SECONDS
+    ratio = {round(sides["this run"][time] / sides["baseline"][time], 2) for time in sides["this run"]}
+    assert ratio == {1.0, round(328 / 320, 2)}  # the same plan and seed; timeouts at the top only
+    functions = {row["function"]: row for row in asked(store.client, comparison_sql.FUNCTIONS)}
+    assert next(iter(functions)) == "sweep (shop.py)"
+    assert functions["sweep (shop.py)"]["ratio"] == pytest.approx(2, rel=0.1)
+    assert functions["rank (shop.py)"]["ratio"] == pytest.approx(1, rel=0.1)
+    runs = asked(store.client, comparison_sql.RUNS)
+    assert [row["side"] for row in runs] == ["this run", "baseline"]
+    assert [(row["to_ms"] - row["from_ms"]) / 1000 for row in runs] == [SECONDS, SECONDS]
+    part = (START + timedelta(seconds=10), START + timedelta(seconds=19))
+    assert {row["time"] for row in asked(store.client, comparison_sql.RATES, part)} == {
+        (part[0] + timedelta(seconds=n)).replace(tzinfo=None) for n in range(10)
+    }
+
+
+def test_endpoints_stand_side_by_side_with_the_sketchs_p99(store: Store) -> None:
+    found = {row["endpoint"]: row for row in asked(store.client, comparison_sql.ENDPOINTS)}
+    for run, side in (("run-1", "this run"), ("run-0", "baseline")):
+        for endpoint, ended, failed, p99 in store.client.query(
+            f"SELECT endpoint, sum(completed + failed), sum(failed), {quantile_ms(0.99)} FROM endpoints "
+            f"WHERE run = '{run}' GROUP BY endpoint"
+        ).result_rows:
+            assert found[endpoint][f"TPS, {side}"] == pytest.approx(ended / SECONDS)
+            assert found[endpoint][f"errors, {side}"] == pytest.approx(failed / ended)
+            assert found[endpoint][f"p99, {side}"] == pytest.approx(p99)
+
+
+def test_health_counts_what_is_missing_late_and_lost(store: Store) -> None:
+    (windows,) = asked(store.client, health_sql.WINDOWS)
+    assert windows == {
+        "windows": SECONDS,
+        "missing": 0,
+        "without a profile": 2,
+        "joined again, late": 0,
+        "late, not joined yet": 1,
+    }
+    (losses,) = asked(store.client, health_sql.LOSSES, (START, START + timedelta(seconds=SECONDS + 1)))
+    assert (losses["dead letters"], losses["dead letters of nobody"]) == (1, 1)
+    states = [(row["check"], row["state"]) for row in asked(store.client, health_sql.CHECKS)]
+    assert states == [("I0", "holds"), ("I1", "broken"), ("I2", "unknown")]
+    assert [row["producer"] for row in asked(store.client, health_sql.PRODUCERS)] == ["load-1"]
+    letters = asked(store.client, health_sql.DEAD_LETTERS, (START, START + timedelta(seconds=SECONDS + 1)))
+    assert {row["run"] for row in letters} == {"run-1", "(not known)"}
+    closed = asked(store.client, health_sql.CLOSED_BY, interval_s=3600)
+    assert [(row["label"], row["windows"]) for row in closed] == [("producers", SECONDS)]
+
+
+def test_stages_ends_and_findings_are_marked(store: Store) -> None:
+    stages = asked(store.client, hot_functions_sql.STAGES)
+    assert len(stages) == 16
+    assert all(row["time"] < row["timeEnd"] for row in stages)
+    inside = (START + timedelta(seconds=2), START + timedelta(seconds=3))
+    assert [row["text"] for row in asked(store.client, hot_functions_sql.STAGES, inside)] == ["map[0]"]
+    (end,) = asked(store.client, hot_functions_sql.ENDS)
+    assert end["text"] == "Run finished: failed"
+    assert asked(store.client, hot_functions_sql.ENDS, inside) == []
+    (finding,) = asked(store.client, hot_functions_sql.FINDINGS)
+    assert (finding["text"], finding["time"]) == ("growth: sweep grows", end["time"])
+
+
+def test_a_rule_gives_texts_as_labels_and_one_number(store: Store) -> None:
+    for rule in alert_rules.RULES:
+        for client in (store.client, store.empty):
+            kinds = list(columns(client, rule.sql).items())
+            assert all(kind in TEXT for _, kind in kinds[:-1])
+            assert [name for name, _ in kinds[:2]] == ["run", "service"]
+            assert kinds[-1][1] == "Float64"
+        assert asked(store.empty, rule.sql) == []
+
+
+def fired(client: Client, uid: str, now: datetime) -> list[str]:
+    rule = next(one for one in alert_rules.RULES if one.uid == uid)
+    span = (now - timedelta(seconds=rule.looks_back_s), now)
+    found = asked(client, rule.sql, span)
+    return [row["run"] for row in found if list(row.values())[-1] > rule.above]
+
+
+def test_rules_fire_for_what_they_are_about_and_an_idle_system_is_silent(store: Store) -> None:
+    end = WHOLE[1]
+    assert fired(store.client, "loadflame-error-rate", end) == ["run-1"]
+    assert fired(store.client, "loadflame-p99", end) == ["run-1"]
+    for rule in alert_rules.RULES:
+        assert fired(store.client, rule.uid, end + timedelta(hours=2)) == []
+        assert rule.as_json()["noDataState"] == "OK"
+
+
+def test_a_run_that_is_on_and_not_joined_is_lag_and_one_that_ended_is_none(store: Store) -> None:
+    on = Synthetic(
+        run="run-on", first_window=WINDOW + 50_000, stages=[Stage("hold", "hold", "hold", 5, 50)], reason=None
+    )
+    on.write(ClickHouseStore(store.client))
+    last = datetime.fromtimestamp(WINDOW + 50_005, UTC)
+    assert fired(store.client, "loadflame-pipeline-lag", last + timedelta(seconds=20)) == []
+    assert fired(store.client, "loadflame-pipeline-lag", last + timedelta(seconds=40)) == ["run-on"]
+    assert fired(store.client, "loadflame-pipeline-lag", last + timedelta(seconds=1000)) == []
+    assert fired(store.client, "loadflame-pipeline-lag", WHOLE[1] + timedelta(seconds=60)) == []
+
+
+def test_a_function_that_got_dearer_is_found_and_one_at_a_lower_rate_is_not(store: Store) -> None:
+    first = WINDOW + 100_000
+    low, high = 10, 30
+
+    def costs(tps: float, stack: str, cost: Callable[[float], float]) -> float:
+        return 10 * cost(tps) * (tps / low if "sweep" in stack else 1)
+
+    grows = {stack: partial(costs, stack=stack, cost=cost) for stack, cost in shop_costs(planted=False).items()}
+    for run, before, after in (("run-dearer", low, high), ("run-slower", high, low)):
+        stages = [Stage("before", "before", "hold", 60, before), Stage("after", "after", "hold", 300, after)]
+        Synthetic(run=run, first_window=first, stages=stages, costs=grows).write(ClickHouseStore(store.client))
+    now = datetime.fromtimestamp(first + 360, UTC)
+    rule = next(one for one in alert_rules.RULES if one.uid == "loadflame-function-cost")
+    found = asked(store.client, rule.sql, (now - timedelta(seconds=rule.looks_back_s), now))
+    dear = {(row["run"], row["function"]) for row in found if row["times"] > rule.above}
+    assert dear == {("run-dearer", "sweep (shop.py)")}
+    assert "run-slower" not in {row["run"] for row in found}
+
+
+def test_variables_are_quoted_and_only_as_the_data_source_can_take_them_out() -> None:
+    for name, text in every_sql().items():
+        for variable in re.findall(r"\$\{?(\w+)[^}]?", text):
+            assert variable.startswith("__") or variable in CHOICES, f"{name}: {variable}"
+        # The second argument of $__conditionalAll is the one place for a variable without quotes.
+        rest = re.sub(r"\$\{\w+:singlequote\}|\$__\w+|, \$\w+\)", "", text)
+        assert "$" not in rest, f"{name}: {rest}"
+        assert "[[" not in text  # Grafana's old way to write a variable
+
+
+def test_no_text_of_a_dashboard_holds_a_secret_and_the_only_address_is_that_of_our_page() -> None:
     for dashboard in DASHBOARDS:
         text = json.dumps(dashboard.as_json())
         assert "password" not in text
-        assert "://" not in text
+        assert set(re.findall(r"\w+://[^\"/]*", text)) == {"http://127.0.0.1:8790"}

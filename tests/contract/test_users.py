@@ -22,8 +22,8 @@ from sinks.migrate import check_migrations, migrate, migrations
 from sinks.orphans import sweep_orphans
 from sinks.users import USERS, User, statements_of
 from tests.support.grafana_macros import expanded
+from tests.support.grafana_sql import CHOICES, every_sql
 from tests.support.synthetic import Synthetic
-from views.grafana.export import DASHBOARDS
 from views.report import build_report
 from views.runs import list_runs
 
@@ -95,15 +95,10 @@ def test_the_reader_reads_reports_and_dashboards_and_changes_nothing(filled: Pat
         assert [run.id for run in list_runs(client)] == [RUN]
         low, high = client.query("SELECT min(starts_at), max(starts_at) FROM windows").result_rows[0]
         start, end = low.replace(tzinfo=UTC), high.replace(tzinfo=UTC) + timedelta(seconds=1)
-        queries = [
-            target["rawSql"]
-            for dashboard in DASHBOARDS
-            for panel in dashboard.as_json()["panels"]
-            for target in panel["targets"]
-        ]
+        queries = every_sql()
         assert queries
-        for sql in queries:
-            text = expanded(sql, start=start, end=end, interval_s=1, run=RUN, service="shop")
+        for sql in queries.values():
+            text = expanded(sql, start=start, end=end, **{**CHOICES, "run": RUN})
             client.query(text, settings={"max_execution_time": 10})  # as the data source bounds its queries
         refused(client, "SELECT * FROM url('http://127.0.0.1:1/', CSV, 'a String')")
         for statement in ("INSERT INTO events_stored (run) VALUES ('x')", "DROP TABLE events_stored"):

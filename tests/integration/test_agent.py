@@ -154,8 +154,10 @@ async def test_a_command_is_started_watched_and_ended() -> None:
 
 
 async def test_a_command_that_ends_at_once_is_an_error() -> None:
-    with pytest.raises(TargetError, match="ended with code 3"):
-        await Watch().run(target_of(command=[sys.executable, "-c", "raise SystemExit(3)"]))
+    for moment_s in (0.0, 0.5):  # so long it takes to fail on a machine that is idle, or busy
+        text = f"import time; time.sleep({moment_s}); raise SystemExit(3)"
+        with pytest.raises(TargetError, match="ended with code 3"):
+            await Watch().run(target_of(command=[sys.executable, "-c", text]))
 
 
 async def test_a_command_that_runs_no_python_is_an_error_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

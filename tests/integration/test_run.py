@@ -180,7 +180,6 @@ def test_a_service_that_is_not_ours(
     assert function in hot
 
 
-@pytest.mark.alone
 def test_without_a_plan_a_probe_makes_one_up_which_is_run_and_kept(tmp_path: Path) -> None:
     kept = tmp_path / "kept.yaml"
     with gunicorn(tmp_path) as (url, pid):

@@ -144,20 +144,34 @@ def test_ctrl_c_before_the_load_leaves_no_run_and_nothing_running(tmp_path: Path
     assert json.loads(loadflame("runs", "--json", data_dir=tmp_path / "data").stdout) == []
 
 
-def test_ctrl_c_ends_a_load_on_its_own_with_what_it_measured_published(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), r"run \S+\nengine .*\n"),
+        (("--start-at", "-"), "loadflame: aborted before the load began; nothing was measured\n"),
+    ],
+    ids=["begun", "not told when to begin"],
+)
+def test_ctrl_c_ends_a_load_on_its_own(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
     with sample_shop() as (url, pid), LocalBroker() as broker:
         plan = plan_file(tmp_path, url, pid, stages=[{"name": "hold", "hold": 50, "for": "120s"}])
-        command = [sys.executable, "-m", "loadflame", "load", str(plan), "--broker", broker.bootstrap]
+        command = [sys.executable, "-m", "loadflame", "load", str(plan), "--broker", broker.bootstrap, *words]
         environment = environment_of(tmp_path / "data", PYTHONUNBUFFERED="1")
         with subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         ) as load:
             assert load.stdout is not None
             assert load.stdout.readline() == "ready\n"
             load.send_signal(signal.SIGINT)
-            _, told = load.communicate(timeout=60)
+            assert load.stderr is not None
+            told = load.stderr.read()
     assert load.returncode == 130, told
-    assert re.fullmatch(r"run \S+\nengine .*\n", told)
+    assert re.fullmatch(said, told)
 
 
 DIES_BEFORE_IT_LISTENS = "import time; time.sleep(4); raise SystemExit('no such database')"

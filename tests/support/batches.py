@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.batches import Batch, BatchHeader, BatchKey
+from schemas.precision import lags_us, latencies_us
 from schemas.rows import REQUESTS, STACKS, RequestFacts, StackFacts
 from schemas.stacks import fold, frame
 
@@ -123,15 +124,16 @@ def stack_batch(
 def many_requests(count: int, *, window: int = WINDOW, stage: str = "hold", seed: int = 7) -> pa.RecordBatch:
     """`count` realistic requests that end in `window`: lognormal latencies, three endpoints, 1 error in 100."""
     random = np.random.default_rng(seed)
-    latency = np.minimum(random.lognormal(9.4, 0.6, count), 900_000).astype(np.uint32)
+    latency = latencies_us(np.minimum(random.lognormal(9.4, 0.6, count), 900_000).astype(np.uint32))
     ended = window * WINDOW_US + np.sort(random.integers(0, WINDOW_US, count))
     failed = random.random(count) < 0.01
     endpoint = random.choice(3, count, p=[0.6, 0.3, 0.1]).astype(np.int16)
     dispatch_lag = random.gamma(2.0, 20.0, count).astype(np.uint32)
+    write_lag = lags_us(dispatch_lag + random.integers(20, 80, count).astype(np.uint32), latency)
     columns = [
         pa.array(ended - latency, pa.int64()).cast(pa.timestamp("us", tz="UTC")),
-        pa.array(dispatch_lag),
-        pa.array(dispatch_lag + random.integers(20, 80, count).astype(np.uint32), pa.uint32()),
+        pa.array(lags_us(dispatch_lag, write_lag)),
+        pa.array(write_lag),
         pa.array(latency),
         pa.array(np.where(failed, 0, 200).astype(np.uint16)),
         pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int16), mask=~failed), ["timeout"]),
@@ -143,6 +145,17 @@ def many_requests(count: int, *, window: int = WINDOW, stage: str = "hold", seed
     return pa.RecordBatch.from_arrays(columns, schema=REQUESTS)
 
 
+def even_requests(count: int, *, window: int = WINDOW, seed: int = 7) -> pa.RecordBatch:
+    """As `many_requests`, but due evenly, at one endpoint with one answer: what differs are the times they took."""
+    rows = many_requests(count, window=window, seed=seed)
+    due_us = window * WINDOW_US + np.arange(count) * (WINDOW_US // count)
+    same = {"scheduled_at": pa.array(due_us).cast(pa.timestamp("us", tz="UTC"))}
+    same |= {name: pa.array(np.full(count, 180, np.uint64)) for name in ("bytes_sent", "bytes_received")}
+    same["endpoint"] = pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int16)), ["search"])
+    columns = [same.get(name, rows[name]) for name in rows.schema.names]
+    return pa.RecordBatch.from_arrays(columns, schema=REQUESTS)
+
+
 def many_samples(
     count: int, *, window: int = WINDOW, distinct: int = 200, depth: int = 25, seed: int = 7
 ) -> pa.RecordBatch:
@@ -151,7 +164,7 @@ def many_samples(
     stacks = [stack_of(*(f"layer_{level}" for level in range(depth - 1)), f"leaf_{i}") for i in range(distinct)]
     heat = 1.0 / np.arange(1, distinct + 1)
     columns = [
-        pa.array(window * WINDOW_US + np.sort(random.integers(0, WINDOW_US, count)), pa.int64()).cast(
+        pa.array(window * WINDOW_US + np.sort(random.integers(0, 1000, count)) * 1000, pa.int64()).cast(
             pa.timestamp("us", tz="UTC")
         ),
         pa.array(np.full(count, 10_000, np.uint32)),

@@ -113,6 +113,7 @@ class Synthetic:
     latency_us: int = 9_000
     late_windows: Collection[int] = ()
     planned: Sequence[dict[str, JsonValue]] = ()
+    first_window: int = WINDOW
     totals: LoadTotals = field(default_factory=LoadTotals, init=False)
 
     def write(self, store: Store) -> None:
@@ -122,7 +123,7 @@ class Synthetic:
         count = dict.fromkeys(("scheduled", "sent", "completed", "failed", "dropped"), 0)
         top = max(max(stage.tps, stage.to_tps or 0) for stage in self.stages)
         for number, (stage, tps) in enumerate(self._seconds()):
-            window = WINDOW + number
+            window = self.first_window + number
             extra = tps == top
             completed = round(tps)
             failed = self.timeouts_per_s if extra else 0
@@ -165,7 +166,7 @@ class Synthetic:
         store.write_batches(batches)
         store.write_windows(joined)
         events = list(self._events())
-        store.write_events(events, [WINDOW * WINDOW_US] * len(events))
+        store.write_events(events, [self.first_window * WINDOW_US] * len(events))
 
     def _seconds(self) -> Iterator[tuple[Stage, float]]:
         for stage in self.stages:
@@ -233,7 +234,7 @@ class Synthetic:
         )
 
     def _events(self) -> Iterator[RunStarted | StageEntered | ProducerEnded | RunEnded]:
-        at_us = WINDOW * WINDOW_US
+        at_us = self.first_window * WINDOW_US
         yield RunStarted(
             run_id=self.run,
             service="shop",

@@ -76,9 +76,11 @@ def test_what_did_not_wait_has_no_part_in_it(rows: list[tuple[int, SampledStack]
 
 def test_it_travels_as_time_that_no_stack_accounts_for() -> None:
     taken = Samples(4_740)
-    for at_us, (us, stack) in enumerate(ROWS):
+    for at_us, (us, stack) in enumerate(ROWS, start=7_998):
         taken.add(at_us, us, stack)
     assert rows_of(taken, 5_000).num_rows == len(ROWS)
     *rows, last = rows_of(taken, 1_000).to_pylist()
     assert len(rows) == len(ROWS)
+    told_us = rows_of(taken, 1_000)["sampled_at"].cast("int64").to_pylist()
+    assert told_us == [7_000, 7_000, 8_000, 8_000, 8_000], "in whole milliseconds"
     assert (last["stack"], last["mode"], last["weight_us"]) == ("", "cpu", 3_000)

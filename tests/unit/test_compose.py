@@ -100,7 +100,7 @@ def test_every_file_that_is_mounted_or_built_from_is_there(compose: Compose) -> 
 
 
 def test_no_password_stands_in_a_file_and_each_user_has_its_own(compose: Compose) -> None:
-    text = (ROOT / "compose.yaml").read_text() + (ROOT / "deploy/grafana/datasource.yaml").read_text()
+    text = (ROOT / "compose.yaml").read_text() + (ROOT / "views/grafana/datasources/loadflame.yaml").read_text()
     for value in re.findall(r"^ *(?:\w*PASSWORD|password): *(.+)$", text, re.MULTILINE):
         assert value.startswith(("$", "{")), value
     for user in USERS:

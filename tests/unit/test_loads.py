@@ -8,7 +8,9 @@ from typing import cast
 import pytest
 
 from loadflame.children import Child, ChildError
-from loadflame.loads import Loads, SharedLoad
+from loadflame.demo import demo_plan
+from loadflame.loads import Loads, SharedLoad, WaitingLoads
+from loadflame.parts import Parts
 from producers.load.shards import Shard
 from schemas.events import ProducerEnded
 
@@ -19,6 +21,14 @@ class Process:
 
     error: BaseException | None = None
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    is_ready: asyncio.Event = field(default_factory=asyncio.Event)
+    told: list[str] = field(default_factory=list)
+
+    async def ready(self, timeout_s: float) -> None:
+        await asyncio.wait_for(self.is_ready.wait(), timeout_s)
+
+    def tell(self, line: str) -> None:
+        self.told.append(line)
 
     async def wait(self) -> None:
         await self.over.wait()
@@ -94,3 +104,22 @@ async def test_when_all_die_that_is_an_error_and_all_are_spoken_for() -> None:
         await loads.wait()
     assert await spoken_for(loads) == ["load-0", "load-1"]
     assert loads.producers == 0
+
+
+async def test_they_are_told_one_moment_to_begin_at_and_only_when_all_are_ready() -> None:
+    processes = [Process(), Process()]
+    shared = [
+        SharedLoad(cast("Child", process), Shard(at, len(processes)), f"load-{at}")
+        for at, process in enumerate(processes)
+    ]
+    waiting = WaitingLoads(shared, cast("Parts", None), "r")
+    ready = asyncio.create_task(waiting.ready(10))
+    processes[1].is_ready.set()
+    await asyncio.sleep(0)
+    assert not ready.done(), "the first is not"
+    processes[0].is_ready.set()
+    await ready
+    assert [process.told for process in processes] == [[], []]
+    loads = waiting.begin(demo_plan("http://127.0.0.1:1"), 1_790_000_000_000_000)
+    assert [process.told for process in processes] == [["1790000000000000"]] * 2
+    assert loads.producers == 2

@@ -49,7 +49,8 @@ async def failure_of(
     asked, said = asyncio.Event(), []
     if stop:
         asked.set()
-    up = Up(cast("Any", None), cast("Any", worker), cast("Any", agent), cast("Any", MemoryPublisher()))
+    nothing: Any = None
+    up = Up(nothing, cast("Any", worker), cast("Any", agent), nothing, cast("Any", MemoryPublisher()))
     course = _Course(load, up, asked, EarlyEnd(), said.append)
     async with asyncio.timeout(5):
         await course.until_over()

@@ -1,5 +1,6 @@
 """Numbered migrations."""
 
+import time
 from contextlib import closing
 
 import pytest
@@ -8,6 +9,7 @@ from clickhouse_connect.driver.client import Client
 import sinks.migrate
 from sinks.connect import open_client
 from sinks.errors import MigrationError
+from sinks.flushes import FlushIds
 from sinks.migrate import Migration, migrate, migrations, statements
 
 SPLITS = {
@@ -60,6 +62,31 @@ def test_of_older_windows_what_is_known_of_the_load_stands_for_what_was_not_told
         monkeypatch.setattr(sinks.migrate, "migrations", lambda: every)
         migrate(client)
         assert client.query("SELECT busiest_generator_us, own_cpu_us FROM windows").result_rows == [(700, 750)]
+
+
+def test_older_rows_keep_their_exact_times_when_the_store_comes_to_expect_rounded_ones(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = migrations()
+    with closing(open_client(store_url)) as client:
+        monkeypatch.setattr(sinks.migrate, "migrations", lambda: every[:14])
+        migrate(client)
+        (flush,) = FlushIds(lambda: time.time_ns() // 1000).take(1)
+        for insert in (
+            f"batches_stored (topic, flush) VALUES ('requests', {flush}), ('stacks', {flush})",
+            f"requests_stored (flush, dispatch_lag_us, latency_us) VALUES ({flush}, 1001, 4294967295)",
+            f"samples_stored (flush, sampled_at, stack_id) VALUES ({flush}, '2026-05-01 00:00:01.234567', 9)",
+        ):
+            client.command(f"INSERT INTO {insert}")
+        rows = [
+            "SELECT dispatch_lag_us, latency_us, toTypeName(latency_us) FROM requests",
+            "SELECT toUnixTimestamp64Micro(sampled_at), stack_id, toTypeName(stack_id) FROM samples",
+        ]
+        before = [client.query(query).result_rows for query in rows]
+        monkeypatch.setattr(sinks.migrate, "migrations", lambda: every)
+        assert "0015_compact_rows" in migrate(client)
+        assert [client.query(query).result_rows for query in rows] == before
+        assert before[0] == [(1001, 4294967295, "UInt32")]
 
 
 def test_two_databases_of_one_folder_are_two_stores(store_client: Client, store_url: str) -> None:

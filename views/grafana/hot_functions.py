@@ -1,168 +1,176 @@
 """The on-call dashboard: TPS versus hot function, on one time axis, and the flame graph of the chosen range."""
 
-from sinks.sketch_sql import quantile_ms
-from views.grafana.model import Annotations, Dashboard, Override, Panel, Query, Variable
-
-HOT = 12
-"""How many functions the graphs tell apart."""
-PRUNED_SHARE = 1 / 2000
-"""Frames under this share of the range's CPU are left out of the flame graph: too narrow to see."""
-
-_RUN = "run = ${run:singlequote}"
-_SERVICE = "service = ${service:singlequote}"
-_NAME = "concat(function, ' (', file, ')')"
-
-SERVICES = "SELECT DISTINCT service FROM runs ORDER BY service"
-RUNS = f"SELECT run FROM runs WHERE {_SERVICE} ORDER BY started_at DESC LIMIT 500"
-
-RATES = f"""
-SELECT
-    $__timeInterval(starts_at) AS time,
-    sum(scheduled) / sum(window_us) * 1e6 AS offered,
-    sum(completed + failed) / sum(window_us) * 1e6 AS achieved,
-    sum(failed + dropped) / sum(window_us) * 1e6 AS "failed or dropped"
-FROM windows
-WHERE {_RUN} AND $__timeFilter(starts_at)
-GROUP BY time
-ORDER BY time
-""".strip()
-
-P99 = f"""
-SELECT $__timeInterval(starts_at) AS time, {quantile_ms(0.99)} AS "p99 ms"
-FROM windows
-WHERE {_RUN} AND $__timeFilter(starts_at)
-GROUP BY time
-ORDER BY time
-""".strip()
-
-_HOTTEST = f"""
-    SELECT function, file
-    FROM functions
-    WHERE {_RUN} AND {_SERVICE} AND $__timeFilter(starts_at)
-    GROUP BY function, file
-    ORDER BY sum(self_cpu_us) DESC
-    LIMIT {HOT}
-""".strip("\n")
-
-
-def _by_function(per: str, where: str = "") -> str:
-    """CPU of the hottest functions over `per`, a column of the windows; those are joined, because an interval may hold
-    fewer of them than its length says.
-    """
-    return f"""
-SELECT time, {_NAME} AS function_label, cpu_us / {per} AS cpu
-FROM
-(
-    SELECT $__timeInterval(starts_at) AS time, function, file, sum(self_cpu_us) AS cpu_us
-    FROM functions
-    WHERE {_RUN} AND {_SERVICE} AND $__timeFilter(starts_at) AND (function, file) IN (
-{_HOTTEST}
-    )
-    GROUP BY time, function, file
-) AS hot
-INNER JOIN
-(
-    SELECT $__timeInterval(starts_at) AS time, sum(window_us) AS watched_us, sum(completed + failed) AS requests
-    FROM windows
-    WHERE {_RUN} AND $__timeFilter(starts_at) AND instances > 0
-    GROUP BY time
-) AS all_windows USING (time)
-{where}ORDER BY time, function_label
-""".strip()
-
-
-CPU_PER_SECOND = _by_function("watched_us")
-CPU_PER_REQUEST = _by_function("requests", "WHERE requests > 0\n")
-
-FLAME_GRAPH = f"""
-WITH stacks AS
-(
-    SELECT
-        if(stack = '', ['(unattributed)'],
-           arrayMap(f -> replaceAll(f, char(1), ';'), splitByChar(';', replaceAll(stack, '\\\\;', char(1))))) AS frames,
-        sum(weight_us) AS us
-    FROM samples
-    WHERE {_RUN} AND {_SERVICE} AND mode = 'cpu' AND $__timeFilter(sampled_at)
-    GROUP BY frames
-    UNION ALL
-    SELECT CAST([], 'Array(String)') AS frames, 0 AS us
+from views.grafana import hot_functions_sql as sql
+from views.grafana.choices import Choice, PageAddress, Store
+from views.grafana.links import COMPARISON, HEALTH, HOT_FUNCTIONS, OtherDashboards, OwnPage, to_dashboard, to_page
+from views.grafana.looks import (
+    BY_LABEL,
+    LEGEND,
+    LINES,
+    SMALL_LEGEND,
+    STACKED,
+    TABLE,
+    TPS_ON_THE_RIGHT,
+    coloured,
+    steps,
 )
-SELECT
-    if(empty(path), 'total', path[-1]) AS label,
-    toInt64(length(path)) AS level,
-    toInt64(sum(us)) AS value,
-    toInt64(sumIf(us, length(path) = length(frames))) AS self
-FROM
-(
-    SELECT arrayJoin(arrayMap(depth -> arraySlice(frames, 1, depth), range(length(frames) + 1))) AS path, frames, us
-    FROM stacks
+from views.grafana.model import Annotations, Dashboard, Override, Panel, Query
+from views.grafana.sql import (
+    BEFORE,
+    ENDPOINTS,
+    FUNCTIONS,
+    IN_RANGE,
+    RUN,
+    RUNS,
+    SERVICES,
+    differential,
+    flame_graph,
+    samples_of,
 )
-GROUP BY path
-HAVING empty(path) OR value >= {PRUNED_SHARE} * (SELECT sum(us) FROM stacks)
-ORDER BY path
-""".strip()
 
-STAGES = f"""
-SELECT starts_at AS time, ends_at AS timeEnd, label AS text
-FROM stages
-WHERE {_RUN} AND $__timeFilter(starts_at)
-ORDER BY time
-""".strip()
+FLAME_GRAPH = flame_graph(samples_of(RUN, IN_RANGE))
+DIFFERENTIAL = differential((RUN, BEFORE), (RUN, IN_RANGE))
 
-_LEGEND = {"legend": {"displayMode": "table", "placement": "right", "calcs": ["mean"]}, "tooltip": {"mode": "multi"}}
+STORE_AND_RUN = (Store(), PageAddress(), Choice("service", "Service", SERVICES), Choice("run", "Run", RUNS))
+PARTS = (
+    Choice("endpoint", "Endpoint", ENDPOINTS, many=True),
+    Choice("function", "Function", FUNCTIONS, many=True, follows_range=True),
+)
+MARKS = (
+    Annotations("Stages", "rgba(120, 160, 220, 0.4)", Query(sql.STAGES, "table")),
+    Annotations("Ends", "purple", Query(sql.ENDS, "table")),
+    Annotations("Findings", "orange", Query(sql.FINDINGS, "table")),
+)
+
+_ONE_FUNCTION = to_dashboard(
+    HOT_FUNCTIONS, "Only this function", "${run:queryparam}", "var-function=${__value.raw:percentencode}"
+)
+_GO_ON = (
+    to_dashboard(COMPARISON, "Compare this run with another", "${run:queryparam}"),
+    to_dashboard(HEALTH, "May this be trusted? Pipeline health", "${run:queryparam}"),
+    to_page(),
+)
+
+_RED = (
+    Panel(
+        "Rate",
+        "timeseries",
+        "Offered: arrivals that fell due. Achieved: requests that ended. Of the whole run, whatever endpoint is "
+        "chosen.",
+        (0, 0, 8, 8),
+        (Query(sql.RATES),),
+        unit="reqps",
+        defaults={"links": list(_GO_ON)},
+        custom=LINES,
+        overrides=(Override("failed.*", {"color": {"mode": "fixed", "fixedColor": "red"}}),),
+        options=SMALL_LEGEND,
+    ),
+    Panel(
+        "Errors",
+        "timeseries",
+        "Share of the requests that failed, of those that ended, by endpoint. What was dropped was never sent, and "
+        "stands under Rate.",
+        (8, 0, 8, 8),
+        (Query(sql.ERRORS),),
+        unit="percentunit",
+        defaults={**BY_LABEL, "min": 0},
+        custom=LINES,
+        options=SMALL_LEGEND,
+    ),
+    Panel(
+        "Duration",
+        "timeseries",
+        "Latency of the chosen endpoints together, from the scheduled start, to 1%. Requests that were dropped are "
+        "not in it.",
+        (16, 0, 8, 8),
+        (Query(sql.LATENCY),),
+        unit="ms",
+        defaults={"min": 0},
+        custom=LINES,
+        options=SMALL_LEGEND,
+    ),
+)
+
+_FUNCTIONS = (
+    Panel(
+        "Hot functions: CPU per second",
+        "timeseries",
+        "Cores that each function keeps busy by itself, stacked; dashed: requests per second. CPU is the kernel's; "
+        "the shares are the samples'. Windows without a profile are left out.",
+        (0, 8, 24, 10),
+        (Query(sql.CPU_PER_SECOND), Query(sql.TPS)),
+        unit="none",
+        defaults={**BY_LABEL, "min": 0, "decimals": 2},
+        custom={**STACKED, "axisLabel": "cores"},
+        overrides=(TPS_ON_THE_RIGHT,),
+        options=LEGEND,
+    ),
+    Panel(
+        "Hot functions: CPU per request",
+        "timeseries",
+        "Flat lines are healthy. A line that follows the dashed request rate is the function that will stop the "
+        "service.",
+        (0, 18, 24, 9),
+        (Query(sql.CPU_PER_REQUEST), Query(sql.TPS)),
+        unit="µs",
+        defaults={**BY_LABEL, "min": 0},
+        custom=LINES,
+        overrides=(TPS_ON_THE_RIGHT,),
+        options=LEGEND,
+    ),
+    Panel(
+        "Functions of the range",
+        "table",
+        "CPU by itself and with what it calls, beside the range before, which is as long. Small samples say little: "
+        "a function seen n times is known to about one part in the root of n.",
+        (0, 27, 24, 10),
+        (Query(sql.FUNCTIONS, "table"),),
+        unit="none",
+        defaults={"decimals": 2},
+        overrides=(
+            Override("^function$", {"links": [_ONE_FUNCTION], "custom.minWidth": 300}),
+            Override(
+                "^share$",
+                {"unit": "percentunit", "custom.cellOptions": {"type": "gauge", "mode": "basic"}, "min": 0, "max": 1},
+            ),
+            Override("^(CPU per request|with callees|in the range before)$", {"unit": "µs"}),
+            coloured("^times as much$", thresholds=steps({None: "green", 1.2: "orange", 1.5: "red"})),
+            Override("^samples$", {"unit": "short", "decimals": 0}),
+        ),
+        options=TABLE,
+    ),
+)
+
+_FLAMES = (
+    Panel(
+        "Flame graph of the range",
+        "flamegraph",
+        "CPU samples of the chosen time range; width is time on a core.",
+        (0, 37, 24, 16),
+        (Query(FLAME_GRAPH, "table"),),
+        unit="ns",
+        overrides=(Override("value|self", {"unit": "ns"}),),
+    ),
+    Panel(
+        "Against the range before",
+        "flamegraph",
+        "CPU per request: the range before, as long as this one, is the baseline; red frames take a greater share "
+        "now. Their colour is of shares, so where everything got dearer alike nothing is red: the table above says "
+        "how much.",
+        (0, 53, 24, 16),
+        (Query(DIFFERENTIAL, "table"),),
+        unit="ns",
+        overrides=(Override("value|self", {"unit": "ns"}),),
+    ),
+)
 
 DASHBOARD = Dashboard(
-    uid="loadflame-hot-functions",
+    uid=HOT_FUNCTIONS,
     title="loadflame: TPS versus hot function",
     description="Request rate and latency above, CPU by function below, on one time axis. Drag over a time range: the "
-    "flame graph is of just that range.",
-    variables=(Variable("service", "Service", SERVICES), Variable("run", "Run", RUNS)),
-    annotations=(Annotations("Stages", "rgba(120, 160, 220, 0.4)", Query(STAGES, "table")),),
-    panels=(
-        Panel(
-            "Requests per second",
-            "timeseries",
-            "Offered: arrivals that fell due. Achieved: requests that ended. p99 counts from the scheduled start.",
-            (0, 0, 24, 8),
-            (Query(RATES), Query(P99)),
-            unit="reqps",
-            custom={"fillOpacity": 5, "lineWidth": 2, "showPoints": "never"},
-            overrides=(
-                Override(
-                    "p99.*", {"unit": "ms", "custom.axisPlacement": "right", "custom.lineStyle": {"fill": "dash"}}
-                ),
-                Override("failed.*", {"color": {"mode": "fixed", "fixedColor": "red"}}),
-            ),
-            options=_LEGEND,
-        ),
-        Panel(
-            "Hot functions: CPU per second",
-            "timeseries",
-            "Cores that each function keeps busy by itself, stacked. CPU is the kernel's; the shares are the samples'.",
-            (0, 8, 24, 9),
-            (Query(CPU_PER_SECOND),),
-            unit="none",
-            custom={"fillOpacity": 60, "lineWidth": 0, "stacking": {"mode": "normal"}, "axisLabel": "cores"},
-            options=_LEGEND,
-        ),
-        Panel(
-            "Hot functions: CPU per request",
-            "timeseries",
-            "Flat lines are healthy. A line that follows the request rate is the function that will stop the service.",
-            (0, 17, 24, 8),
-            (Query(CPU_PER_REQUEST),),
-            unit="µs",
-            custom={"fillOpacity": 0, "lineWidth": 2, "showPoints": "never"},
-            options=_LEGEND,
-        ),
-        Panel(
-            "Flame graph of the range",
-            "flamegraph",
-            "CPU samples of the chosen time range; width is time on a core.",
-            (0, 25, 24, 16),
-            (Query(FLAME_GRAPH, "table"),),
-            unit="µs",
-            overrides=(Override("value|self", {"unit": "µs"}),),
-        ),
-    ),
+    "flame graphs are of just that range, and of the one before.",
+    variables=(*STORE_AND_RUN, *PARTS),
+    annotations=MARKS,
+    links=(OtherDashboards(), OwnPage()),
+    panels=(*_RED, *_FUNCTIONS, *_FLAMES),
 )

@@ -1,0 +1,192 @@
+"""What the dashboards' SQL texts have in common: conditions by variable, and frames of flame graphs.
+
+Variables are quoted by Grafana (`${v:singlequote}`). "All" is taken out by the data source's `$__conditionalAll`,
+which runs in the browser, counts brackets without looking for quotes, and puts its text in by JavaScript's replace:
+so brackets in it are balanced, and no `$` stands before a quote, a digit or an ampersand.
+"""
+
+RUN = "run = ${run:singlequote}"
+SERVICE = "service = ${service:singlequote}"
+IN_RANGE = "$__timeFilter(starts_at)"
+NAME = "concat(function, ' (', file, ')')"
+
+ENDPOINT = "$__conditionalAll(endpoint IN (${endpoint:singlequote}), $endpoint)"
+ALL_ENDPOINTS = "$__conditionalAll(1=0, $endpoint)"
+# The name alone first: it is a dictionary's, and leaves few rows to put a label together for.
+FUNCTION = (
+    "$__conditionalAll(function IN (SELECT arrayJoin(arrayMap(label -> substring(label, 1, length(label) "
+    "- position(reverse(label), char(40, 32)) - 1), [${function:singlequote}]))) "
+    f"AND {NAME} IN (${{function:singlequote}}), $function)"
+)
+
+SERVICES = "SELECT DISTINCT service FROM runs ORDER BY service"
+RUN_AND_LABEL = (
+    "run, concat(run, ' · ', formatDateTime(started_at, '%F %R'), "
+    "if(verdict = '', '', concat(' · ', verdict))) AS label"
+)
+RUNS = f"""
+SELECT {RUN_AND_LABEL}
+FROM runs
+WHERE {SERVICE}
+ORDER BY started_at DESC
+LIMIT 500
+""".strip()
+ENDPOINTS = f"SELECT DISTINCT endpoint FROM endpoints WHERE {RUN} ORDER BY endpoint"
+FUNCTIONS = f"""
+SELECT {NAME} AS label
+FROM functions
+WHERE {RUN} AND {SERVICE} AND {IN_RANGE}
+GROUP BY function, file
+ORDER BY sum(self_cpu_us) DESC, label
+LIMIT 500
+""".strip()
+
+BEFORE = "starts_at >= $__fromTime - ($__toTime - $__fromTime) AND starts_at < $__fromTime"
+"""The range before the chosen one, as long as it."""
+
+PRUNED_SHARE = 1 / 2000
+"""Frames under this share of the range's CPU are left out of a flame graph: too narrow to see."""
+
+_FRAMES = (
+    "arrayPushFront(multiIf(stack = '', ['(unattributed)'], position(stack, char(92)) = 0, splitByChar(';', stack), "
+    "arrayMap(f -> replaceAll(replaceAll(f, char(1), ';'), char(2), char(92)), splitByChar(';', replaceAll(replaceAll("
+    "stack, concat(char(92), char(92)), char(2)), concat(char(92), ';'), char(1))))), 'total')"
+)
+"""Frame labels of a folded stack below one root: `schemas.stacks.unfold` in SQL, and as there most need no mending."""
+_ROOT = "['total'] AS frames"
+
+
+def samples_of(run: str, windows: str) -> str:
+    """A condition on samples: CPU of those windows of a run that fulfil `windows`, a condition on the view of that
+    name. By number, which is what samples are sorted by; their own time is not.
+    """
+    within = f"FROM windows WHERE {run} AND {windows}"
+    return (
+        f"{run} AND {SERVICE} AND mode = 'cpu'\n"
+        f"                AND window >= (SELECT min(window) {within})\n"
+        f"                AND window <= (SELECT max(window) {within})"
+    )
+
+
+def flame_graph(samples: str) -> str:
+    """CPU of the samples that fulfil a condition, in nanoseconds, as the flame graph panel wants it: depth first, one
+    root at level 0 also when there is nothing.
+    """
+    return f"""
+WITH
+    stacks AS
+    (
+        SELECT {_FRAMES} AS frames, us * 1000 AS ns
+        FROM
+        (
+            SELECT any(stack) AS stack, sum(weight_us) AS us
+            FROM samples
+            WHERE {samples}
+            GROUP BY stack_id
+        )
+        UNION ALL
+        SELECT {_ROOT}, 0 AS ns
+    )
+SELECT
+    any(label) AS label,
+    toInt64(any(depth) - 1) AS level,
+    toInt64(sum(ns)) AS value,
+    toInt64(sumIf(ns, leaf)) AS self
+FROM
+(
+{_nodes("ns")}
+)
+GROUP BY path_id
+HAVING level = 0 OR sum(ns) >= {PRUNED_SHARE} * any(whole_ns)
+ORDER BY min(place), level
+""".strip()
+
+
+def differential(before: tuple[str, str], after: tuple[str, str]) -> str:
+    """CPU per request of two sides, in nanoseconds: `value` and `self` of the side before, `valueRight` and
+    `selfRight` of the one after. Each side is a run and its windows, as conditions (see `samples_of`).
+
+    Per request, because the panel draws a frame as wide as both sides together: more load must not look like more
+    cost. Requests are those of windows with a profile, as their CPU is.
+    """
+    sides = "\n            UNION ALL\n".join((
+        _side(*before, "us * 1000 / requests AS before_ns, 0. AS after_ns"),
+        _side(*after, "0. AS before_ns, us * 1000 / requests AS after_ns"),
+    ))  # fmt: skip
+    return f"""
+WITH
+    stacks AS
+    (
+        SELECT {_FRAMES} AS frames, before_ns, after_ns
+        FROM
+        (
+            SELECT any(stack) AS stack, sum(before_ns) AS before_ns, sum(after_ns) AS after_ns
+            FROM
+            (
+{sides}
+            )
+            GROUP BY stack_id
+        )
+        UNION ALL
+        SELECT {_ROOT}, 0. AS before_ns, 0. AS after_ns
+    )
+SELECT
+    any(label) AS label,
+    toInt64(any(depth) - 1) AS level,
+    toInt64(sum(before_ns)) AS value,
+    toInt64(sumIf(before_ns, leaf)) AS self,
+    toInt64(sum(after_ns)) AS valueRight,
+    toInt64(sumIf(after_ns, leaf)) AS selfRight
+FROM
+(
+{_nodes("before_ns", "after_ns")}
+)
+GROUP BY path_id
+HAVING level = 0
+    OR (sum(before_ns) > 0 AND sum(before_ns) >= {PRUNED_SHARE} * any(whole_before_ns))
+    OR (sum(after_ns) > 0 AND sum(after_ns) >= {PRUNED_SHARE} * any(whole_after_ns))
+ORDER BY min(place), level
+""".strip()
+
+
+def _nodes(*figures: str) -> str:
+    """One row for every frame of every stack, with the id of its path from the root; of each figure also its whole.
+
+    Preorder: stacks are numbered in the order of their frames, as arrays compare; a node stands at the first stack
+    that goes through it, below its ancestors, which begin there or earlier. A path's id is a sum of hashes of its
+    frames and their depths, so that it takes one addition a frame: grouping by the paths themselves took ten times as
+    long on 5,000 stacks.
+    """
+    wholes = ", ".join(f"{one}, sum({one}) OVER () AS whole_{one}" for one in figures)
+    names = ", ".join(f"{one}, whole_{one}" for one in figures)
+    return f"""
+    SELECT label, depth, path_id, place, depth = length(frames) AS leaf, {names}
+    FROM
+    (
+        SELECT frames, row_number() OVER (ORDER BY frames) AS place, {wholes}
+        FROM stacks
+    )
+    ARRAY JOIN
+        frames AS label,
+        arrayEnumerate(frames) AS depth,
+        arrayCumSum(arrayMap((frame, at) -> cityHash64(frame, at), frames, arrayEnumerate(frames))) AS path_id
+""".strip("\n")
+
+
+def _side(run: str, windows: str, figures: str) -> str:
+    return f"""
+            SELECT stack_id, stack, {figures}
+            FROM
+            (
+                SELECT stack_id, any(stack) AS stack, sum(weight_us) AS us
+                FROM samples
+                WHERE {samples_of(run, windows)}
+                GROUP BY stack_id
+            ) AS seen
+            CROSS JOIN
+            (
+                SELECT greatest(sum(completed + failed), 1) AS requests
+                FROM windows
+                WHERE {run} AND {windows} AND instances > 0
+            ) AS ended
+""".strip("\n")
