@@ -27,8 +27,8 @@ from sinks.migrate import migrate
 from views.web import queries
 from views.web.queries import Shown, Span
 
-STRETCHES = {"24 h": None, "15 min": 900}
-TARGETS_MS = {"24 h": 300, "15 min": 100}
+STRETCHES = {"whole": None, "15 min": 900}
+TARGETS_MS = {"whole": 300, "15 min": 100}
 _QUIET_S = 2.0
 _MORE = {"function": "handle_0", "file": "module_0.py", "most": 12, "endpoint": "", "least_us": 0}
 
@@ -104,7 +104,7 @@ def _measure(client: Client, rounds: int) -> None:
                 cpu_ms[place].append((time.process_time() - cpu_s) * 1e3)
     print(f"{'query':52} {'stretch':8} {'rows':>7} {'p50 ms':>8} {'p95 ms':>8} {'cpu ms':>8}")
     missed = 0
-    for place in sorted(took_ms, key=lambda one: (asked[one][1] != "24 h", -float(np.percentile(took_ms[one], 95)))):
+    for place in sorted(took_ms, key=lambda one: (asked[one][1] != "whole", -float(np.percentile(took_ms[one], 95)))):
         name, stretch, *_ = asked[place]
         p50, p95 = np.percentile(took_ms[place], [50, 95])
         missed += p95 > TARGETS_MS[stretch]

@@ -68,7 +68,9 @@ WINDOW process AS (PARTITION BY window, producer, instance)
 ORDER BY flush
 """
 _WEIGHTS = f"""
-SELECT flush, mode = 'cpu' AS on_cpu, toUInt64(one.stack_id) AS stack_id, count() AS samples, toUInt64(sum(one.weight_us)) AS weight_us
+SELECT
+    flush, mode = 'cpu' AS on_cpu, toUInt64(one.stack_id) AS stack_id, count() AS samples,
+    toUInt64(sum(one.weight_us)) AS weight_us
 FROM samples_stored AS one
 WHERE {_NAMED}
 GROUP BY flush, on_cpu, stack_id
