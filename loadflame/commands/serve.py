@@ -54,10 +54,11 @@ async def _serve(settings: Settings, clickhouse_port: int | None, stop: asyncio.
 
             check_readable(settings.store_url)
             port = CLICKHOUSE_PORT if clickhouse_port is None else clickhouse_port
-            url = await stack.enter_async_context(gateway_of(settings, port))
-            typer.echo(f"ClickHouse's clients: {url} (read-only)", err=True)
+            way_in = await stack.enter_async_context(gateway_of(settings, port))
+            typer.echo(f"ClickHouse's clients: {way_in.url} (read-only)", err=True)
+            # The page is added here, on `listening`; it connects by open_client(way_in.store_url(database)).
         else:
-            # The page is served for any store; it is added here.
+            # And here, where it connects by open_for_reading(settings.store_url).
             raise SettingsError(
                 "a ClickHouse server answers its clients by itself: give them its address; `serve` has a gateway for "
                 "the embedded store only"
