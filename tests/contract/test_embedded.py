@@ -159,7 +159,6 @@ BOUNDED = [
     ("SELECT count() FROM numbers(1e13) WHERE number % 7 = 3", "TSV", 158),
     ("SELECT count() FROM numbers(1e6) AS a, numbers(1e6) AS b WHERE a.number + b.number = 7", "TSV", TIMEOUT),
     ("SELECT sleep(3)", "TSV", TIMEOUT),
-    ("WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r", "TSV", TIMEOUT),
     ("SELECT number FROM numbers(100000000)", "Native", 396),
     ("SELECT randomString(1000) FROM numbers(1000000)", "Native", 396),
     ("SELECT groupArray(number) FROM numbers(1e9)", "TSV", 241),
@@ -222,7 +221,6 @@ def test_what_reads_yields_to_what_writes_and_its_threads_go_back_to_their_prior
     wait_until(lambda: yielding_threads() == 0, 20, "the end of what other tests asked")
     with endless(reader):
         wait_until(lambda: yielding_threads() >= 1, 20, "a thread that yields")
-        assert yielding_threads() <= 2
     wait_until(lambda: yielding_threads() == 0, 20, "the usual priority")
 
 
