@@ -7,6 +7,7 @@ the engine itself. A handle costs 0.4 ms, so that each question may have one: wh
 `classify_query` is no part of chDB's wrapper yet, only of its extension; a contract test holds it to what is said here.
 """
 
+import contextlib
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from typing import Any
 
 from clickhouse_connect.driver.binding import quote_identifier
 
+LOWEST_PRIORITY = 19
 _REMEMBERED, _REMEMBERED_CHARACTERS = 512, 20_000
 _ESCAPED = str.maketrans({"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"})
 
@@ -60,6 +62,7 @@ class EmbeddedReader:
         self._database = database
         self._judged: OrderedDict[str, Judgement] = OrderedDict()
         self._lock = Lock()
+        self._niceness = os.getpriority(os.PRIO_PROCESS, os.getpid())
         self._anchor = _connect(self._folder)
         self.version = self._text("SELECT version()")
         self.timezone = self._text("SELECT timezone()")
@@ -121,6 +124,18 @@ class EmbeddedReader:
         """End the question of that tag, if it is being answered; it fails with QUERY_WAS_CANCELLED soon."""
         with closing(_connect(self._folder)) as handle:
             _ask(handle, f"KILL QUERY WHERE Settings['log_comment'] = {_quoted(tag)} ASYNC", "Null")
+
+    def restore_priorities(self) -> None:
+        """Give threads back the priority of this process. To be called while no question is being answered.
+
+        The engine does so itself for the threads that it has lowered, but those that it starts from one of them keep
+        what they have inherited, and may write next.
+        """
+        with contextlib.suppress(OSError):
+            for thread in (int(task.name) for task in Path("/proc/self/task").iterdir()):
+                with contextlib.suppress(OSError):  # it has just ended, or may not be raised
+                    if os.getpriority(os.PRIO_PROCESS, thread) == LOWEST_PRIORITY != self._niceness:
+                        os.setpriority(os.PRIO_PROCESS, thread, self._niceness)
 
     def close(self) -> None:
         """Let go of the store; nobody may be asking any more."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sinks.embedded import LOWEST_PRIORITY
 from views.gateway.refusals import refusal
 
 MIB = 1 << 20
@@ -77,7 +78,7 @@ def engine_settings(limits: Limits, asked: Mapping[str, str]) -> dict[str, str |
     settings: dict[str, str | float] = {
         **bounds,
         "max_threads": 1,
-        "os_thread_priority": 19,
+        "os_thread_priority": LOWEST_PRIORITY,
         "result_overflow_mode": "throw",
         "read_overflow_mode": "throw",
         "timeout_overflow_mode": "throw",

@@ -97,6 +97,8 @@ class EngineSource:
     def _done(self, tag: str) -> None:
         del self._running[tag]
         self._ended.discard(tag)
+        if not self._running:
+            self._reader.restore_priorities()
         self._turns.release()
 
     def _end(self, tag: str, future: "Future[Reply]") -> None:
