@@ -24,6 +24,7 @@ def record(data_dir: Path) -> str:
     url = f"chdb://{data_dir}/store"
     with closing(open_store(url)) as store:
         Synthetic(stages=levels(visits=1, seconds=2)).write(store)
+        store.write_minutes(store.unmade_minutes())
     return url
 
 
