@@ -1,7 +1,6 @@
 """The page as an aiohttp application: files, and an API in JSON that is typed in `answers`."""
 
 from collections.abc import Awaitable, Callable
-from importlib.resources import files
 from pathlib import Path
 
 from aiohttp import web
@@ -15,14 +14,13 @@ from views.ranges import Clock, Span
 from views.runs import UnknownRunError, resolve_run
 from views.web import heads, latency, series
 from views.web.answers import Refusal
+from views.web.files import PLOTLY, STATIC
 from views.web.flame import flame
 from views.web.guards import guard
 from views.web.judged import function_points, health
 from views.web.reader import Reader
 
 Answer = Callable[[Reader, web.Request], Awaitable[BaseModel]]
-STATIC = Path(str(files("views.web").joinpath("static")))
-PLOTLY = Path(str(files("plotly").joinpath("package_data"))) / "plotly.min.js"
 _MOST = 1000
 READER = web.AppKey("reader", Reader)
 

@@ -17,6 +17,8 @@ MOST_BUCKETS = 180
 MOST_REQUESTS = 100
 BUCKETS_A_ROW = 6
 """Buckets of the sketch in a row of the heat map: 1.02 ** 6, so that a row is 13% wide."""
+_UNDER, _OVER = -1.0, 1e15
+"""Microseconds that every latency lies between."""
 _QUANTILES = {"p50_ms": 0.5, "p90_ms": 0.9, "p95_ms": 0.95, "p99_ms": 0.99, "p999_ms": 0.999}
 
 
@@ -100,14 +102,19 @@ def _endpoint(name: str, rows: list[Mapping[str, object]]) -> EndpointLatency:
 
 def requests(client: Client, span: Span, endpoint: str, row: int, *, most: int = MOST_REQUESTS) -> Requests:
     """The slowest requests of a range in one row of the heat map (see `Latency`). Blocks; raises StoreError."""
+    low_us = _edge_us(row) if row >= 0 else _UNDER  # what is under 1 us counts as 1 us
+    return _requests(client, span, endpoint, (low_us, _edge_us(row + 1)), most)
+
+
+def slowest(client: Client, span: Span, *, most: int) -> Requests:
+    """The slowest requests of a range, whatever their latency. Blocks; raises StoreError."""
+    return _requests(client, span, "", (_UNDER, _OVER), most)
+
+
+def _requests(client: Client, span: Span, endpoint: str, bounds_us: tuple[float, float], most: int) -> Requests:
+    low_us, high_us = bounds_us
     found = fetch(
-        client,
-        texts.REQUESTS,
-        **span.parameters,
-        endpoint=endpoint,
-        low_us=_edge_us(row) if row >= 0 else -1.0,  # what is under 1 us counts as 1 us
-        high_us=_edge_us(row + 1),
-        most=most,
+        client, texts.REQUESTS, **span.parameters, endpoint=endpoint, low_us=low_us, high_us=high_us, most=most
     ).to_pylist()
     return Requests(
         count=int(found[0]["found"]) if found else 0,

@@ -2,12 +2,13 @@
 
 import { token } from "./colours.js";
 import { clock } from "./format.js";
+import { isSaved } from "./source.js";
 
 let loading;
 
 /** Plotly, loaded once, after the page is there. */
 function plotly() {
-  loading ??= globalThis.Plotly ? Promise.resolve(globalThis.Plotly) : new Promise((resolve, reject) => {
+  loading ??= isSaved ? fromFile() : new Promise((resolve, reject) => {
     const script = document.createElement("script");
     script.src = "plotly.min.js";
     script.onload = () => resolve(globalThis.Plotly);
@@ -15,6 +16,15 @@ function plotly() {
     document.head.append(script);
   });
   return loading;
+}
+
+/** A saved file carries it compressed. */
+async function fromFile() {
+  const packed = Uint8Array.from(atob(document.getElementById("loadflame-plotly").textContent), (letter) => letter.charCodeAt(0));
+  const script = document.createElement("script");
+  script.textContent = await new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+  document.head.append(script);
+  return globalThis.Plotly;
 }
 
 /** Draw `traces` in an element that has a size; `layout` goes over the common one. */

@@ -40,9 +40,14 @@ export function differenceColour(share) {
   return `rgb(${from.map((value, place) => Math.round(value + (to[place] - value) * strength)).join(" ")})`;
 }
 
-/** Dark or light ink for text on a colour. */
+/** Dark or light ink for text on a colour of any form, which a canvas writes as #rrggbb. */
 export function inkOn(context, colour) {
   context.fillStyle = colour;
-  const [red, green, blue] = /^#(..)(..)(..)/.exec(context.fillStyle)?.slice(1).map((pair) => parseInt(pair, 16)) ?? [128, 128, 128];
+  return inkFor(context.fillStyle);
+}
+
+/** The same for #rrggbb. */
+export function inkFor(colour) {
+  const [red, green, blue] = /^#(..)(..)(..)/.exec(colour)?.slice(1).map((pair) => parseInt(pair, 16)) ?? [128, 128, 128];
   return 0.299 * red + 0.587 * green + 0.114 * blue > 140 ? "#16191d" : "#ffffff";
 }

@@ -155,7 +155,7 @@ export class FlamePanel {
     if (isEmpty) return fill(this.legend);
     if (this.tree.base) {
       const scale = h("span", { class: "scale", style: { background: `linear-gradient(90deg, ${[-1, -0.4, 0, 0.4, 1].map(differenceColour).join(", ")})` } });
-      return fill(this.legend, h("span", {}, `cheaper in ${this.b.text}  `, scale, `  dearer in ${this.b.text} than in ${this.a.text}`),
+      return fill(this.legend, h("span", {}, h("b", {}, "A "), this.a.text, "   ", h("b", {}, "B "), this.b.text), h("span", {}, `cheaper in B  `, scale, `  dearer in B than in A`),
         h("span", {}, this.perRequest ? "normalised: CPU per request" : "normalised: CPU per second, for there were no requests"),
         h("span", {}, "width: the greater of the two"));
     }
@@ -181,7 +181,7 @@ export class FlamePanel {
     const most = tree.base ? 1 : Math.max(1e-9, ...top.map((one) => one.self));
     const each = this.perRequest ? "µs/request" : "µs/s";
     const head = tree.base
-      ? [["function", ""], [`self in ${this.a.text}`, each], [`in ${this.b.text}`, each], ["change", each]]
+      ? [[`self, ${each}`, ""], ["A", ""], ["B", ""], ["B − A", ""]]
       : [["function", ""], ["self", "CPU"], ["total", "CPU"]];
     const name = (one) => h("td", { class: "clip", title: one.label }, h("i", { class: "swatch", style: { background: functionColour(one.label) } }), ` ${f.brief(one.label)}`);
     const row = (one) => (tree.base

@@ -47,6 +47,7 @@ export class LatencyView {
 
   async refresh() {
     this.asked = null;
+    await this.run.ensureColours();
     await this.update(this.run.values);
   }
 

@@ -34,6 +34,11 @@ class Run {
     }
   }
 
+  /** For views that do not ask for the hot functions themselves. */
+  async ensureColours() {
+    if (!this.coloured) this.colour((await ask(runPath(this.id, "hot"))).functions);
+  }
+
   isHot(label) {
     return hasColour(label);
   }
@@ -80,6 +85,10 @@ class Page {
   async open() {
     const { page, run, values } = read();
     clearTimeout(this.timer);
+    if (isSaved && !run) {
+      history.replaceState(null, "", address("time", (await ask("runs/saved")).id, values));
+      return this.open();
+    }
     const isSame = this.page === page && this.run?.id === (run ?? undefined);
     if (isSame && this.view) return this.changed();
     const view = (this.view = null);

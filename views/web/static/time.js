@@ -2,7 +2,7 @@
 
 import { TimeBox } from "./axis.js";
 import { axis, draw, faint, timeTicks } from "./charts.js";
-import { functionColour, token } from "./colours.js";
+import { functionColour, inkFor, token } from "./colours.js";
 import { fill, h, segments } from "./dom.js";
 import { FlamePanel } from "./flame.js";
 import * as f from "./format.js";
@@ -183,7 +183,7 @@ export class TimeView {
       const values = one.self_us.map((us, place) => this.value(us, place) ?? -1);
       const place = values.indexOf(Math.max(...values));
       return [{ x: this.mid[place], y: ROWS.hot[1], xref: "x", yref: "paper", yanchor: "bottom", showarrow: false, bgcolor: functionColour(one.label),
-        borderpad: 2, text: escaped(`▲ ${f.brief(one.label)}`), font: { size: 10.5, color: "#16191d" } }];
+        borderpad: 2, text: escaped(`▲ ${f.brief(one.label)}`), font: { size: 10.5, color: inkFor(functionColour(one.label)) } }];
     });
   }
 
