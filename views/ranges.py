@@ -1,16 +1,20 @@
 """A part of a run: whole windows, told in seconds since its start, so that it means the same wherever it is read."""
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
 from schemas.durations import parse_duration_s
 from schemas.errors import UserError
-from views import queries
+from schemas.windows import WINDOW_US
+from views.queries import fetch
 from views.runs import unknown_run
-from views.web import texts
+from views.web import queries
+from views.web.span import Span
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 EPOCH_MS = 1e11
@@ -37,15 +41,19 @@ class Clock:
     @classmethod
     def of(cls, client: Client, run: str) -> "Clock":
         """Of a run in the store. Blocks; raises UnknownRunError or StoreError."""
-        found = queries.fetch(client, queries.RUN, run=run).to_pylist()
+        found = fetch(client, queries.RUN_HEAD, run=run).to_pylist()
         if not found:
             raise unknown_run(client, run)
-        window_us = int(found[0]["window_us"]) or 1_000_000
-        started_us = round(found[0]["started_at"].timestamp() * 1e6) // window_us * window_us
-        (reach,) = queries.fetch(client, texts.REACH, run=run).to_pylist()
-        if not reach["windows"]:
-            return cls(run, started_us, window_us, 1, 0)
-        return cls(run, started_us, window_us, int(reach["first"]), int(reach["last"]))
+        return cls.of_head(found[0])
+
+    @classmethod
+    def of_head(cls, row: Mapping[str, Any]) -> "Clock":
+        """From a row of RUN_HEAD."""
+        window_us = int(row["window_us"]) or WINDOW_US
+        started_us = int(row["started_us"]) // window_us * window_us
+        if not row["windows"]:
+            return cls(row["run"], started_us, window_us, 1, 0)
+        return cls(row["run"], started_us, window_us, int(row["first"]), int(row["last"]))
 
     @property
     def is_empty(self) -> bool:
@@ -56,7 +64,7 @@ class Clock:
         """When a window starts, in seconds since the start of the run."""
         return (window * self.window_us - self.started_us) / 1e6
 
-    def span(self, from_s: float | None = None, to_s: float | None = None) -> "Span":
+    def part(self, from_s: float | None = None, to_s: float | None = None) -> "Part":
         """The windows that start in [from_s, to_s); all of the run's where an end is not named. Raises RangeError."""
         first, last = self.first, self.last
         if from_s is not None:
@@ -65,7 +73,7 @@ class Clock:
             last = min(last, self._window_at(to_s) - 1)
         if from_s is not None and to_s is not None and to_s <= from_s:
             raise RangeError(f"the range {from_s:g}-{to_s:g} s ends before it starts")
-        return Span(self, first, last)
+        return Part(self, first, last)
 
     def _window_at(self, at_s: float) -> int:
         """The window that holds a time, or the next one when it lies between two (within a microsecond)."""
@@ -95,7 +103,7 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Part:
     """The windows from `first` to `last` of a run, both included; empty when `last < first`."""
 
     clock: Clock
@@ -117,15 +125,15 @@ class Span:
         """How many windows it could hold."""
         return max(0, self.last - self.first + 1)
 
-    def step(self, most: int) -> int:
-        """Windows a bucket so that there are at most `most` of them, of 1, 2, 5, 10, 15, 30, 60 and so on."""
-        least = -(-self.windows // most)
-        for step in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600):
-            if step >= least:
-                return step
-        return least
+    def span(self, points: int) -> Span:
+        """As the texts of `views.web.queries` take it, in at most `points` buckets.
 
-    @property
-    def parameters(self) -> dict[str, int | str]:
-        """As the texts of `views.web.texts` take it."""
-        return {"run": self.clock.run, "first": self.first, "last": max(self.last, 0)}
+        When minutes answer for it, it is rounded out to whole ones.
+        """
+        window_us = self.clock.window_us
+        return Span.of(self.first * window_us, (self.last + 1) * window_us, window_us, points=points)
+
+    def times_s(self, span: Span, buckets: Iterable[int]) -> tuple[float, ...]:
+        """Where buckets of a span begin, in seconds since the start of the run."""
+        start_us = span.first * span.unit_us - self.clock.started_us
+        return tuple((start_us + bucket * span.bucket_us) / 1e6 for bucket in buckets)

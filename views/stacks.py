@@ -7,11 +7,13 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.stacks import unfold
 from views.queries import fetch
-from views.ranges import Span
-from views.web import texts
+from views.ranges import Part
+from views.web import queries
+from views.web.more_queries import STACKS
 
 UNATTRIBUTED = "(unattributed)"
 """CPU that no sample could place; it is shown, not spread."""
+SMALL = "(small stacks)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,7 @@ class StackCost:
 
     frames: tuple[str, ...]
     bucket: int
-    cpu_us: float
+    cpu_us: int
     samples: int
 
 
@@ -28,7 +30,7 @@ class StackCost:
 class RangeStacks:
     """The stacks of a range; `cpu_us` is all CPU of the service in it, `unattributed_us` is no stack's."""
 
-    span: Span
+    part: Part
     stacks: tuple[StackCost, ...]
     seconds: float
     requests: int
@@ -42,32 +44,43 @@ class RangeStacks:
 
     def merged(self) -> Iterator[StackCost]:
         """Each stack once, whatever its buckets; what no sample could place is a stack of its own."""
-        found: dict[tuple[str, ...], list[float]] = {}
+        found: dict[tuple[str, ...], list[int]] = {}
         for one in self.stacks:
-            sums = found.setdefault(one.frames, [0.0, 0])
+            sums = found.setdefault(one.frames, [0, 0])
             sums[0] += one.cpu_us
             sums[1] += one.samples
         for frames, (cpu_us, samples) in found.items():
-            yield StackCost(frames, 0, cpu_us, int(samples))
+            yield StackCost(frames, 0, cpu_us, samples)
 
 
-def range_stacks(client: Client, span: Span, *, step: int | None = None) -> RangeStacks:
-    """Read the stacks of a range, by buckets of `step` windows (default: one for all). Blocks; raises StoreError."""
-    (totals,) = fetch(client, texts.TOTALS, **span.parameters).to_pylist()
-    rows = fetch(client, texts.STACKS, **span.parameters, step=step or max(span.windows, 1)).to_pylist()
-    unattributed_us = int(totals["unattributed_us"] or 0)
+def range_stacks(client: Client, part: Part, *, buckets: int = 1, least_share: float = 0.0) -> RangeStacks:
+    """Read the stacks of a range, in one bucket or at most so many. Blocks; raises StoreError.
+
+    Of one bucket, stacks under `least_share` of the CPU are put together.
+    """
+    span = part.span(buckets)
+    asked = {"run": part.clock.run, **span.parameters}
+    (totals,) = fetch(client, queries.HEALTH.at(span.tier), **asked).to_pylist()
+    cpu_us, unattributed_us = int(totals["cpu_us"]), int(totals["unattributed_us"])
+    if buckets == 1:
+        rows = fetch(client, queries.FLAME.at(span.tier), **asked, least_us=int(least_share * cpu_us)).to_pylist()
+    else:
+        rows = fetch(client, STACKS.at(span.tier), **asked).to_pylist()
     stacks = [
-        StackCost(unfold(row["stack"]) or (UNATTRIBUTED,), int(row["bucket"]), row["cpu_us"], int(row["samples"]))
+        StackCost(unfold(row["stack"]) or (UNATTRIBUTED,), row.get("bucket", 0), row["self_us"], row["samples"])
         for row in rows
     ]
-    placed = sum(one.cpu_us for one in stacks if one.frames == (UNATTRIBUTED,))
-    if unattributed_us - placed > 1:  # of windows in which the service ran, and no sample was taken
-        stacks.append(StackCost((UNATTRIBUTED,), 0, unattributed_us - placed, 0))
+    placed_us = sum(one.cpu_us for one in stacks if one.frames == (UNATTRIBUTED,))
+    if unattributed_us > placed_us:  # of windows in which the service ran, and no sample was taken
+        stacks.append(StackCost((UNATTRIBUTED,), 0, unattributed_us - placed_us, 0))
+    left_us = cpu_us - sum(one.cpu_us for one in stacks)
+    if left_us > len(stacks):  # less is what rounding leaves
+        stacks.append(StackCost((SMALL,), 0, left_us, 0))
     return RangeStacks(
-        span=span,
+        part=part,
         stacks=tuple(stacks),
-        seconds=float(totals["seconds"] or 0.0),
-        requests=int(totals["requests"] or 0),
-        cpu_us=int(totals["cpu_us"] or 0),
+        seconds=int(totals["watched_us"]) / 1e6,
+        requests=int(totals["watched_requests"]),
+        cpu_us=cpu_us,
         unattributed_us=unattributed_us,
     )

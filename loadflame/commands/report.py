@@ -88,17 +88,17 @@ def _write_stacks(
 
     clock = Clock.of(client, run)
     ends = [None if text is None else clock.parse(text) for text in (from_time, to_time)]
-    span = clock.span(*ends)
-    found = range_stacks(client, span)
+    part = clock.part(*ends)
+    found = range_stacks(client, part)
     if not found.stacks:
-        where = f"from {span.from_s:g} to {span.to_s:g} s of run {run}" if span.windows else "in the range"
+        where = f"from {part.from_s:g} to {part.to_s:g} s of run {run}" if part.windows else "in the range"
         raise RangeError(
-            f"nothing was sampled {where}; its windows go from {clock.span().from_s:g} to {clock.span().to_s:g} s"
+            f"nothing was sampled {where}; its windows go from {clock.part().from_s:g} to {clock.part().to_s:g} s"
         )
     for kind, path in wanted.items():
         if kind == "pprof":
             path.write_bytes(pprof(found))
         else:
-            name = f"{run}, {span.from_s:g} to {span.to_s:g} s"
+            name = f"{run}, {part.from_s:g} to {part.to_s:g} s"
             path.write_text(folded(found) if kind == "folded" else speedscope(found, name=name))
     return list(wanted.values())

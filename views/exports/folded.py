@@ -11,6 +11,6 @@ def folded(found: RangeStacks) -> str:
     lines = []
     for one in found.merged():
         frames = (" ".join(frame.split()).replace(";", ":") for frame in one.frames)
-        if round(one.cpu_us):
-            lines.append(f"{';'.join(frames)} {round(one.cpu_us)}\n")
+        if one.cpu_us:
+            lines.append(f"{';'.join(frames)} {one.cpu_us}\n")
     return "".join(sorted(lines))

@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 from pydantic import BaseModel, ConfigDict
 
 from views.model import Figure, Report
-from views.ranges import Clock, Span
+from views.ranges import Clock, Part
 from views.stacks import range_stacks
 from views.web import heads, judged, latency, series
 from views.web.answers import FunctionPoints, Head, Health, Hot, Kind, Latency, RequestRow, Series
@@ -75,39 +75,38 @@ class Saved(_Kept):
 def saved(client: Client, run: str) -> Saved:
     """Read all that a file keeps. Blocks: seconds for a long run. Raises UnknownRunError or StoreError."""
     clock = Clock.of(client, run)
-    span = clock.span()
+    part = clock.part()
     told = judged.Judged.of(client, run)
     head = heads.head(client, run).model_copy(update={"is_live": False})
-    over_time = series.series(client, span, most=MOST_BUCKETS)
-    hot = series.hot(client, span, most=MOST_FUNCTIONS, buckets=MOST_BUCKETS)
+    over_time = series.series(client, part, most=MOST_BUCKETS)
+    hot = series.hot(client, part, most=MOST_FUNCTIONS, buckets=MOST_BUCKETS)
     labels = [one.label for one in hot.functions[:MOST_POINTS]]
     return Saved(
         head=head,
         report=told.report,
         series=over_time,
         hot=hot,
-        flame=flame_cells(client, span, over_time),
-        latency={endpoint: latency.latency(client, span, endpoint) for endpoint in ("", *head.endpoints)},
-        functions={label: judged.function_points(client, told, span, label) for label in labels},
+        flame=flame_cells(client, part, over_time),
+        latency={endpoint: latency.latency(client, part, endpoint) for endpoint in ("", *head.endpoints)},
+        functions={label: judged.function_points(client, told, part, label) for label in labels},
         health=judged.health(client, clock, told.report),
-        slowest=latency.slowest(client, span, most=MOST_REQUESTS).rows,
+        slowest=latency.slowest(client, part, most=MOST_REQUESTS).rows,
     )
 
 
-def flame_cells(client: Client, span: Span, over_time: Series) -> FlameCells:
+def flame_cells(client: Client, part: Part, over_time: Series) -> FlameCells:
     """The tree of a run by buckets, which are those of its series."""
-    step = span.step(MOST_BUCKETS)
-    found = range_stacks(client, span, step=step)
-    place_of = {round((at - span.from_s) / over_time.step_s): place for place, at in enumerate(over_time.t_s)}
+    found = range_stacks(client, part, buckets=MOST_BUCKETS)
+    start_s = part.times_s(part.span(MOST_BUCKETS), (0,))[0]
+    place_of = {round((at - start_s) / over_time.step_s): place for place, at in enumerate(over_time.t_s)}
     tree = Tree()
     cells: list[list[tuple[int, int, int]]] = [[]]
     for one in found.stacks:
         node = tree.place(one.frames)
         cells += [[] for _ in range(len(tree.parent) - len(cells))]
         if one.bucket in place_of:
-            cells[node].append((place_of[one.bucket], round(one.cpu_us), one.samples))
+            cells[node].append((place_of[one.bucket], one.cpu_us, one.samples))
     labels = tuple(tree.labels)
-    is_watched = [seconds > 0 for seconds in over_time.watched_s]
     return FlameCells(
         step_s=over_time.step_s,
         labels=labels,
@@ -119,7 +118,7 @@ def flame_cells(client: Client, span: Span, over_time: Series) -> FlameCells:
         buckets=Buckets(
             t_s=over_time.t_s,
             seconds=over_time.watched_s,
-            requests=tuple(number if seen else 0 for number, seen in zip(over_time.requests, is_watched, strict=True)),
+            requests=over_time.watched_requests,
             cpu_us=over_time.cpu_us,
             unattributed_us=over_time.unattributed_us,
         ),

@@ -22,7 +22,7 @@ def pprof(found: RangeStacks) -> bytes:
     samples = []
     for one in found.merged():
         leaf_first = [functions.setdefault(frame, len(functions) + 1) for frame in reversed(one.frames)]
-        samples.append(_message(2, _packed(1, leaf_first) + _packed(2, (one.samples, round(one.cpu_us * 1000)))))
+        samples.append(_message(2, _packed(1, leaf_first) + _packed(2, (one.samples, one.cpu_us * 1000))))
     named = {place: split_frame(label) for label, place in functions.items()}
     body = b"".join(
         (
@@ -37,7 +37,7 @@ def pprof(found: RangeStacks) -> bytes:
                 )
                 for place, (name, file) in named.items()
             ),
-            _number(9, found.span.clock.started_us * 1000 + round(found.span.from_s * 1e9)),
+            _number(9, found.part.clock.started_us * 1000 + round(found.part.from_s * 1e9)),
             _number(10, round(found.seconds * 1e9)),
             _message(11, _number(1, text("cpu")) + _number(2, text("nanoseconds"))),
             _number(14, text("cpu")),

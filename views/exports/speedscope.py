@@ -15,13 +15,13 @@ def speedscope(found: RangeStacks, *, name: str) -> str:
     samples, weights = [], []
     for one in found.merged():
         samples.append([places.setdefault(frame, len(places)) for frame in one.frames])
-        weights.append(round(one.cpu_us, 3))
+        weights.append(one.cpu_us)
     profile: dict[str, Any] = {
         "type": "sampled",
         "name": name,
         "unit": "microseconds",
         "startValue": 0,
-        "endValue": round(sum(weights), 3),
+        "endValue": sum(weights),
         "samples": samples,
         "weights": weights,
     }

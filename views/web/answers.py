@@ -88,6 +88,7 @@ class Series(_Answer):
     achieved_tps: tuple[Figure, ...]
     bad_tps: tuple[Figure, ...]
     requests: tuple[int, ...]
+    watched_requests: tuple[int, ...]
     in_flight: tuple[int, ...]
     p50_ms: tuple[MaybeFigure, ...]
     p95_ms: tuple[MaybeFigure, ...]
@@ -137,14 +138,14 @@ class Flame(_Answer):
     seconds: Figure
     requests: int
     samples: int
-    cpu_us: Figure
-    unattributed_us: Figure
+    cpu_us: int
+    unattributed_us: int
     labels: tuple[str, ...]
     packages: tuple[str, ...]
     kinds: tuple[Kind, ...]
     parent: tuple[int, ...]
     label: tuple[int, ...]
-    self_us: tuple[Figure, ...]
+    self_us: tuple[int, ...]
     self_samples: tuple[int, ...]
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from schemas.errors import UserError
 from sinks.errors import StoreError
 from views import stacks
-from views.ranges import Clock, Span
+from views.ranges import Clock, Part
 from views.runs import UnknownRunError, resolve_run
 from views.web import heads, latency, series
 from views.web.answers import Refusal
@@ -22,6 +22,8 @@ from views.web.reader import Reader
 
 Answer = Callable[[Reader, web.Request], Awaitable[BaseModel]]
 _MOST = 1000
+LEAST_SHARE = 1e-6
+"""Stacks of less CPU than this are put together: no screen is wide enough for them."""
 READER = web.AppKey("reader", Reader)
 
 
@@ -84,9 +86,9 @@ async def _told(
         )
 
 
-async def _span(reader: Reader, request: web.Request) -> Span:
+async def _part(reader: Reader, request: web.Request) -> Part:
     clock = await reader.ask(Clock.of, request.match_info["run"])
-    return clock.span(_seconds(clock, request, "from"), _seconds(clock, request, "to"))
+    return clock.part(_seconds(clock, request, "from"), _seconds(clock, request, "to"))
 
 
 def _seconds(clock: Clock, request: web.Request, name: str) -> float | None:
@@ -113,31 +115,31 @@ async def _head(reader: Reader, request: web.Request) -> BaseModel:
 
 
 async def _series(reader: Reader, request: web.Request) -> BaseModel:
-    span = await _span(reader, request)
+    part = await _part(reader, request)
     most = max(1, _number(request, "buckets", series.MOST_BUCKETS))
-    return await reader.ask(series.series, span, most=most)
+    return await reader.ask(series.series, part, most=most)
 
 
 async def _hot(reader: Reader, request: web.Request) -> BaseModel:
-    span = await _span(reader, request)
+    part = await _part(reader, request)
     most = max(1, _number(request, "most", series.MOST_HOT))
     buckets = max(1, _number(request, "buckets", series.MOST_BUCKETS))
-    return await reader.ask(series.hot, span, most=most, buckets=buckets)
+    return await reader.ask(series.hot, part, most=most, buckets=buckets)
 
 
 async def _flame(reader: Reader, request: web.Request) -> BaseModel:
-    span = await _span(reader, request)
-    return await reader.ask(lambda client: flame(stacks.range_stacks(client, span)))
+    part = await _part(reader, request)
+    return await reader.ask(lambda client: flame(stacks.range_stacks(client, part, least_share=LEAST_SHARE)))
 
 
 async def _latency(reader: Reader, request: web.Request) -> BaseModel:
-    span = await _span(reader, request)
-    return await reader.ask(latency.latency, span, request.query.get("endpoint", ""))
+    part = await _part(reader, request)
+    return await reader.ask(latency.latency, part, request.query.get("endpoint", ""))
 
 
 async def _requests(reader: Reader, request: web.Request) -> BaseModel:
-    span = await _span(reader, request)
-    return await reader.ask(latency.requests, span, request.query.get("endpoint", ""), _number(request, "row", 0))
+    part = await _part(reader, request)
+    return await reader.ask(latency.requests, part, request.query.get("endpoint", ""), _number(request, "row", 0))
 
 
 async def _report(reader: Reader, request: web.Request) -> BaseModel:
@@ -148,9 +150,9 @@ async def _function(reader: Reader, request: web.Request) -> BaseModel:
     label = request.query.get("label", "")
     if not label:
         raise WrongQuestionError("name a function by label=")
-    span = await _span(reader, request)
+    part = await _part(reader, request)
     judged = await reader.judged(request.match_info["run"])
-    return await reader.ask(function_points, judged, span, label)
+    return await reader.ask(function_points, judged, part, label)
 
 
 async def _health(reader: Reader, request: web.Request) -> BaseModel:

@@ -35,19 +35,19 @@ class Tree:
 def flame(found: RangeStacks) -> Flame:
     """The tree of a range."""
     tree = Tree()
-    self_us: list[float] = [0.0]
-    samples: list[int] = [0]
+    self_us = [0]
+    samples = [0]
     for one in found.merged():
         node = tree.place(one.frames)
         grow = len(tree.parent) - len(self_us)
-        self_us += [0.0] * grow
+        self_us += [0] * grow
         samples += [0] * grow
         self_us[node] += one.cpu_us
         samples[node] += one.samples
     labels = tuple(tree.labels)
     return Flame(
-        from_s=found.span.from_s,
-        to_s=found.span.to_s,
+        from_s=found.part.from_s,
+        to_s=found.part.to_s,
         seconds=found.seconds,
         requests=found.requests,
         samples=found.samples,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow.compute as pc
 from clickhouse_connect.driver.client import Client
 
 from analysis.growth import Fit
@@ -11,14 +12,15 @@ from views.facts import RunFacts, read_run
 from views.model import Report
 from views.profile import ProfileFacts
 from views.queries import fetch
-from views.ranges import Clock, Span
+from views.ranges import Clock, Part
 from views.report import report_of
 from views.sentences import trust_lines
-from views.web import texts
+from views.web import queries
 from views.web.answers import Curve, FunctionPoints, Health, Letter, Producer
 
 MOST_LETTERS = 100
 CURVE_POINTS = 40
+MOST_POINTS = 1000
 _SETTLING_US = 120_000_000
 """For so long after a run's end an unreadable message may be its own, when its headers do not say."""
 
@@ -45,19 +47,18 @@ class Judged:
         return frozenset(np.concatenate(rows).tolist()) if rows else frozenset()
 
 
-def function_points(client: Client, judged: Judged, span: Span, label: str) -> FunctionPoints:
-    """A function's CPU per second beside the throughput, a point a profiled window of the range. Blocks."""
+def function_points(client: Client, judged: Judged, part: Part, label: str) -> FunctionPoints:
+    """A function's CPU per second beside the throughput, a point a profiled window (or bucket) of the range. Blocks."""
     function, file = split_frame(label)
-    rows = fetch(client, texts.FUNCTION, **span.parameters, function=function, file=file).to_pylist()
-    spent_us = {int(row["window"]): int(row["total_us"]) for row in rows}
-    windows = judged.run.windows
-    there = (windows.window >= span.first) & (windows.window <= span.last) & (windows.instances > 0)
-    seen = windows.at(there & (windows.scheduled > 0))
-    seconds = seen.window_us / 1e6
-    tps = seen.completed / seconds
-    cores = np.array([spent_us.get(window, 0) for window in seen.window.tolist()]) / np.maximum(seen.window_us, 1)
-    used_windows = judged.used_windows
-    used = np.array([window in used_windows for window in seen.window.tolist()], dtype=bool)
+    span = part.span(MOST_POINTS)
+    asked = {"run": part.clock.run, **span.parameters, "function": function, "file": file}
+    table = fetch(client, queries.FUNCTION.at(span.tier), **asked)
+    table = table.filter(pc.greater(table["achieved_tps"], 0))
+    buckets = table["bucket"].to_pylist()
+    tps, cores = table["achieved_tps"].to_numpy(), table["total_cores"].to_numpy()
+    window_us = part.clock.window_us
+    used_buckets = {(window * window_us // span.unit_us - span.first) // span.step for window in judged.used_windows}
+    used = np.array([bucket in used_buckets for bucket in buckets], dtype=bool)
     growth = judged.profile.growth_of(label)
     curve = None
     sentence = "no growth is told: too few samples, or too few rates"
@@ -69,7 +70,7 @@ def function_points(client: Client, judged: Judged, span: Span, label: str) -> F
         sentence = f"growth {growth.fit.growth:.2f} [{low:.2f}, {high:.2f}]: {growth.shape}"
     return FunctionPoints(
         label=label,
-        t_s=tuple((seen.starts_us - span.clock.started_us) / 1e6),
+        t_s=part.times_s(span, buckets),
         tps=tuple(tps),
         cores=tuple(cores),
         used=tuple(np.flatnonzero(used).tolist()),
@@ -103,7 +104,7 @@ def health(client: Client, clock: Clock, report: Report) -> Health:
     ended_us = clock.started_us if report.run.ended_at is None else round(report.run.ended_at.timestamp() * 1e6)
     letters = fetch(
         client,
-        texts.LETTERS,
+        queries.LETTERS,
         run=clock.run,
         from_us=clock.started_us,
         to_us=ended_us + _SETTLING_US,
@@ -123,7 +124,7 @@ def health(client: Client, clock: Clock, report: Report) -> Health:
                 clock_correction_ms=row["clock_correction_us"] / 1e3,
                 note=row["note"],
             )
-            for row in fetch(client, texts.PRODUCERS, run=clock.run).to_pylist()
+            for row in fetch(client, queries.PRODUCERS, run=clock.run).to_pylist()
         ),
         letters=tuple(
             Letter(

@@ -98,7 +98,7 @@ function figuresOf(series) {
     const known = places.map((place) => column[place]).filter(f.known).sort((x, y) => x - y);
     return known.length ? known[Math.floor(known.length / 2)] : null;
   };
-  const [seconds, requests, watched] = [sum(series.seconds), sum(series.requests), sum(series.watched_s)];
+  const [seconds, requests, watched] = [sum(series.seconds), sum(series.watched_requests), sum(series.watched_s)];
   const offered = places.reduce((total, place) => total + series.offered_tps[place] * series.seconds[place], 0);
   const bad = places.reduce((total, place) => total + series.bad_tps[place] * series.seconds[place], 0);
   return {

@@ -136,7 +136,7 @@ export class TimeView {
     const { series } = this;
     if (series.watched_s[place] <= 0) return null;
     const per = this.values?.per ?? "second";
-    if (per === "request") return series.requests[place] ? us / series.requests[place] : null;
+    if (per === "request") return series.watched_requests[place] ? us / series.watched_requests[place] : null;
     if (per === "share") return series.cpu_us[place] ? (100 * us) / series.cpu_us[place] : null;
     return us / 1e6 / series.watched_s[place];
   }
@@ -212,7 +212,7 @@ export class TimeView {
     const sum = (column) => places.reduce((total, place) => total + column[place], 0);
     const per = this.values?.per ?? "second";
     const ofLayer = (us) => {
-      const [watched, requests, cpu] = [sum(series.watched_s), places.reduce((total, place) => total + (series.watched_s[place] > 0 ? series.requests[place] : 0), 0), sum(series.cpu_us)];
+      const [watched, requests, cpu] = [sum(series.watched_s), sum(series.watched_requests), sum(series.cpu_us)];
       if (!watched) return null;
       const spent = sum(us);
       return per === "request" ? (requests ? spent / requests : null) : per === "share" ? (cpu ? (100 * spent) / cpu : null) : spent / 1e6 / watched;
