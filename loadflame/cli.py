@@ -23,6 +23,7 @@ from loadflame.commands import (
     report,
     run,
     runs,
+    serve,
     spool,
     verify,
 )
@@ -50,6 +51,7 @@ app.command("load", rich_help_panel=_PARTS)(load.load)
 app.command("profile", rich_help_panel=_PARTS)(profile.profile)
 app.command("process", rich_help_panel=_PARTS)(process.process)
 app.add_typer(spool.app, name="spool", rich_help_panel=_PARTS)
+app.command("serve", rich_help_panel=_LOOK)(serve.serve)
 app.command("report", rich_help_panel=_LOOK)(report.report)
 app.command("runs", rich_help_panel=_LOOK)(runs.runs)
 app.command("verify", rich_help_panel=_LOOK)(verify.verify)

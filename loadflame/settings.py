@@ -73,6 +73,12 @@ class Settings(BaseSettings):
         AWAY_TPS, gt=0, le=HIGHEST_TPS, description="Requests per second for other machines; this one has no bound."
     )
 
+    serve_host: str = Field(
+        "127.0.0.1", description="Address of `loadflame serve`; another than loopback needs a token."
+    )
+    serve_token: SecretStr | None = Field(None, description="What `loadflame serve` asks for as a password.")
+    serve_token_file: Path | None = Field(None, description="A file that holds it, instead.")
+
     kafka_security_protocol: SecurityProtocol = Field("PLAINTEXT", description="PLAINTEXT, SSL or SASL_SSL.")
     kafka_sasl_mechanism: SaslMechanism | None = Field(
         None, description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512; none is SCRAM-SHA-512."
@@ -88,7 +94,7 @@ class Settings(BaseSettings):
     kafka_ssl_password: SecretStr | None = Field(None, description="Password of the key, if it has one.")
     kafka_ssl_password_file: Path | None = Field(None, description="A file that holds it, instead.")
 
-    @field_validator("data_dir", "spool_dir", *_FILES)
+    @field_validator("data_dir", "spool_dir", "serve_token_file", *_FILES)
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value and value.expanduser().resolve()

@@ -12,13 +12,14 @@ from schemas.batches import Batch
 from schemas.events import EventData
 from schemas.joined import JoinedWindow
 from sinks import derived_tables, reading, truth_tables
-from sinks.connect import check_embedded, open_client
-from sinks.errors import store_errors
+from sinks.connect import check_embedded, embedded_database, open_client
+from sinks.errors import StoreBusyError, StoreUnreachableError, store_errors
 from sinks.flushes import STALE_US, FlushIds
 from sinks.interning import Interner
 from sinks.letters import count_dead_letters, replays_table
 from sinks.migrate import check_migrations, migrate
 from sinks.orphans import sweep_orphans
+from sinks.sharing import awaited_share, make_room, would_make_room
 from sinks.store import Coverage, DeadLetter, LetterCount, StoredBatch, WindowBatches
 
 _DAY_US = 86_400 * 1_000_000
@@ -34,7 +35,12 @@ _PIECE_BYTES = 8 << 20
 
 
 def open_store(url: str) -> "ClickHouseStore":
-    """Open the store at `url`, set up or brought up to date first. Blocks. Raises StoreError (see `open_client`)."""
+    """Open the store at `url` for writing, set up or brought up to date first. Blocks. Raises StoreError.
+
+    Who only reads an embedded store lets go of it (see `sinks.sharing`).
+    """
+    if url.startswith("chdb:"):
+        make_room(url)
     client = open_client(url)
     migrate(client)
     return ClickHouseStore(client)
@@ -46,7 +52,11 @@ def check_store(url: str) -> None:
     An embedded store is not opened for it: the engine is large, and how old the store is, its worker says.
     """
     if url.startswith("chdb:"):
-        check_embedded(url)
+        try:
+            check_embedded(url)
+        except StoreBusyError as busy:
+            if not would_make_room(url, busy):
+                raise
         return
     with contextlib.closing(open_client(url)) as client:
         check_migrations(client)
@@ -54,11 +64,27 @@ def check_store(url: str) -> None:
 
 def open_for_reading(url: str) -> Client:
     """A client for the views. The embedded store is set up first; a server is its workers' affair, and a reader has no
-    right to. Blocks. Raises StoreError (see `open_client`).
+    right to. An embedded store that another process has is read through that one. Blocks. Raises StoreError.
     """
-    client = open_client(url)
-    if url.startswith("chdb:"):
-        migrate(client)
+    if not url.startswith("chdb:"):
+        return open_client(url)
+    try:
+        client = open_client(url)
+    except StoreBusyError as busy:
+        if through := _through_its_holder(url, busy):
+            return through
+        client = open_client(url)
+    migrate(client)
+    return client
+
+
+def _through_its_holder(url: str, busy: StoreBusyError) -> Client | None:
+    """A client of the process that has the embedded store; None when it has just ended. Raises `busy`."""
+    try:
+        client = open_client(awaited_share(busy, url).store_url(embedded_database(url)))
+    except StoreUnreachableError:
+        return None
+    check_migrations(client)
     return client
 
 

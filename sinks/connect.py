@@ -66,7 +66,7 @@ def open_client(url: str) -> Client:
     parts = _parsed(url)
     if parts.scheme == "chdb":
         client = _embedded(parts)
-        client.database = parse_qs(parts.query).get("database", [DATABASE])[0]
+        client.database = embedded_database(url)
     elif parts.scheme in ("http", "https") and parts.hostname:
         client = _server(parts)
         client.database = unquote(parts.path.strip("/")) or DATABASE
@@ -105,6 +105,16 @@ def check_embedded(url: str) -> None:
     _refuse_when_in_use(path)
     if find_spec("chdb") is None:
         raise StoreError(_NO_CHDB)
+
+
+def embedded_folder(url: str) -> Path:
+    """The folder that the URL of an embedded store names. Raises StoreError."""
+    return _folder(urlparse(url))
+
+
+def embedded_database(url: str) -> str:
+    """The database that the URL of an embedded store names."""
+    return parse_qs(urlparse(url).query).get("database", [DATABASE])[0]
 
 
 def _folder(parts: ParseResult) -> Path:
@@ -167,7 +177,8 @@ def _busy(path: Path, holder: int | None) -> StoreBusyError:
     who = f"process {holder}" if holder else "another process"
     return StoreBusyError(
         f"the store {path} is in use by {who}, and the embedded store serves one at a time; wait until that one has "
-        "ended, name another folder with --data-dir, or use a ClickHouse server"
+        "ended, name another folder with --data-dir, or use a ClickHouse server",
+        holder,
     )
 
 

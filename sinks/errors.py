@@ -34,7 +34,11 @@ class StoreUnreachableError(StoreError):
 
 
 class StoreBusyError(StoreError):
-    """The embedded engine serves one process at a time, and one path in it."""
+    """The embedded engine serves one process at a time, and one path in it. `holder` is its pid, if it is known."""
+
+    def __init__(self, sentence: str, holder: int | None = None) -> None:
+        super().__init__(sentence)
+        self.holder = holder
 
 
 class StoreRefusedError(StoreError):

@@ -144,7 +144,7 @@ def _kafka(settings: Settings) -> Iterator[Diagnosis]:
 
 def _embedded(settings: Settings) -> Iterator[Diagnosis]:
     from loadflame.broker import LocalBroker
-    from sinks.clickhouse import open_store
+    from sinks.clickhouse import open_for_reading
     from sinks.connect import shown_url
 
     try:
@@ -153,7 +153,7 @@ def _embedded(settings: Settings) -> Iterator[Diagnosis]:
     except UserError as error:
         yield Diagnosis("embedded broker", "problem", "did not start", str(error))
     try:
-        store = open_store(settings.store_url)
+        store = open_for_reading(settings.store_url)
     except UserError as error:
         yield Diagnosis("store", "problem", "cannot be opened", str(error))
     else:

@@ -1,6 +1,7 @@
 """`loadflame process`: the stream processor, a Faust worker."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import Annotated
 
 import typer
@@ -41,7 +42,12 @@ async def _process(settings: Settings, drain: str | None, stop: asyncio.Event, w
     broker, security = broker_of(settings, "process"), security_of(settings)
     await ensure_topics(broker, settings.topics, security=security)
     store = open_store(settings.store_url)
-    try:
+    async with AsyncExitStack() as stack:
+        stack.callback(store.close)
+        if settings.store_url.startswith("chdb:"):
+            from loadflame.gateways import read_beside
+
+            await stack.enter_async_context(read_beside(settings.store_url))
         config = WorkerConfig(
             bootstrap=broker,
             topics=settings.topics,
@@ -57,5 +63,3 @@ async def _process(settings: Settings, drain: str | None, stop: asyncio.Event, w
             on_ready=say_ready,
             on_start=lambda worker: watch.show(worker.health, worker.figures),
         )
-    finally:
-        store.close()

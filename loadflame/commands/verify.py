@@ -20,14 +20,14 @@ def verify(
     """
     from loadflame.checks import checks_table
     from processors.verify import Topic, verify_run
-    from sinks.clickhouse import open_store
+    from sinks.clickhouse import ClickHouseStore, open_for_reading
     from views.runs import resolve_run
 
     settings = read_settings(broker=broker, store=store, data_dir=data_dir)
     where = None
     if settings.broker:
         where = Topic(settings.broker, settings.topics, settings.group, security=security_of(settings))
-    opened = open_store(settings.store_url)
+    opened = ClickHouseStore(open_for_reading(settings.store_url))
     try:
         checks = verify_run(opened, resolve_run(opened.client, run), where)
     finally:
