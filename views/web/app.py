@@ -1,5 +1,6 @@
 """The page as an aiohttp application: files, and an API in JSON that is typed in `answers`."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def web_app(connect: Callable[[], Client], *, token: str | None = None) -> web.A
 
 
 async def _close(app: web.Application) -> None:
-    app[READER].close()
+    await asyncio.to_thread(app[READER].close)  # what is asked just now may need this loop for its answer
 
 
 def _file(path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -43,18 +43,24 @@ def guard(token: str | None) -> Middleware:
         if refusal is not None:
             response: web.StreamResponse = refusal
         elif token is not None and "token" in request.query:
-            response = web.HTTPSeeOther(str(request.rel_url.without_query_params("token")))
-            response.set_cookie(COOKIE, token, httponly=True, samesite="Strict", path="/")
+            led = web.Response(status=303, headers={"Location": str(request.rel_url.without_query_params("token"))})
+            led.set_cookie(COOKIE, token, httponly=True, samesite="Strict", path="/")
+            response = led
         else:
             try:
                 response = await handler(request)
-            except web.HTTPException as error:
-                response = error
-        response.headers.update(_HEADERS)
-        response.headers.setdefault("Cache-Control", "no-cache")
+            except web.HTTPException as error:  # it is a response, too: no such path, or a file that is known already
+                _hold(error)
+                raise
+        _hold(response)
         return response
 
     return middleware
+
+
+def _hold(response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
+    response.headers.setdefault("Cache-Control", "no-cache")
 
 
 def _refusal(request: web.Request, token: str | None) -> web.Response | None:
