@@ -56,7 +56,8 @@ class RangeStacks:
 def range_stacks(client: Client, part: Part, *, buckets: int = 1, least_share: float = 0.0) -> RangeStacks:
     """Read the stacks of a range, in one bucket or at most so many. Blocks; raises StoreError.
 
-    Of one bucket, stacks under `least_share` of the CPU are put together.
+    Of one bucket, what no stack stands for is a stack as well: CPU without samples, and stacks under `least_share` of
+    the CPU. Of several, a series knows it.
     """
     span = part.span(buckets)
     asked = {"run": part.clock.run, **span.parameters}
@@ -70,12 +71,13 @@ def range_stacks(client: Client, part: Part, *, buckets: int = 1, least_share: f
         StackCost(unfold(row["stack"]) or (UNATTRIBUTED,), row.get("bucket", 0), row["self_us"], row["samples"])
         for row in rows
     ]
-    placed_us = sum(one.cpu_us for one in stacks if one.frames == (UNATTRIBUTED,))
-    if unattributed_us > placed_us:  # of windows in which the service ran, and no sample was taken
-        stacks.append(StackCost((UNATTRIBUTED,), 0, unattributed_us - placed_us, 0))
-    left_us = cpu_us - sum(one.cpu_us for one in stacks)
-    if left_us > len(stacks):  # less is what rounding leaves
-        stacks.append(StackCost((SMALL,), 0, left_us, 0))
+    if buckets == 1:
+        placed_us = sum(one.cpu_us for one in stacks if one.frames == (UNATTRIBUTED,))
+        if unattributed_us > placed_us:  # of windows in which the service ran, and no sample was taken
+            stacks.append(StackCost((UNATTRIBUTED,), 0, unattributed_us - placed_us, 0))
+        left_us = cpu_us - sum(one.cpu_us for one in stacks)
+        if left_us > len(stacks):  # less is what rounding leaves
+            stacks.append(StackCost((SMALL,), 0, left_us, 0))
     return RangeStacks(
         part=part,
         stacks=tuple(stacks),

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from views.model import Figure, Report
 from views.ranges import Clock, Part
-from views.stacks import range_stacks
+from views.stacks import UNATTRIBUTED, range_stacks
 from views.web import heads, judged, latency, series
 from views.web.answers import FunctionPoints, Head, Health, Hot, Kind, Latency, RequestRow, Series
 from views.web.files import PLOTLY, STATIC
@@ -106,6 +106,12 @@ def flame_cells(client: Client, part: Part, over_time: Series) -> FlameCells:
         cells += [[] for _ in range(len(tree.parent) - len(cells))]
         if one.bucket in place_of:
             cells[node].append((place_of[one.bucket], one.cpu_us, one.samples))
+    nowhere = tree.place((UNATTRIBUTED,))
+    cells += [[] for _ in range(len(tree.parent) - len(cells))]
+    placed_us = {place: us for place, us, _ in cells[nowhere]}
+    for place, us in enumerate(over_time.unattributed_us):  # of windows in which no sample was taken
+        if us > placed_us.get(place, 0):
+            cells[nowhere].append((place, us - placed_us.get(place, 0), 0))
     labels = tuple(tree.labels)
     return FlameCells(
         step_s=over_time.step_s,

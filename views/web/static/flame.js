@@ -5,7 +5,7 @@ import { fill, h, segments } from "./dom.js";
 import * as f from "./format.js";
 import { Icicle } from "./icicle.js";
 import { ask, runPath } from "./source.js";
-import { set } from "./state.js";
+import { rangeText, set } from "./state.js";
 import { difference, functionsOf, matched, search, treeOf } from "./tree.js";
 
 const MOST_ROWS = 40;
@@ -96,6 +96,7 @@ export class FlamePanel {
     if (isEmpty) fill(this.told, first.seconds > 0 ? "No CPU samples in this range: the service was idle." : "No profile in this range.");
     this.drawLegend(isEmpty);
     this.drawFunctions();
+    this.body.dataset.shown = [a, b].filter(Boolean).map((one) => rangeText([one.from, one.to])).join(" ");
   }
 
   zoomPath() {
@@ -176,7 +177,7 @@ export class FlamePanel {
     const all = functionsOf(tree);
     const ranked = tree.base
       ? all.sort((x, y) => Math.abs(y.self - y.base) - Math.abs(x.self - x.base))
-      : all.sort((x, y) => y.self - x.self || y.total - x.total);
+      : all.sort((x, y) => y.self - x.self || y.total - x.total || (x.label < y.label ? -1 : 1));
     const top = ranked.slice(0, MOST_ROWS);
     const most = tree.base ? 1 : Math.max(1e-9, ...top.map((one) => one.self));
     const each = this.perRequest ? "µs/request" : "µs/s";

@@ -16,6 +16,7 @@ const KINDS = { time: TimeView, functions: FunctionsView, latency: LatencyView, 
 const NAMES = { time: "Time", functions: "Functions", latency: "Latency", health: "Health" };
 const MARKS = { superlinear: "▲", indicative: "△", "process-growth": "△", capacity: "◆", hot: "●", none: "○" };
 const LIVE_MS = 1000;
+const SLOWEST_MS = 5000;
 const KEYS = [["1 – 4", "time, functions, latency, health"], ["g", "list of runs"], ["/", "search"], ["t", "light or dark"],
   ["← →", "on a time axis: read; with Shift: select range A, with Alt and Shift: range B"], ["← ↑ → ↓ Enter", "in the flame graph: move and zoom; Esc shows all"],
   ["Esc", "let go of ranges, leave a field"], ["?", "these words"]];
@@ -128,7 +129,14 @@ class Page {
     const began = performance.now();
     try {
       const wasEmpty = run?.head.first_s === null;
-      if (run?.head.is_live && this.asked) await run.refreshHead();
+      if (run?.head.is_live && this.asked) {
+        await run.refreshHead();
+        if (!run.head.is_live && this.view === view) {
+          run.report = null;
+          this.drawTop();
+          this.drawSummary();
+        }
+      }
       this.asked = true;
       if (this.view !== view) return;
       if (run && wasEmpty && run.head.first_s !== null) fill(this.main, this.summary, view.element);
@@ -142,7 +150,7 @@ class Page {
       this.main.prepend(this.failed);
     }
     if (this.view !== view || isSaved || !(run ? run.head.is_live : view.isLive)) return;
-    this.timer = setTimeout(() => (document.hidden ? this.waitForEyes() : this.refresh()), Math.max(LIVE_MS, 4 * (performance.now() - began)));
+    this.timer = setTimeout(() => (document.hidden ? this.waitForEyes() : this.refresh()), Math.min(SLOWEST_MS, Math.max(LIVE_MS, 2 * (performance.now() - began))));
   }
 
   waitForEyes() {

@@ -52,4 +52,4 @@ export function range(text) {
 
 export const rangeText = (ends) => (ends ? `${round(ends[0])}-${round(ends[1])}` : "");
 
-const round = (value) => Number(value.toFixed(3));
+const round = (value) => Number(Number(value).toFixed(3));

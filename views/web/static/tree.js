@@ -100,7 +100,8 @@ function summed(tree) {
       tree.width[node] = Math.max(tree.width[node], below + Math.max(tree.self[node], tree.base[node]));
     }
   }
-  for (const children of tree.children) children.sort((one, other) => tree.width[other] - tree.width[one] || one - other);
+  const name = (node) => tree.labels[tree.label[node]];
+  for (const children of tree.children) children.sort((one, other) => tree.width[other] - tree.width[one] || (name(one) < name(other) ? -1 : 1));
   return tree;
 }
 
