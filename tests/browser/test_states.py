@@ -113,7 +113,7 @@ def test_a_saved_file_shows_the_same_without_a_network(
     path = tmp_path / "run.html"
     path.write_text(file_of(saved(site.client, site.run)))
     assert path.stat().st_size < 4 << 20
-    views = ("time?a=17-20", "functions", "latency?cell=5:28", "health")
+    views = ("time?a=17-20", "functions", "latency?cell=5:44", "health")
     with looking(browser, origin=f"file://{path}") as somebody:
         file = somebody.page
         file.goto(f"file://{path}")

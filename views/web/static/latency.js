@@ -6,7 +6,7 @@ import { isDark, token } from "./colours.js";
 import { fill, h, segments, tell } from "./dom.js";
 import { FlamePanel } from "./flame.js";
 import * as f from "./format.js";
-import { ask, runPath } from "./source.js";
+import { ask, isSaved, runPath } from "./source.js";
 import { set } from "./state.js";
 
 const HEIGHT = 400;
@@ -192,7 +192,7 @@ export class LatencyView {
     fill(this.requests, rows.length ? h("div", { class: "scroll", style: { "max-height": "230px" } }, h("table", { class: "grid", "aria-label": "Requests" },
       h("thead", {}, h("tr", {}, head.map(([text, kind]) => h("th", { class: kind ?? "", scope: "col" }, text)))),
       h("tbody", {}, rows.map((row) => h("tr", {}, h("td", { class: "n" }, `${row.t_s.toFixed(3)} s`), h("td", {}, row.endpoint), h("td", { class: "n" }, h("b", {}, f.ms(row.latency_ms))),
-        h("td", { class: "n dim" }, f.ms(row.lag_ms)), h("td", { class: "n" }, row.status || "none"), h("td", { class: row.error ? "up" : "" }, row.error ?? ""), h("td", { class: "dim" }, row.stage)))))) : h("p", { class: "note" }, "The requests themselves are no longer in the store."),
+        h("td", { class: "n dim" }, f.ms(row.lag_ms)), h("td", { class: "n" }, row.status || "none"), h("td", { class: row.error ? "up" : "" }, row.error ?? ""), h("td", { class: "dim" }, row.stage)))))) : h("p", { class: "note" }, isSaved ? "This file keeps the slowest requests of the run, and none of these is among them." : "The requests themselves are no longer in the store."),
     count > rows.length && h("p", { class: "note" }, `the slowest ${f.count(rows.length)} of ${f.count(count)}`));
   }
 
