@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from sinks.clickhouse import ClickHouseStore
 from sinks.connect import open_client
 from sinks.migrate import migrate
-from tests.support.chromium import PATIENCE_MS, Looking, chromium, looking
+from tests.support.chromium import Looking, chromium, looking
 from tests.support.page_server import page_served
 from tests.support.recorded import load_recorded
 
@@ -45,7 +45,6 @@ class Site:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with chromium() as opened:
-        expect.set_options(timeout=PATIENCE_MS)
         yield opened
 
 

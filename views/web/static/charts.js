@@ -48,6 +48,7 @@ export function axis(text, more = {}) {
   return {
     title: { text, standoff: 6, font: { size: 11, color: token("--ink-3") } },
     gridcolor: token("--line"),
+    separatethousands: true,
     zeroline: false,
     linecolor: token("--line-strong"),
     tickcolor: token("--line-strong"),
