@@ -2,20 +2,23 @@
 
 I0  what the target counted = sent
 I1  visible batches = distinct batches that Kafka acknowledged, and their rows are complete
-I2  every joined window = the same window computed again from the visible batches
+I2  every joined window = the same window computed again from the visible batches, and every minute = those windows
 I3  scheduled = completed + failed + dropped + in flight at the end, and completed + failed are stored
 I4  everything below the committed offsets is durable (needs the broker)
 """
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 
 from aiokafka.errors import KafkaError
 
 from processors.committed import Topic, below_commits
 from processors.join import join_window
 from schemas.events import LoadTotals, ProducerEnded, RunStarted, counted_by_target
+from schemas.joined import JoinedWindow
+from schemas.minutes import MinuteKey, StackCpu, join_minute, minute_of, stack_cpu
 from sinks.clickhouse import ClickHouseStore
 from sinks.errors import RowsGoneError
 from sinks.store import LetterCount, WindowBatches
@@ -117,22 +120,62 @@ def _recomputed(store: ClickHouseStore, run_id: str, window_us: int | None) -> C
         "UNION DISTINCT SELECT window FROM windows WHERE run = {run:String}"
     )
     windows = sorted(int(row[0]) for row in store.client.query(sql, {"run": run_id}).result_rows)
-    different: list[int] = []
-    unreadable = 0
-    for some in (windows[at : at + _AT_ONCE] for at in range(0, len(windows), _AT_ONCE)):
-        joined = store.read_joined_windows(run_id, some[0], some[-1])
-        truth = _truth(store, run_id, some)
-        unreadable += len(some) - len(truth)
-        for window, batches in truth.items():
-            again = join_window(run_id, window, window_us, batches.requests, batches.stacks, closed_by="late")
-            if window not in joined or replace(joined[window], closed_by="late") != again:
-                different.append(window)
-    sentence = f"{len(windows)} joined windows computed again from the batches, {len(different)} differ"
-    if different:
-        return Check("I2", False, f"{sentence}: {different[:_DIFFERENT]}")
-    if unreadable:
-        return Check("I2", None, f"{sentence}, and {unreadable} could not be: not all of their rows are there (see I1)")
+    found = _Recomputed()
+    for minute, some in groupby(windows, lambda window: minute_of(window, window_us)):
+        _recompute_minute(store, MinuteKey(run_id, minute, window_us), list(some), found)
+    sentence = (
+        f"{len(windows)} joined windows computed again from the batches, {len(found.windows)} differ; "
+        f"{found.compared} minutes from the windows, {len(found.minutes)} differ"
+    )
+    if found.windows or found.minutes:
+        which = found.windows[:_DIFFERENT] or f"minutes {found.minutes[:_DIFFERENT]}"
+        return Check("I2", False, f"{sentence}: {which}")
+    if found.unreadable:
+        return Check(
+            "I2", None, f"{sentence}, and {found.unreadable} could not be: not all of their rows are there (see I1)"
+        )
+    if found.unmade:
+        return Check("I2", None, f"{sentence}, and {found.unmade} are still to be made: start a worker")
     return Check("I2", True, sentence)
+
+
+@dataclass(slots=True)
+class _Recomputed:
+    """What was found: windows and minutes that differ, windows that cannot be read back, minutes without a record of
+    all their windows.
+    """
+
+    windows: list[int] = field(default_factory=list)
+    minutes: list[int] = field(default_factory=list)
+    unreadable: int = 0
+    unmade: int = 0
+    compared: int = 0
+
+
+def _recompute_minute(store: ClickHouseStore, key: MinuteKey, windows: Sequence[int], found: _Recomputed) -> None:
+    again: list[JoinedWindow] = []
+    stacks: list[StackCpu] = []
+    for some in (windows[at : at + _AT_ONCE] for at in range(0, len(windows), _AT_ONCE)):
+        joined = store.read_joined_windows(key.run_id, some[0], some[-1])
+        truth = _truth(store, key.run_id, some)
+        found.unreadable += len(some) - len(truth)
+        for window, batches in truth.items():
+            one = join_window(key.run_id, window, key.window_us, batches.requests, batches.stacks, closed_by="late")
+            if window not in joined or replace(joined[window], closed_by="late") != one:
+                found.windows.append(window)
+            again.append(one)
+            stacks += stack_cpu(batches.stacks)
+    if len(again) < len(windows):
+        return
+    stored = store.read_minutes(key.run_id, key.minute, key.minute).get(key.minute)
+    made = join_minute(key.minute, again, stacks)
+    if stored is None or stored.batches_covered < made.batches_covered:
+        found.unmade += 1
+        return
+    found.compared += 1
+    # How its windows were closed is told of them, and nothing that a batch says.
+    if replace(stored, late=0, incomplete=0) != replace(made, late=0, incomplete=0):
+        found.minutes.append(key.minute)
 
 
 def _truth(store: ClickHouseStore, run_id: str, windows: Sequence[int]) -> dict[int, WindowBatches]:

@@ -21,6 +21,7 @@ from processors.app import StreamApp
 from processors.drain import Drain
 from processors.figures import WorkerSummary
 from processors.flushing import write_flush
+from processors.minute_maker import MinuteMaker
 from processors.pairs import Pairs
 from processors.pipeline import Pipeline
 from processors.records import Flush, Place, Record
@@ -105,6 +106,7 @@ class _Worker:
         self._work = asyncio.Event()
         self._closed = asyncio.Event()
         self._drain = Drain(store, config.drain_run, self._ask, self._app.ends) if config.drain_run else None
+        self._minutes = MinuteMaker(store, self._ask, config.drain_run)
         self.summary = WorkerSummary()
         self._watched = WatchedWorker(self.summary, self._pipeline, self._watchdog, self._lags)
 
@@ -122,6 +124,7 @@ class _Worker:
                     self._tick(),
                     self._watch(),
                     self._sweep(),
+                    self._minutes.work(),
                     self._fail(),
                     _late(stop),
                 )
@@ -190,6 +193,7 @@ class _Worker:
                 last = stop.is_set()  # what was received by now is stored before it is committed
                 await self._flush()
                 if last or (self._drain and await self._drain.is_done(self._reached, idle=self._is_idle())):
+                    await self._minutes.finish()
                     return
                 closing = asyncio.create_task(self._closed.wait())
                 pause_s = self._config.flush_every_s
@@ -210,7 +214,9 @@ class _Worker:
         flush = self._pipeline.take()
         if flush:
             began_s = time.monotonic()
-            await self._announce(flush, await self._stored(flush))
+            windows = await self._stored(flush)
+            self._minutes.changed(windows)
+            await self._announce(flush, windows)
             self._watchdog.moved(time.monotonic())
             self.summary.flushes.add(time.monotonic() - began_s)
         self._pipeline.on_flushed(flush)

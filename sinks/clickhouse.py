@@ -11,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 from schemas.batches import Batch
 from schemas.events import EventData
 from schemas.joined import JoinedWindow
+from schemas.minutes import JoinedMinute, MinuteKey
 from sinks import derived_tables, reading, truth_tables
 from sinks.connect import check_embedded, embedded_database, open_client
 from sinks.errors import StoreBusyError, StoreUnreachableError, store_errors
@@ -18,7 +19,9 @@ from sinks.flushes import STALE_US, FlushIds
 from sinks.interning import Interner
 from sinks.letters import count_dead_letters, replays_table
 from sinks.migrate import check_migrations, migrate
+from sinks.minutes import make_minutes, neighbours, unmade_minutes
 from sinks.orphans import sweep_orphans
+from sinks.reading_minutes import read_minutes
 from sinks.sharing import awaited_share, make_room, would_make_room
 from sinks.store import Coverage, DeadLetter, LetterCount, StoredBatch, WindowBatches
 
@@ -161,6 +164,13 @@ class ClickHouseStore:
                 stale = now_us - started_us > STALE_US
             self._insert("windows_stored", derived_tables.windows_table(windows, flushes, now_us))
 
+    def write_minutes(self, keys: Sequence[MinuteKey]) -> None:
+        """See Store."""
+        with store_errors("store minutes"):
+            for some in neighbours(keys):
+                while not make_minutes(self._client, some, self._flush_ids, self._insert, self._now_us):
+                    pass
+
     def write_events(self, events: Sequence[EventData], times_us: Sequence[int]) -> None:
         """See Store."""
         with store_errors("store events"):
@@ -183,6 +193,15 @@ class ClickHouseStore:
     def read_joined(self, run_id: str, window: int) -> JoinedWindow | None:
         """See Store."""
         return reading.read_joined(self._client, run_id, window)
+
+    def unmade_minutes(self, run_id: str | None = None) -> list[MinuteKey]:
+        """See Store."""
+        with store_errors("look for minutes"):
+            return unmade_minutes(self._client, run_id)
+
+    def read_minutes(self, run_id: str, first: int, last: int) -> dict[int, JoinedMinute]:
+        """See Store."""
+        return read_minutes(self._client, run_id, first, last)
 
     def read_windows(self, run_id: str, first: int, last: int) -> dict[int, WindowBatches]:
         """See `sinks.reading.read_windows`: many windows for little more than the price of one."""

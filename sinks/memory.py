@@ -7,6 +7,7 @@ from dataclasses import replace
 from schemas.batches import Batch, BatchKey
 from schemas.events import EventData
 from schemas.joined import JoinedWindow
+from schemas.minutes import JoinedMinute, MinuteKey, join_minute, minute_of, stack_cpu
 from sinks.errors import StoreError
 from sinks.store import Coverage, DeadLetter, LetterCount, StoredBatch, WindowBatches
 
@@ -20,6 +21,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.batches: dict[BatchKey, StoredBatch] = {}
         self.windows: dict[tuple[str, int], JoinedWindow] = {}
+        self.minutes: dict[tuple[str, int], JoinedMinute] = {}
         self.events: dict[str, tuple[int, EventData]] = {}
         self.dead_letters: dict[tuple[str, int, int, int], DeadLetter] = {}
         self.failures: list[StoreError] = []
@@ -37,6 +39,19 @@ class MemoryStore:
             known = self.windows.get(key)
             if known is None or joined.batches_covered >= known.batches_covered:
                 self.windows[key] = joined
+
+    def write_minutes(self, keys: Sequence[MinuteKey]) -> None:
+        """See Store."""
+        self._fail_if_told()
+        for run_id, minute, _ in keys:
+            windows = [one for one in self.windows.values() if (one.run_id, _minute_of(one)) == (run_id, minute)]
+            if not windows:
+                continue
+            stacks = [part for one in windows for part in stack_cpu(self.read_window(run_id, one.window).stacks)]
+            made = join_minute(minute, windows, stacks)
+            known = self.minutes.get((run_id, minute))
+            if known is None or made.batches_covered >= known.batches_covered:
+                self.minutes[run_id, minute] = made
 
     def write_events(self, events: Sequence[EventData], times_us: Sequence[int]) -> None:
         """See Store."""
@@ -64,6 +79,19 @@ class MemoryStore:
         """See Store."""
         joined = self.windows.get((run_id, window))
         return joined and ordered(joined)
+
+    def unmade_minutes(self, run_id: str | None = None) -> list[MinuteKey]:
+        """See Store."""
+        visible: Counter[MinuteKey] = Counter()
+        for one in self.windows.values():
+            if run_id in (None, one.run_id):
+                visible[MinuteKey(one.run_id, _minute_of(one), one.window_us)] += one.batches_covered
+        made = {key: one.batches_covered for key, one in self.minutes.items()}
+        return sorted(key for key, count in visible.items() if count > made.get(key[:2], 0))
+
+    def read_minutes(self, run_id: str, first: int, last: int) -> dict[int, JoinedMinute]:
+        """See Store."""
+        return {minute: one for (run, minute), one in self.minutes.items() if run == run_id and first <= minute <= last}
 
     def read_coverage(self, run_id: str, windows: Sequence[int] | None = None) -> dict[int, Coverage]:
         """See Store."""
@@ -102,6 +130,10 @@ class MemoryStore:
     def _fail_if_told(self) -> None:
         if self.failures:
             raise self.failures.pop(0)
+
+
+def _minute_of(joined: JoinedWindow) -> int:
+    return minute_of(joined.window, joined.window_us)
 
 
 def ordered(joined: JoinedWindow) -> JoinedWindow:

@@ -14,6 +14,9 @@ _NAMED_BY = {
     "samples_stored": "SELECT flush FROM batches_stored FINAL WHERE topic = 'stacks'",
     "endpoints_stored": "SELECT flush FROM windows_stored FINAL",
     "functions_stored": "SELECT flush FROM windows_stored FINAL",
+    "minute_endpoints_stored": "SELECT flush FROM minutes_stored FINAL",
+    "minute_functions_stored": "SELECT flush FROM minutes_stored FINAL",
+    "minute_stacks_stored": "SELECT flush FROM minutes_stored FINAL",
 }
 _AT_A_TIME = 1000
 

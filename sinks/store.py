@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 from schemas.batches import Batch
 from schemas.events import EventData
 from schemas.joined import JoinedWindow
+from schemas.minutes import JoinedMinute, MinuteKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,13 @@ class Store(Protocol):
         Of two that cover equally many (their content is the same) the later one does.
         """
 
+    def write_minutes(self, keys: Sequence[MinuteKey]) -> None:
+        """Make minutes, again if need be, from their visible windows; those without one are left out.
+
+        Of two records of one minute the one whose windows cover more batches stays visible, of two that cover equally
+        many the later one. Of a minute whose samples have outlived their time the stacks stay as they were.
+        """
+
     def write_events(self, events: Sequence[EventData], times_us: Sequence[int]) -> None:
         """Store events, once per event id; `times_us` are their CloudEvents times, the latest of an id wins."""
 
@@ -103,6 +111,12 @@ class Store(Protocol):
 
     def read_joined(self, run_id: str, window: int) -> JoinedWindow | None:
         """The visible joined window; its endpoints and functions come ordered by their names."""
+
+    def unmade_minutes(self, run_id: str | None = None) -> list[MinuteKey]:
+        """Minutes of a run, or of all, whose visible windows cover more batches than their record does; in order."""
+
+    def read_minutes(self, run_id: str, first: int, last: int) -> dict[int, JoinedMinute]:
+        """The visible minutes from `first` to `last`; their endpoints, functions and stacks come ordered."""
 
     def read_coverage(self, run_id: str, windows: Sequence[int] | None = None) -> dict[int, Coverage]:
         """Coverage by window, of these windows or all of the run's; those without a visible batch are left out."""

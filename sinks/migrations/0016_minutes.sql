@@ -135,9 +135,10 @@ SELECT run, minute, service, stack_id, samples, cpu_us
 FROM minute_stacks_stored
 WHERE flush IN (SELECT flush FROM minutes_stored FINAL);
 
+-- A text may come more than once, always the same: join it by ANY.
 CREATE OR REPLACE VIEW stack_texts AS
 SELECT run, stack_id, stack
-FROM stacks_stored FINAL;
+FROM stacks_stored;
 
 -- Rows of a stretch of one run, of which the reader names both ends: `functions_within(run = ..., first = ..., last =
 -- ...)` with indexes of windows. The views without ends look up the flushes of every run in the store each time.

@@ -36,7 +36,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
 @pytest.fixture(scope="module")
 def filled(client: Client) -> Client:
     run = Synthetic(stages=levels(visits=2, seconds=4), unprofiled_windows=2, dropped_per_s=5, timeouts_per_s=3)
-    run.write(ClickHouseStore(client))
+    store = ClickHouseStore(client)
+    run.write(store)
+    store.write_minutes(store.unmade_minutes())
     return client
 
 
@@ -170,3 +172,25 @@ def test_the_head_of_a_run_says_where_its_windows_are(filled: Client) -> None:
     (head,) = fetch(filled, queries.RUN_HEAD, run=RUN).to_pylist()
     assert (head["first"], head["last"], head["windows"]) == (WINDOW, WINDOW + SECONDS - 1, SECONDS)
     assert head["window_us"] == WINDOW_US
+
+
+MINUTES = Span.of(WINDOW * WINDOW_US, (WINDOW + SECONDS) * WINDOW_US, WINDOW_US, raw_us=0)
+WHOLE = Span.of(WINDOW * WINDOW_US, (WINDOW + SECONDS) * WINDOW_US, WINDOW_US, points=1)
+MORE = {"function": "sweep", "file": "shop.py", "most": 3, "endpoint": "", "least_us": 0}
+
+
+@pytest.mark.parametrize("query", queries.OVER, ids=lambda query: query.minutes.name)
+def test_minutes_say_what_their_windows_say(filled: Client, query: Over) -> None:
+    assert (MINUTES.tier, MINUTES.first) == ("minutes", MINUTES.last)
+    by_minute, by_window = rows(filled, query, MINUTES, **MORE), rows(filled, query, WHOLE, **MORE)
+    for row in (*by_minute, *by_window):
+        row.pop("starts_us", None)  # a minute begins before its first window
+    assert by_window
+    assert by_minute == by_window
+
+
+def test_two_stretches_of_minutes_are_laid_side_by_side(filled: Client) -> None:
+    text = queries.difference(WHOLE.tier, MINUTES.tier)
+    found = fetch(filled, text, **queries.difference_parameters(RUN, WHOLE, RUN, MINUTES)).to_pylist()
+    assert found
+    assert all(row["before_us"] == row["after_us"] and row["before_samples"] == row["after_samples"] for row in found)

@@ -58,6 +58,7 @@ def healthy(store: ClickHouseStore, batches: list[Batch] = BATCHES, *, load: Pro
     for window in WINDOWS:
         truth = store.read_window(RUN, window)
         store.write_windows([join_window(RUN, window, WINDOW_US, truth.requests, truth.stacks, closed_by="producers")])
+    store.write_minutes(store.unmade_minutes())
     store.write_events([STARTED, load, AGENT], [1, 2, 3])
 
 
@@ -73,7 +74,9 @@ def test_a_healthy_run_holds_every_invariant_and_says_its_figures(clickhouse_sto
     }  # fmt: skip
     assert checks["I0"].sentence == "40 requests were sent, the target counted 40"
     assert checks["I1"].sentence == ("4 batches (58 rows) were acknowledged, 4 (58 rows) are visible, 0 dead letters")
-    assert checks["I2"].sentence == "2 joined windows computed again from the batches, 0 differ"
+    assert checks["I2"].sentence == (
+        "2 joined windows computed again from the batches, 0 differ; 1 minutes from the windows, 0 differ"
+    )
     assert checks["I3"].sentence == (
         f"44 scheduled = {40 - FAILED} completed + {FAILED} failed + 4 dropped + 0 in flight; 40 stored"
     )
@@ -130,6 +133,16 @@ DAMAGES: dict[str, tuple[Damage, Broken]] = {
     "a sample is missing": (mutate(f"ALTER TABLE samples_stored {FIRST_ROW}"), {"I1": False, "I2": None}),
     "a row is there twice": (more_rows, {"I1": False, "I2": None, "I3": False}),
     "a joined window says something else": (another_window, {"I2": False}),
+    "a minute says something else": (
+        mutate("ALTER TABLE minutes_stored UPDATE completed = completed + 1 WHERE 1"),
+        {"I2": False},
+    ),
+    "a stack of a minute has other CPU": (
+        mutate(f"ALTER TABLE minute_stacks_stored {FIRST_ROW.replace('DELETE', 'UPDATE cpu_us = cpu_us + 1')}"),
+        {"I2": False},
+    ),
+    "a function of a minute is missing": (mutate(f"ALTER TABLE minute_functions_stored {FIRST_ROW}"), {"I2": False}),
+    "a minute was not made": (mutate("ALTER TABLE minutes_stored DELETE WHERE 1"), {"I2": None}),
     "a window was not joined": (mutate("ALTER TABLE windows_stored DELETE WHERE window % 2 = 1"), {"I2": False}),
     "a window without a batch": (lambda store: store.write_windows([joined_window(window=1)]), {"I2": False}),
     "a late batch is not in its window": (late_and_not_joined, {"I1": False, "I2": False, "I3": False}),

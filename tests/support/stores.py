@@ -82,7 +82,7 @@ class ClickHouseUnderTest:
 
     def break_next_write(self) -> None:
         insert = self._client.insert_arrow
-        last = ("batches_stored", "windows_stored", "events_stored", "dead_letters_stored")
+        last = ("batches_stored", "windows_stored", "minutes_stored", "events_stored", "dead_letters_stored")
 
         def broken(table: str, *arguments: Any, **named: Any) -> Any:
             if table in last:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from views.web.span import MINUTE_US, MOST_POINTS, Span
+from schemas.minutes import MINUTE_US
+from views.web.span import MOST_POINTS, Span
 
 SECOND, HOUR = 1_000_000, 3_600 * 1_000_000
 START = 1_790_000_000 * SECOND
@@ -15,18 +16,18 @@ START = 1_790_000_000 * SECOND
     [
         (1, SECOND, "windows", SECOND),
         (15 * 60 * SECOND, SECOND, "windows", SECOND),
-        (HOUR, SECOND, "windows", 5 * SECOND),
-        (HOUR + SECOND, SECOND, "minutes", MINUTE_US),
+        (HOUR // 2, SECOND, "windows", 2 * SECOND),
+        (HOUR // 2 + SECOND, SECOND, "minutes", MINUTE_US),
         (24 * HOUR, SECOND, "minutes", MINUTE_US),
         (7 * 24 * HOUR, SECOND, "minutes", 10 * MINUTE_US),
         (24 * HOUR, 300 * SECOND, "windows", 300 * SECOND),
-        (HOUR, SECOND // 4, "windows", 10 * SECOND // 4),
+        (HOUR // 2, SECOND // 4, "windows", 5 * SECOND // 4),
     ],
 )
 def test_short_stretches_are_read_from_windows_and_long_ones_from_minutes(
     length_us: int, window_us: int, tier: str, bucket_us: int
 ) -> None:
-    span = Span.of(START // MINUTE_US * MINUTE_US, START // MINUTE_US * MINUTE_US + length_us, window_us, raw_us=HOUR)
+    span = Span.of(START // MINUTE_US * MINUTE_US, START // MINUTE_US * MINUTE_US + length_us, window_us)
     assert (span.tier, span.bucket_us) == (tier, bucket_us)
 
 

@@ -5,67 +5,70 @@ from typing import Any
 from views.web.shown import SOURCES, SPAN, STEPS, Shown, Source, bucket, once, over
 from views.web.span import Span, Tier
 
-# What is not the hottest functions' is reckoned from the windows, so that no row of the other functions is grouped.
+_OTHER, _NOWHERE = 1 << 30, (1 << 30) + 1
+# One look at the rows: those of a function are kept together until it is known which are the hottest, and go by its
+# place from there on, for numbers are grouped sooner than names. What the others took is reckoned from the windows.
 HOT = over(
     "hot functions over time",
     lambda source: (
         f"""
 SELECT
-    kind, CAST(function, 'String') AS function, CAST(file, 'String') AS file, all_us,
-    tupleElement(points, 1) AS buckets, tupleElement(points, 2) AS self_us, tupleElement(points, 3) AS total_us
+    multiIf(place = {_NOWHERE}, 'unattributed', place = {_OTHER}, 'other', 'function') AS kind,
+    CAST(name, 'String') AS function, CAST(path, 'String') AS file, all_us, tupleElement(points, 1) AS buckets,
+    tupleElement(points, 2) AS self_us, tupleElement(points, 3) AS total_us
 FROM
 (
     SELECT
-        kind, function, file, toUInt64(sum(us)) AS all_us,
-        arraySort(groupArray((bucket, toUInt64(us), toUInt64(with_us)))) AS points
+        place, max(name_here) AS name, max(path_here) AS path, toUInt64(sum(us)) AS all_us,
+        arraySort(groupArray((bucket, toUInt64(us), toUInt64(if(place < {_OTHER}, with_us, us))))) AS points
     FROM
     (
         SELECT
-            kind, function, file, bucket, greatest(sum(self), 0) AS us,
-            if(kind = 'function', greatest(sum(total), 0), us) AS with_us
+            tupleElement(part, 1) AS place, bucket, max(tupleElement(part, 2)) AS name_here,
+            max(tupleElement(part, 3)) AS path_here, greatest(sum(tupleElement(part, 4)), 0) AS us,
+            sum(tupleElement(part, 5)) AS with_us
         FROM
         (
             SELECT
-                bucket, tupleElement(part, 1) AS kind, tupleElement(part, 2) AS function,
-                tupleElement(part, 3) AS file, tupleElement(part, 4) AS self, tupleElement(part, 5) AS total
+                tupleElement(point, 1) AS bucket,
+                arrayJoin([
+                    (toUInt32(place), function, file, toInt64(tupleElement(point, 2)), tupleElement(point, 3)),
+                    (toUInt32({_OTHER}), '', '', -toInt64(tupleElement(point, 2)), toUInt64(0))
+                ]) AS part
             FROM
             (
-                SELECT
-                    {bucket(source)} AS bucket,
-                    arrayJoin([
-                        ('function', function, file, toInt64(sum(self_cpu_us)), toInt64(sum(total_cpu_us))),
-                        ('other', '', '', -toInt64(sum(self_cpu_us)), 0)
-                    ]) AS part
-                FROM {source.functions} AND (function, file) IN
+                SELECT rowNumberInAllBlocks() AS place, function, file, series
+                FROM
                 (
-                    SELECT function, file
+                    SELECT
+                        function, file, groupArray(({bucket(source)}, self_cpu_us, total_cpu_us)) AS series
                     FROM {source.functions}
                     GROUP BY function, file
                     ORDER BY sum(self_cpu_us) DESC, function, file
                     LIMIT {{most:UInt32}}
                 )
-                GROUP BY bucket, function, file
             )
+            ARRAY JOIN series AS point
             UNION ALL
             SELECT
-                bucket, tupleElement(part, 1) AS kind, '' AS function, '' AS file, tupleElement(part, 2) AS self,
-                0 AS total
+                bucket,
+                arrayJoin([
+                    (toUInt32({_OTHER}), '', '', all_us - nowhere_us, toUInt64(0)),
+                    (toUInt32({_NOWHERE}), '', '', nowhere_us, toUInt64(0))
+                ]) AS part
             FROM
             (
                 SELECT
-                    {bucket(source)} AS bucket,
-                    arrayJoin([
-                        ('other', toInt64(sum(one.cpu_us)) - toInt64(sum(one.unattributed_us))),
-                        ('unattributed', toInt64(sum(one.unattributed_us)))
-                    ]) AS part
+                    {bucket(source)} AS bucket, toInt64(sum(one.cpu_us)) AS all_us,
+                    toInt64(sum(one.unattributed_us)) AS nowhere_us
                 FROM {source.windows}
                 GROUP BY bucket
             )
         )
-        GROUP BY kind, function, file, bucket
-        HAVING us > 0 OR kind = 'function'
+        GROUP BY place, bucket
+        HAVING us > 0 OR place < {_OTHER}
     )
-    GROUP BY kind, function, file
+    GROUP BY place
 )
 ORDER BY kind, all_us DESC, function, file
 """
@@ -109,7 +112,7 @@ ORDER BY bucket
     ),
     {**STEPS, "function": "sweep", "file": "shop.py"},
     ("bucket", "UInt64", "which, from 0; those without a profile are missing"),
-    ("starts_us", "Int64", "Unix time of its first window's start"),
+    ("starts_us", "Int64", "Unix time at which its first window or minute begins"),
     ("achieved_tps", "Float64", "requests that ended, per second"),
     ("self_cores", "Float64", "CPU seconds per second by itself"),
     ("total_cores", "Float64", "with what it called"),
@@ -189,13 +192,13 @@ FROM
     GROUP BY stack_id
     HAVING self_us > 0 AND self_us >= {{least_us:UInt64}}
 ) AS weighed
-LEFT JOIN (SELECT stack_id, stack FROM stack_texts WHERE run = {{run:String}}) AS texts USING (stack_id)
-ORDER BY stack
+LEFT ANY JOIN (SELECT stack_id, stack FROM stack_texts WHERE run = {{run:String}}) AS texts USING (stack_id)
+ORDER BY self_us DESC, stack
 """
     ),
     {**SPAN, "least_us": 0},
     ("stack", "String", "folded, root first (`schemas.stacks`); '' is CPU that no function was given"),
-    ("self_us", "UInt64", "CPU of this very stack; those under `least_us` are left out"),
+    ("self_us", "UInt64", "CPU of this very stack; the greatest first, those under `least_us` left out"),
     ("samples", "UInt64", "that it rests on"),
 )
 
@@ -219,14 +222,13 @@ FROM
     GROUP BY stack_id
     HAVING before_us + after_us > 0 AND before_us + after_us >= {{least_us:UInt64}}
 ) AS weighed
-LEFT JOIN
+LEFT ANY JOIN
 (
-    SELECT stack_id, any(stack) AS stack
+    SELECT stack_id, stack
     FROM stack_texts
     WHERE run IN ({{run:String}}, {{other_run:String}})
-    GROUP BY stack_id
 ) AS texts USING (stack_id)
-ORDER BY stack
+ORDER BY before_us + after_us DESC, stack
 """,
         {**SPAN, "other_run": "run-1", "first_after": 1_790_000_000, "last_after": 1_790_000_600, "least_us": 0},
         ("stack", "String", "folded, root first; '' is CPU that no function was given"),

@@ -31,7 +31,7 @@ ORDER BY bucket
     ),
     STEPS,
     ("bucket", "UInt64", "which, from 0"),
-    ("starts_us", "Int64", "Unix time of its first window's start"),
+    ("starts_us", "Int64", "Unix time at which its first window or minute begins"),
     ("windows", "UInt64", "how many are joined"),
     ("window_us", "UInt64", "their length together: what rates are divided by"),
     ("watched_us", "UInt64", "of it, with a profile: what CPU is divided by"),
