@@ -1,22 +1,27 @@
 """How fresh is the store at a steady rate? From a request's completion to its row, and to its joined window, by SQL.
 
-    python -m benchmarks.freshness [--tps 500] [--seconds 30] [--broker HOST:PORT]
+    python -m benchmarks.freshness [--tps 500] [--seconds 30] [--broker HOST:PORT] [--readers 4]
 
 Everything is real: the sample shop, the load and the agent as processes of their own, the broker, and a worker in
 this process, so that the embedded store (which one process may open) can be asked from a thread of its own meanwhile.
 A row's time counts until the first poll that sees its window, so the figures are upper bounds by one poll.
+
+With --readers so many clients ask the worker's gateway meanwhile, all the time, what it cannot answer within 5 s.
 """
 
 import argparse
 import asyncio
+import contextlib
 import tempfile
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import numpy as np
 import uvloop
+from aiohttp import ClientSession
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -25,6 +30,7 @@ from benchmarks.freshness_figures import waited_s
 from loadflame.broker import LocalBroker
 from loadflame.children import Child
 from loadflame.demo import sample_shop
+from loadflame.gateways import read_beside
 from loadflame.settings import Settings, read_settings
 from loadflame.starting import LEAD_US, aligned, new_run_id, run_started
 from loadflame.topics import ensure_topics
@@ -33,10 +39,12 @@ from producers.load.plan import Plan
 from producers.publisher import KafkaPublisher
 from schemas.events import RunEnded
 from sinks.clickhouse import ClickHouseStore, open_store
+from sinks.sharing import Share
 
 POLL_S = 0.05
 ROWS = "SELECT window, count() FROM requests WHERE run = {run:String} GROUP BY window"
 JOINED = "SELECT window FROM windows WHERE run = {run:String}"
+HEAVY = "SELECT max(sipHash128(number, toString(number))) FROM numbers(1900000000)"
 COMPLETED = "SELECT window, toUnixTimestamp64Micro(completed_at) FROM requests WHERE run = {run:String}"
 
 
@@ -61,7 +69,37 @@ class Watcher(threading.Thread):
                     seen.setdefault(window, now_us)
 
 
-async def measure(settings: Settings, tps: float, seconds: int) -> dict[str, NDArray[np.float64]]:
+async def ask(share: Share) -> None:
+    """Ask what takes longer than it may, again and again, as a dashboard of a bad query does."""
+    headers = {"X-ClickHouse-Key": share.token}
+    async with ClientSession() as session:
+        while True:
+            async with session.post(
+                share.url, params={"max_execution_time": "5"}, data=HEAVY, headers=headers
+            ) as answer:
+                text = await answer.text()
+                assert answer.status in (408, 503), text
+
+
+@contextlib.asynccontextmanager
+async def asked_meanwhile(settings: Settings, readers: int) -> AsyncIterator[None]:
+    """So many clients of a gateway beside the worker; no gateway without."""
+    if not readers:
+        yield
+        return
+    async with read_beside(settings.store_url) as share:
+        asking = [asyncio.create_task(ask(share)) for _ in range(readers)]
+        try:
+            yield
+            for task in asking:
+                assert not task.done(), task.exception()
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+
+
+async def measure(settings: Settings, tps: float, seconds: int, readers: int = 0) -> dict[str, NDArray[np.float64]]:
     """Seconds from completion to row and to joined window, one value a request."""
     run_id = new_run_id()
     broker = settings.broker
@@ -76,7 +114,9 @@ async def measure(settings: Settings, tps: float, seconds: int) -> dict[str, NDA
     ready, stop = asyncio.Event(), asyncio.Event()
     worker = asyncio.create_task(run_worker(config, store, stop=stop, on_ready=ready.set))
     await ready.wait()
-    with sample_shop() as (url, pid):
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(asked_meanwhile(settings, readers))
+        url, pid = stack.enter_context(sample_shop())
         plan = Plan.model_validate(
             {
                 "target": url,
@@ -118,12 +158,15 @@ def main() -> None:
     parser.add_argument("--tps", type=float, default=500)
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--broker", help="Kafka as host:port; the embedded broker if not given")
+    parser.add_argument("--readers", type=int, default=0, help="clients that ask the gateway of the worker meanwhile")
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         broker = options.broker or stack.enter_context(LocalBroker()).bootstrap
-        found = uvloop.run(measure(read_settings(broker=broker, data_dir=folder), options.tps, options.seconds))
-    table = Table("from completion to", "requests", "p50", "p99", "max", title=f"Freshness at {options.tps:g} TPS")
+        settings = read_settings(broker=broker, data_dir=folder)
+        found = uvloop.run(measure(settings, options.tps, options.seconds, options.readers))
+    title = f"Freshness at {options.tps:g} TPS, {options.readers} readers"
+    table = Table("from completion to", "requests", "p50", "p99", "max", title=title)
     for name, waited in found.items():
         p50, p99 = np.percentile(waited, [50, 99])
         table.add_row(name, f"{len(waited)}", f"{p50:.2f} s", f"{p99:.2f} s", f"{waited.max():.2f} s")

@@ -11,6 +11,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from ipaddress import ip_address
+from pathlib import Path
 
 import aiohttp
 import structlog
@@ -36,6 +37,10 @@ _CHANGE_S, _POLL_S = 5.0, 0.05
 _LOOPBACK = "127.0.0.1"
 
 
+_CAP_SYS_NICE = 1 << 23
+"""Source: linux/capability.h."""
+
+
 class ServeError(UserError):
     """Nobody can listen where the command says, or may not."""
 
@@ -43,7 +48,7 @@ class ServeError(UserError):
 @contextlib.asynccontextmanager
 async def read_beside(store_url: str, limits: Limits | None = None) -> AsyncIterator[Share]:
     """Let other processes of this user read the embedded store that this process has open, for as long as inside."""
-    limits = limits or Limits()
+    limits = limits or Limits(running=2 if may_lower_priority() else 1)
     token = secrets.token_urlsafe(32)
     folder = embedded_folder(store_url)
     spool = Spool(folder.parent, limits.held_bytes, limits.spool_bytes)
@@ -61,6 +66,17 @@ async def read_beside(store_url: str, limits: Limits | None = None) -> AsyncIter
                 yield share
     finally:
         await source.close()
+
+
+def may_lower_priority(status: Path = Path("/proc/self/status")) -> bool:
+    """Whether the engine gives a question's threads a priority of their own: where it may not raise it again, it does
+    not lower it. Source: `ThreadStatus` of ClickHouse, proc(5).
+    """
+    with contextlib.suppress(OSError):
+        for line in status.read_text().splitlines():
+            if line.startswith("CapEff:"):
+                return bool(int(line.split()[1], 16) & _CAP_SYS_NICE)
+    return False
 
 
 class Keeper:
@@ -147,8 +163,11 @@ class Keeper:
 
 
 @contextlib.asynccontextmanager
-async def gateway_of(settings: Settings, port: int) -> AsyncIterator[str]:
-    """Serve the embedded store of the settings to ClickHouse's clients; gives the address. Raises ServeError."""
+async def gateway_of(settings: Settings, port: int) -> AsyncIterator[Share]:
+    """Serve the embedded store of the settings to ClickHouse's clients; gives the way in. Raises ServeError.
+
+    This process reads that way as well: a client of its own engine would keep the store from whoever wants to write.
+    """
     token = token_of(settings)
     limits = Limits(running=max(2, os.cpu_count() or 2))
     async with aiohttp.ClientSession() as session:
@@ -157,7 +176,7 @@ async def gateway_of(settings: Settings, port: int) -> AsyncIterator[str]:
         try:
             async with listening(gateway.application(), settings.serve_host, port, "--clickhouse-port") as url:
                 keeper.listens_at(url)
-                yield url
+                yield Share(url, keeper.secret, os.getpid(), yields=True)
         finally:
             await keeper.close()
 

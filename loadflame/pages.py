@@ -2,19 +2,11 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from urllib.parse import quote, urlsplit
 
 from loadflame.gateways import ServeError, listening, token_of
 from loadflame.settings import Settings
-from sinks.connect import embedded_database, open_client
+from sinks.connect import open_client
 from views.web.app import web_app
-
-
-def through(gateway_url: str, settings: Settings) -> str:
-    """The URL by which the page reads the embedded store: a gateway's, so that the store can be given to a writer."""
-    where = urlsplit(gateway_url)
-    token = quote(token_of(settings) or "", safe="")
-    return f"http://page:{token}@{where.netloc}/{quote(embedded_database(settings.store_url), safe='')}"
 
 
 @contextlib.asynccontextmanager

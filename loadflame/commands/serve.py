@@ -58,7 +58,8 @@ def serve(
 
 
 async def _serve(settings: Settings, port: int | None, clickhouse_port: int | None, stop: asyncio.Event) -> None:
-    from loadflame.pages import page_of, through
+    from loadflame.pages import page_of
+    from sinks.connect import embedded_database
 
     async with AsyncExitStack() as stack:
         read_from = settings.store_url
@@ -66,11 +67,12 @@ async def _serve(settings: Settings, port: int | None, clickhouse_port: int | No
             from loadflame.gateways import check_readable, gateway_of
 
             check_readable(settings.store_url)
-            url = await stack.enter_async_context(
+            way_in = await stack.enter_async_context(
                 gateway_of(settings, CLICKHOUSE_PORT if clickhouse_port is None else clickhouse_port)
             )
-            typer.echo(f"ClickHouse's clients: {url} (read-only)", err=True)
-            read_from = through(url, settings)
+            typer.echo(f"ClickHouse's clients: {way_in.url} (read-only)", err=True)
+            # Through the gateway, so that the store can be given to whoever wants to write.
+            read_from = way_in.store_url(embedded_database(settings.store_url))
         elif clickhouse_port is not None:
             raise SettingsError(
                 "a ClickHouse server answers its clients by itself: give them its address, and leave out "

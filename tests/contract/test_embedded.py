@@ -1,12 +1,13 @@
 """The embedded engine as the gateway uses it: what it says of a statement, and what it refuses however it is asked."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
+from loadflame.gateways import may_lower_priority
 from sinks.clickhouse import open_store
 from sinks.embedded import EmbeddedReader, EngineError
 from tests.support.polling import wait_until
@@ -180,22 +181,49 @@ def test_what_one_question_sets_does_not_bind_the_next(reader: EmbeddedReader) -
     assert ask(reader, "SELECT currentDatabase() FROM numbers(2)") == b"loadflame\nloadflame\n"
 
 
-def test_a_question_that_nobody_waits_for_is_ended(reader: EmbeddedReader) -> None:
-    said: list[str] = []
+def yielding_threads() -> int:
+    """Threads of this process with the lowest priority. Source: proc(5), the 19th field of `stat`."""
+    found = 0
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # it has just ended
+            found += (task / "stat").read_text().rpartition(")")[2].split()[16] == "19"
+    return found
 
-    def endless() -> None:
+
+@contextmanager
+def endless(reader: EmbeddedReader) -> Iterator[list[str]]:
+    """A question that is being answered until it is cancelled; what it failed with."""
+    said: list[str] = []
+    settings = engine_settings(Limits(execution_s=60, read_rows=10**15), {})
+
+    def ask_it() -> None:
         try:
-            reader.ask("SELECT count() FROM numbers(1e13)", "TSV", tag="endless", settings={"max_execution_time": 60})
+            reader.ask("SELECT max(sipHash64(number)) FROM numbers(1e13)", "TSV", tag="endless", settings=settings)
         except EngineError as error:
             said.append(str(error))
 
-    thread = Thread(target=endless)
+    thread = Thread(target=ask_it)
     thread.start()
     wait_until(lambda: b"1e13" in ask(reader, "SELECT query FROM system.processes"), 20, "the question in the engine")
+    yield said
     reader.cancel("endless")
     thread.join(20)
-    assert said
+
+
+def test_a_question_that_nobody_waits_for_is_ended(reader: EmbeddedReader) -> None:
+    with endless(reader) as said:
+        assert said == []
+    assert len(said) == 1
     assert "QUERY_WAS_CANCELLED" in said[0]
+
+
+@pytest.mark.skipif(not may_lower_priority(), reason="needs CAP_SYS_NICE")
+def test_what_reads_yields_to_what_writes_and_its_threads_go_back_to_their_priority(reader: EmbeddedReader) -> None:
+    wait_until(lambda: yielding_threads() == 0, 20, "the end of what other tests asked")
+    with endless(reader):
+        wait_until(lambda: yielding_threads() >= 1, 20, "a thread that yields")
+        assert yielding_threads() <= 2
+    wait_until(lambda: yielding_threads() == 0, 20, "the usual priority")
 
 
 def test_values_are_read_as_clickhouse_s_interface_has_them(reader: EmbeddedReader) -> None:

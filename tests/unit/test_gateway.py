@@ -2,16 +2,18 @@
 
 import base64
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadflame.gateways import may_lower_priority
 from views.gateway.access import check_access
 from views.gateway.call import Call, call_of, fields_of
 from views.gateway.compression import chosen_encoding, compressed
 from views.gateway.hello import empty_block, hello, is_hello
-from views.gateway.judging import called, own_format, without_settings
+from views.gateway.judging import bare, called, own_format
 from views.gateway.limits import Limits, engine_settings
 from views.gateway.refusals import Refusal, refusal, refusal_of
 
@@ -120,7 +122,15 @@ def test_a_statement_s_own_format_is_told_from_a_name() -> None:
     assert own_format("SELECT 1 FORMAT CSV") == "CSV"
     assert own_format("SELECT 1 FORMAT CSV SETTINGS max_threads = 1, a = 'b\\' FORMAT c'") == "CSV"
     assert own_format("SELECT 1 AS FORMAT FROM t") is None
-    assert without_settings("SELECT 1 SETTINGS a = 'b, c', d = -1.5") == "SELECT 1"
+    assert bare("SELECT 1 FORMAT Native SETTINGS a = 'b, c', d = -1.5") == bare("SELECT 1") == "SELECT 1"
+
+
+def test_where_threads_keep_their_priority_a_worker_answers_one_question_at_a_time(tmp_path: Path) -> None:
+    status = tmp_path / "status"
+    for effective, may in (("000001ffffffffff", True), ("0000000000800000", True), ("000001ffff7fffff", False)):
+        status.write_text(f"Name:\tpython\nCapEff:\t{effective}\n")
+        assert may_lower_priority(status) is may
+    assert not may_lower_priority(tmp_path / "none")
 
 
 # Who may ask

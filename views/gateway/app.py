@@ -124,8 +124,10 @@ async def _read(request: web.Request, fields: dict[str, str]) -> str:
         return ""
     try:
         return (await request.read()).decode()
-    except UnicodeDecodeError:
-        raise refusal(62, "The question is no text in UTF-8") from None
+    except UnicodeDecodeError:  # rows that are to be inserted, mostly, and compressed as often as not
+        raise refusal(
+            164, "Cannot execute query in readonly mode: data came with it, and the gateway only reads"
+        ) from None
 
 
 def _header(headers: CIMultiDictProxy[str], name: str) -> str:

@@ -25,7 +25,8 @@ _REACHING_OUT = frozenset(("file", "catboostevaluate", "reversednsquery"))
 _ASKING_A_MODEL = re.compile(r"^ai(classify|embed|extract|filter|generate|redact|similarity|translate)")
 
 _TOKEN = re.compile(r"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|\"(?:[^\"\\]|\\.)*\"|\w+|\S", re.DOTALL)
-_OWN_FORMAT = re.compile(r"\bFORMAT (\w+)$")
+_OWN_FORMAT = re.compile(r" FORMAT (\w+)$")
+_SETTINGS = re.compile(r" SETTINGS (?:\w+ = (?:'(?:[^'\\]|\\.)*'|[-\w.]+)(?:, )?)+$")
 
 
 def checked(judgement: Judgement, table_functions: Collection[str], version: str) -> str:
@@ -75,10 +76,10 @@ def _plain(name: str) -> str:
 
 def own_format(canonical: str) -> str | None:
     """The format that a statement names itself."""
-    found = _OWN_FORMAT.search(without_settings(canonical))
+    found = _OWN_FORMAT.search(_SETTINGS.sub("", canonical))
     return found[1] if found else None
 
 
-def without_settings(canonical: str) -> str:
-    """The statement without the settings at its end, which come behind its format."""
-    return re.sub(r" SETTINGS (?:\w+ = (?:'(?:[^'\\]|\\.)*'|[-\w.]+)(?:, )?)+$", "", canonical)
+def bare(canonical: str) -> str:
+    """The statement without the format and the settings at its end."""
+    return _OWN_FORMAT.sub("", _SETTINGS.sub("", canonical))

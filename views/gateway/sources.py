@@ -16,7 +16,7 @@ from views.gateway.body import Body, Spool
 from views.gateway.call import Call, fields_of
 from views.gateway.compression import compressed
 from views.gateway.hello import DISPLAY_NAME, empty_block, hello, is_hello
-from views.gateway.judging import checked, own_format, without_settings
+from views.gateway.judging import bare, checked, own_format
 from views.gateway.limits import Limits, engine_settings
 from views.gateway.refusals import Refusal, refusal, refusal_of
 
@@ -122,8 +122,7 @@ class EngineSource:
         reader = self._reader
         settings = engine_settings(self._limits, call.settings)
         statement = checked(reader.judge(call.sql), reader.table_functions, reader.version)
-        named = own_format(statement)
-        fmt = named or call.format
+        fmt = own_format(statement) or call.format
         if fmt not in reader.formats:
             raise refusal(73, f"Unknown format {fmt[:100]}")
         if tag in self._ended:
@@ -133,7 +132,7 @@ class EngineSource:
                 call.sql, fmt, tag=tag, settings=settings, parameters=call.parameters, database=call.database
             )
             data = answer.data
-            if not data and fmt == "Native" and named is None and statement.startswith(("SELECT", "WITH", "(")):
+            if not data and fmt == "Native" and statement.startswith(("SELECT", "WITH", "(")):
                 data = memoryview(self._columns_of(statement, call, tag))
         except EngineError as error:
             raise refusal_of(str(error), reader.version) from None
@@ -150,7 +149,7 @@ class EngineSource:
     def _columns_of(self, statement: str, call: Call, tag: str) -> bytes:
         """The engine writes nothing for a result without rows; a server writes its columns, and clients need them."""
         described = self._reader.ask(
-            f"DESCRIBE TABLE ({without_settings(statement)})",
+            f"DESCRIBE TABLE ({bare(statement)})",
             "TSVRaw",
             tag=tag,
             settings=engine_settings(self._limits, {}),
