@@ -6,8 +6,8 @@ import { isSaved } from "./source.js";
 
 let loading;
 
-/** Plotly, loaded once, after the page is there. */
-function plotly() {
+/** Plotly, loaded once; asked for early, it comes while the figures do. */
+export function plotly() {
   loading ??= isSaved ? fromFile() : new Promise((resolve, reject) => {
     const script = document.createElement("script");
     script.src = "plotly.min.js";

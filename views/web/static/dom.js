@@ -23,10 +23,20 @@ function filled(element, attributes, children) {
   return element;
 }
 
-/** Put `children` in the place of all that an element holds. */
+/** Put `children` in the place of all that an element holds; what had the focus has it again, if it is still there. */
 export function fill(element, ...children) {
+  const focused = document.activeElement;
+  const key = focused !== element && element.contains(focused) ? keyOf(focused) : null;
   element.replaceChildren(...children.flat(Infinity).filter((child) => child !== false && child !== null && child !== undefined));
+  if (key && !element.contains(document.activeElement))
+    [...element.querySelectorAll(focused.tagName)].find((one) => keyOf(one) === key)?.focus({ preventScroll: true });
   return element;
+}
+
+/** What tells an element from its neighbours of the same kind. */
+function keyOf(element) {
+  const { label, run, endpoint } = element.dataset;
+  return label ?? run ?? endpoint ?? element.getAttribute("href") ?? element.getAttribute("aria-label") ?? element.textContent;
 }
 
 /** A switch between a few values: `choices` are pairs of value and text. */

@@ -1,5 +1,6 @@
 // The page: what stands above every view, and which view is shown.
 
+import { plotly } from "./charts.js";
 import { assign, hasColour } from "./colours.js";
 import { CompareView } from "./compare.js";
 import { fill, h } from "./dom.js";
@@ -99,6 +100,7 @@ class Page {
       if (run && this.run?.id !== run) this.run = new Run(run);
       if (!run) this.run = null;
       if (this.run) this.run.values = values;
+      if (run) plotly().catch(() => {}); // whoever draws hears of it
       if (run && !this.run.head) {
         fill(this.main, h("p", { class: "pending" }, "Reading the run …"));
         this.drawTop();
@@ -232,7 +234,7 @@ class Page {
   }
 
   key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, select, textarea")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input:not([type=checkbox]), select, textarea")) return;
     const view = VIEWS[Number(event.key) - 1];
     const { values } = read();
     if (view && this.run) go(view, this.run.id, { a: values.a, b: values.b });

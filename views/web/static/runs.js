@@ -27,6 +27,7 @@ export class RunsView {
   }
 
   update(values) {
+    this.values = values;
     if (!this.list) return;
     if (document.activeElement !== this.search) this.search.value = values.q ?? "";
     const words = (values.q ?? "").toLowerCase();
@@ -34,6 +35,9 @@ export class RunsView {
     fill(this.note, `${f.count(shown.length)}${words ? ` of ${f.count(this.list.runs.length)}` : ""}${this.list.more ? ", the newest" : ""} · times are UTC`);
     this.compare.disabled = this.chosen.size !== 2;
     this.compare.title = "Choose two runs to compare";
+    const key = JSON.stringify(shown) + this.list.runs.length;
+    if (this.key === key) return; // the same as a second ago
+    this.key = key;
     if (!this.list.runs.length) return fill(this.body, h("div", { class: "empty" }, h("h2", {}, "No runs yet"),
       h("p", {}, h("code", {}, "loadflame demo"), " makes one in a minute and a half; it appears here as soon as it has begun.")));
     if (!shown.length) return fill(this.body, h("div", { class: "empty" }, "No run matches."));
