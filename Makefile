@@ -5,8 +5,8 @@ BIN    := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-agrees test lint types lock asyncapi dashboards truth freshness generators omission audit memory \
-        large-bodies worker-speed reading soak faults faults-short bench-tools clean
+.PHONY: help demo demo-agrees test lint types lock asyncapi dashboards browser screenshots truth freshness generators \
+        omission audit memory large-bodies worker-speed reading soak faults faults-short bench-tools clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -21,6 +21,13 @@ test: $(VENV)/.dev  ## lint, types and every test
 	$(MAKE) --no-print-directory lint types
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not alone"
 	$(BIN)/python -m pytest -m alone
+
+browser:  ## install Debian's Chromium, which the page is tested with
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core
+
+screenshots: $(VENV)/.dev  ## pictures of every view of the page, into docs/page
+	$(BIN)/python -m tests.browser.screenshots
 
 faults: $(VENV)/.dev  ## the fault campaign: hundreds of kills and outages, nothing lost or repeated; can be resumed
 	$(BIN)/python -m tests.faults.fuzzing 60

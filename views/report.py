@@ -20,7 +20,7 @@ from views.profile import ProfileFacts
 from views.thresholds import judged
 from views.warnings import left_out, warnings_of
 
-__all__ = ["Report", "build_report"]
+__all__ = ["Report", "build_report", "report_of"]
 
 MOST_FUNCTIONS = 80
 MOST_ERRORS = 100
@@ -33,14 +33,18 @@ def build_report(client: Client, run_id: str) -> Report:
     Raises UnknownRunError, which names the newest runs, and StoreError when the store does not answer.
     """
     run = read_run(client, run_id)
-    profile = ProfileFacts(client, run)
+    return report_of(client, run, ProfileFacts(client, run))
+
+
+def report_of(client: Client, run: RunFacts, profile: ProfileFacts) -> Report:
+    """The same from what was read before."""
     rows = load_rows(run)
     outcome = whole_outcome(run, rows)
     thresholds = judged(client, run, outcome)
     load = run.windows.at(run.load)
     by_generator, by_host = generator_limited(load), host_limited(load)
     accounting = _accounting(run)
-    checks = tuple(model.Check(**row) for row in queries.fetch(client, queries.CHECKS, run=run_id).to_pylist())
+    checks = tuple(model.Check(**row) for row in queries.fetch(client, queries.CHECKS, run=run.id).to_pylist())
     verdict, why = judge(
         Course(
             reason=run.reason,

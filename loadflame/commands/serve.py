@@ -10,10 +10,18 @@ import typer
 from loadflame.commands.common import DataDir, StoreUrl, run_until_stopped, say_ready
 from loadflame.settings import Settings, SettingsError, read_settings
 
-CLICKHOUSE_PORT = 18123
+PORT, CLICKHOUSE_PORT = 8790, 18123
 
 
 def serve(
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help=f"The page's port; 0 takes a free one. [dim](default: {PORT}, or a free one when that is taken)[/]",
+        ),
+    ] = None,
     clickhouse_port: Annotated[
         int | None,
         typer.Option(
@@ -39,29 +47,40 @@ def serve(
     store: StoreUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Answer ClickHouse's clients (curl, clickhouse-connect, Grafana's data source) from the embedded store, read-only.
+    """Serve the page of the runs in a store, and the embedded store to ClickHouse's clients, until Ctrl-C.
 
-    While a run is on, its stream processor has the store, and answers through this command.
+    The page shows load, latency and hot functions over time, flame graphs of what you select, and how far to trust
+    them. Clients are curl, clickhouse-connect and Grafana's data source; they may only read. While a run is on, its
+    stream processor has the embedded store, and answers through this command.
     """
     settings = read_settings(store=store, data_dir=data_dir, serve_host=host, serve_token_file=token_file)
-    run_until_stopped(lambda stop: _serve(settings, clickhouse_port, stop))
+    run_until_stopped(lambda stop: _serve(settings, port, clickhouse_port, stop))
 
 
-async def _serve(settings: Settings, clickhouse_port: int | None, stop: asyncio.Event) -> None:
+async def _serve(settings: Settings, port: int | None, clickhouse_port: int | None, stop: asyncio.Event) -> None:
+    from loadflame.pages import page_of
+    from sinks.connect import embedded_database
+
     async with AsyncExitStack() as stack:
+        read_from = settings.store_url
         if settings.store_url.startswith("chdb:"):
             from loadflame.gateways import check_readable, gateway_of
 
             check_readable(settings.store_url)
-            port = CLICKHOUSE_PORT if clickhouse_port is None else clickhouse_port
-            way_in = await stack.enter_async_context(gateway_of(settings, port))
-            typer.echo(f"ClickHouse's clients: {way_in.url} (read-only)", err=True)
-            # The page is added here, on `listening`; it connects by open_client(way_in.store_url(database)).
-        else:
-            # And here, where it connects by open_for_reading(settings.store_url).
-            raise SettingsError(
-                "a ClickHouse server answers its clients by itself: give them its address; `serve` has a gateway for "
-                "the embedded store only"
+            way_in = await stack.enter_async_context(
+                gateway_of(settings, CLICKHOUSE_PORT if clickhouse_port is None else clickhouse_port)
             )
+            typer.echo(f"ClickHouse's clients: {way_in.url} (read-only)", err=True)
+            # Through the gateway, so that the store can be given to whoever wants to write.
+            read_from = way_in.store_url(embedded_database(settings.store_url))
+        elif clickhouse_port is not None:
+            raise SettingsError(
+                "a ClickHouse server answers its clients by itself: give them its address, and leave out "
+                "--clickhouse-port"
+            )
+        page = await stack.enter_async_context(
+            page_of(settings, read_from, PORT if port is None else port, port is None)
+        )
+        typer.echo(f"The page: {page}", err=True)
         say_ready()
         await stop.wait()

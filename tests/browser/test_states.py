@@ -1,0 +1,132 @@
+"""The page when there is little, much, or something odd to show; and a run that was saved to one file."""
+
+import json
+import re
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+from playwright.sync_api import Browser, Page, Route, expect
+
+from schemas.events import RunStarted
+from sinks.migrate import migrate
+from tests.browser.conftest import Site, shown
+from tests.support.chromium import looking
+from tests.support.page_server import page_served
+from tests.support.synthetic import Stage, Synthetic
+from views.exports.page import page as file_of
+from views.exports.page import saved
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+DRAWN_MS = 500
+STACKS = 5_000
+
+
+def test_an_empty_store_says_what_to_do(browser: Browser, site: Site) -> None:
+    def connect() -> Client:
+        opened = site.connect()
+        opened.database = "empty"
+        return opened
+
+    with closing(connect()) as client:
+        migrate(client)
+
+    with page_served(connect) as served, looking(browser, origin=served) as somebody:
+        page = shown(somebody.page, served)
+        expect(page.locator(".empty")).to_contain_text("loadflame demo makes one")
+
+
+def test_a_run_appears_and_moves_on_by_itself(page: Page, site: Site) -> None:
+    run = "live-run"
+    started = RunStarted(
+        run_id=run, service="shop", target="http://127.0.0.1:1", started_at_us=1_790_000_000_000_000, engine="wire",
+        window_us=1_000_000, partitions=1, plan={}, host_cores=2,
+    )  # fmt: skip
+    site.store.write_events([started], [1_790_000_000_000_000])
+    shown(page, site.url, f"runs/{run}/time")
+    expect(page.locator(".empty")).to_contain_text("Nothing is stored of this run yet")
+    expect(page.locator(".chip.live").first).to_be_visible()
+    Synthetic(run=run, reason=None, stages=[Stage("low", "low", "hold", 6, 40)]).write(site.store)
+    expect(page.locator(".keys tr", has_text="achieved").locator("td").last).to_have_text("40")
+    Synthetic(run=run, stages=[Stage("low", "low", "hold", 6, 40), Stage("high", "high", "hold", 6, 160)]).write(
+        site.store
+    )
+    expect(page.locator(".keys tr", has_text="achieved").locator("td").last).to_have_text("100")
+    expect(page.locator(".crumb .chip.live")).to_have_count(0)
+    expect(page.locator(".findings li").first).to_be_visible()
+
+
+def test_names_of_a_service_are_text_wherever_they_stand(page: Page, site: Site) -> None:
+    costs = {f"main (shop.py);{HOSTILE} (<b>.py)": lambda _: 900.0}
+    stages = [Stage(HOSTILE, HOSTILE, "hold", 8, 50)]
+    Synthetic(run="hostile", costs=costs, stages=stages).write(site.store)
+    for view in ("time", "functions", "latency", "health"):
+        shown(page, site.url, f"runs/hostile/{view}")
+        assert page.locator("main img").count() == 0
+    shown(page, site.url, "runs/hostile/functions")
+    expect(page.locator(f"tr[data-label='{HOSTILE} (<b>.py)']")).to_be_visible()
+    text = file_of(saved(site.client, "hostile"))
+    assert HOSTILE not in text
+
+
+def big_flame() -> dict[str, Any]:
+    """5,000 stacks of 30 frames each, as a service with many handlers has them."""
+    labels = ["all", *(f"function_{number} (package_{number % 40}/module.py)" for number in range(2_000))]
+    parent, label, self_us = [-1], [0], [0]
+    for stack in range(STACKS):
+        at = 0
+        for depth in range(30):
+            parent.append(at)
+            label.append(1 + (stack * 31 + depth * 17) % 2_000)
+            self_us.append(0)
+            at = len(parent) - 1
+        self_us[at] = 1_000 + stack
+    return {
+        "from_s": 0, "to_s": 44, "seconds": 44, "requests": 1_000, "samples": STACKS, "cpu_us": sum(self_us),
+        "unattributed_us": 0, "labels": labels, "packages": ["", *(f"package_{n % 40}" for n in range(2_000))],
+        "kinds": ["own"] * len(labels), "parent": parent, "label": label, "self_us": self_us,
+        "self_samples": [1 if us else 0 for us in self_us],
+    }  # fmt: skip
+
+
+def test_a_flame_graph_of_thousands_of_stacks_is_drawn_at_once(page: Page, site: Site) -> None:
+    body = json.dumps(big_flame())
+
+    def answer(route: Route) -> None:
+        route.fulfill(body=body, content_type="application/json")
+
+    page.route("**/flame?*", answer)
+    shown(page, site.url, f"runs/{site.run}/time?a=1-3")
+    expect(page.locator(".icicle canvas")).to_have_attribute("aria-label", re.compile(r"^\d{5,} frames"))
+    took_ms = page.evaluate(
+        "() => { const { flame } = page.view; const began = performance.now();"
+        " flame.draw(flame.first, null, flame.a, null); return performance.now() - began; }"
+    )
+    page.unroute("**/flame?*")
+    assert took_ms < DRAWN_MS
+
+
+def test_a_saved_file_shows_the_same_without_a_network(
+    browser: Browser, page: Page, site: Site, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.html"
+    path.write_text(file_of(saved(site.client, site.run)))
+    assert path.stat().st_size < 4 << 20
+    views = ("time?a=17-20", "functions", "latency?cell=5:44", "health")
+    with looking(browser, origin=f"file://{path}") as somebody:
+        file = somebody.page
+        file.goto(f"file://{path}")
+        expect(file.locator(".crumb .mono")).to_have_text(site.run)
+        for view in views:
+            both = []
+            for where in (file, page):
+                shown(where, f"file://{path}" if where is file else site.url, f"runs/{site.run}/{view}")
+                expect(where.locator(".findings li").first).to_be_visible()
+                if view.startswith(("time", "latency")):
+                    expect(where.locator(".flame[data-shown]").first).to_be_attached()
+                    both.append(where.locator(".flame .told").first.inner_text())
+                both.append(where.locator("main table").all_inner_texts())
+            half = len(both) // 2
+            for one, other in zip(both[:half], both[half:], strict=True):
+                assert one == other, view

@@ -1,0 +1,66 @@
+"""Questions to the store, asked in threads of their own: a query never holds up the event loop."""
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Concatenate, ParamSpec, TypeVar
+
+from clickhouse_connect.driver.client import Client
+
+from views.web.judged import Judged
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+THREADS = 4
+_KEPT = 16
+
+
+class Reader:
+    """Asks the store; `connect` gives a client, which one thread at a time may use. Close it when done."""
+
+    def __init__(self, connect: Callable[[], Client], *, threads: int = THREADS) -> None:
+        self._connect = connect
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="page")
+        self._mine = threading.local()
+        self._clients: list[Client] = []
+        self._judged: OrderedDict[str, Judged] = OrderedDict()
+        self._judging: dict[str, asyncio.Future[Judged]] = {}
+
+    async def ask(self, question: Callable[Concatenate[Client, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `question(client, ...)` in a thread. Raises what it raises."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._pool, lambda: question(self._client(), *args, **kwargs)
+        )
+
+    async def judged(self, run: str) -> Judged:
+        """The report of a run and what it rests on: made once for all who ask meanwhile, and kept once it has ended."""
+        if run in self._judged:
+            self._judged.move_to_end(run)
+            return self._judged[run]
+        if run not in self._judging:
+            self._judging[run] = asyncio.ensure_future(self.ask(Judged.of, run))
+        try:
+            found = await asyncio.shield(self._judging[run])
+        finally:
+            self._judging.pop(run, None)
+        if found.run.reason and found.report.checks:  # after these nothing is said of it any more
+            self._judged[run] = found
+            while len(self._judged) > _KEPT:
+                self._judged.popitem(last=False)
+        return found
+
+    def close(self) -> None:
+        """Wait for what is being asked, and close every client."""
+        self._pool.shutdown(cancel_futures=True)
+        for client in self._clients:
+            client.close()
+
+    def _client(self) -> Client:
+        found: Client | None = getattr(self._mine, "client", None)
+        if found is None:
+            found = self._mine.client = self._connect()
+            self._clients.append(found)
+        return found
