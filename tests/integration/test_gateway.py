@@ -218,7 +218,8 @@ async def test_a_question_whose_client_has_gone_away_is_ended(served: Served) ->
 # Commands beside it
 
 
-def test_other_commands_read_through_it(served: Served, data_dir: Path) -> None:
+def test_other_commands_read_through_it(connect: Client, data_dir: Path) -> None:
+    assert connect.command("SELECT 1") == 1  # from now on it has the store
     assert (data_dir / "store.gateway").stat().st_mode & 0o777 == 0o600
     done = loadflame("runs", "--json", data_dir=data_dir)
     assert [run["id"] for run in json.loads(done.stdout)] == ["run-1"]
