@@ -53,6 +53,9 @@ def find_limit_and_report(
         figures = f"{step.tps:8,.5g} TPS for {step.seconds:.0f} s: achieved {step.achieved_tps:,.5g}{p99}{restless}"
         console.print(f"  {figures}, {told}", highlight=False)
 
+    def tell_page(url: str) -> None:
+        console.print(f"  the page: {url}", highlight=False, soft_wrap=True)
+
     def begin(parts: Parts, start_at_us: int) -> LimitLoad:
         loads.append(LimitLoad(plan, settings, parts.broker, parts.security, run_id, start_at_us, search, each_s, tell))
         return loads[0]
@@ -69,6 +72,7 @@ def find_limit_and_report(
             stop=stop,
             on_phase=lambda phase: console.print(f"  {phase}", style="dim"),
             on_window=lambda _: None,
+            on_page=tell_page if settings.web else None,
             begin=begin,
         )
 

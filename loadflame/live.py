@@ -27,6 +27,9 @@ class Display(Protocol):
     def window(self, window: WindowJoined) -> None:
         """A joined window; they may come out of order, and again after a late batch."""
 
+    def page(self, url: str) -> None:
+        """Where the run can be looked at meanwhile."""
+
     def __enter__(self) -> Self:
         """Begin to show."""
         ...
@@ -78,6 +81,10 @@ class PlainLines:
         line = f"  {elapsed_s:4.0f} of {self._duration_s:.0f} s  {stage}: offered {window.offered_tps:.0f} TPS,"
         self._console.print(f"{line} achieved {window.tps:.0f}{p99}{hot}", highlight=False, soft_wrap=True)
 
+    def page(self, url: str) -> None:
+        """See Display."""
+        self._console.print(f"· the page: {url}", highlight=False, soft_wrap=True)
+
     def __enter__(self) -> Self:
         """See Display."""
         return self
@@ -107,6 +114,10 @@ class LivePanel:
         self._first = window.window if self._first is None else min(self._first, window.window)
         if not self._windows or window.window > self._windows[-1].window:
             self._windows.append(window)
+
+    def page(self, url: str) -> None:
+        """See Display. It stays on the screen, above the panel."""
+        self._live.console.print(f"[dim]the page:[/] [link={url}]{url}[/link]", highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
         """See Display."""

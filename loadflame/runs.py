@@ -77,6 +77,7 @@ async def run_here(
     stop: asyncio.Event,
     on_phase: Callable[[str], None],
     on_window: Callable[[WindowJoined], None],
+    on_page: Callable[[str], None] | None = None,
     workers: int = 1,
     begin: BeginLoad | None = None,
     early_end: EarlyEnd | None = None,
@@ -85,9 +86,10 @@ async def run_here(
 
     Look at the target, the broker and the store before (`loadflame.preflight`). `profile` holds the arguments that tell
     `loadflame profile` what to watch. `on_phase` hears in a few words what is going on, `on_window` gets each joined
-    window. `workers` processes share the load, unless `begin` begins another. The run is over once `early_end` has
-    heard of a broken threshold. Raises UserError when a part cannot start or fails, StoppedError when `stop` is set
-    before the load has begun: nothing of the run is left then.
+    window; `on_page` the address of the run's page, which is served when there is somebody to tell. `workers` processes
+    share the load, unless `begin` begins another. The run is over once `early_end` has heard of a broken threshold.
+    Raises UserError when a part cannot start or fails, StoppedError when `stop` is set before the load has begun:
+    nothing of the run is left then.
     """
     logs = settings.data_dir / "runs" / run_id
     try:
@@ -103,6 +105,10 @@ async def run_here(
                     logs=logs,
                     on_phase=on_phase,
                 )
+                if on_page is not None:
+                    from loadflame.pages import page_of_run  # noqa: PLC0415  only who looks needs a web server
+
+                    await stack.enter_async_context(page_of_run(settings, run_id, on_url=on_page))
             started_at_us = aligned(up.announcer.clock.now_us() + LEAD_US, settings.window_us)
             plan = settled(plan, started_at_us)
             up.announcer.announce(run_started(plan, settings, run_id, started_at_us, host_cores=os.cpu_count()))

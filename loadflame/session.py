@@ -110,6 +110,7 @@ def run_and_report(
                 stop=stop,
                 on_phase=display.phase,
                 on_window=display.window,
+                on_page=display.page if settings.web else None,
                 workers=needed.count,
                 early_end=EarlyEnd.of(about),
             )

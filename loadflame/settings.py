@@ -23,6 +23,8 @@ class SettingsError(UserError):
     """A setting has a value that does not fit."""
 
 
+PAGE_PORT = 8790
+"""Where the page is looked for; a free port is taken where somebody has it."""
 _PASSWORD = re.compile(r"://[^:/@]*:.*@")
 """In a URL; also one that is written so that it tears the URL apart."""
 _FILES = (
@@ -73,6 +75,7 @@ class Settings(BaseSettings):
         AWAY_TPS, gt=0, le=HIGHEST_TPS, description="Requests per second for other machines; this one has no bound."
     )
 
+    web: bool = Field(True, description="Whether `run`, `demo` and `find-limit` serve the page meanwhile.")
     serve_host: str = Field(
         "127.0.0.1", description="Address of `loadflame serve`; another than loopback needs a token."
     )

@@ -47,6 +47,10 @@ WatchPort = Annotated[
         "[dim](env LOADFLAME_WATCH_PORT; default: off)[/]",
     ),
 ]
+NoWeb = Annotated[
+    bool,
+    typer.Option("--no-web", help="Do not serve the web page meanwhile. [dim](env LOADFLAME_WEB=0)[/]"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a page.")]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from loadflame.commands.common import AsJson, Backend, DataDir, StoreUrl
+from loadflame.commands.common import AsJson, Backend, DataDir, NoWeb, StoreUrl
 from loadflame.settings import read_settings
 from loadflame.verdicts import exit_code
 
@@ -15,6 +15,7 @@ def demo(
     store: StoreUrl = None,
     backend: Backend = "auto",
     visits: Annotated[int, typer.Option(min=3, help="Visits of each of the four levels, 4 s each.")] = 4,
+    no_web: NoWeb = False,
     as_json: AsJson = False,
 ) -> None:
     """Load and profile a small shop that comes with loadflame, and say which function stops it.
@@ -27,7 +28,7 @@ def demo(
     from loadflame.demo import demo_plan, sample_shop
     from loadflame.session import Watch, run_and_report
 
-    settings = read_settings(store=store, data_dir=data_dir)
+    settings = read_settings(store=store, data_dir=data_dir, web=False if no_web else None)
     console = Console(stderr=as_json)
     with sample_shop() as (url, pid):
         plan = demo_plan(url, visits)
@@ -35,7 +36,7 @@ def demo(
     if not as_json:
         console.print(
             "\nNow your own service: [bold]loadflame run http://127.0.0.1:8000/ --pid PID[/]"
-            " · this report again: [bold]loadflame report[/]"
+            " · this report again: [bold]loadflame report[/] · look at it: [bold]loadflame serve[/]"
         )
     if report.run.verdict == "aborted" or report.is_broken:
         raise typer.Exit(exit_code(report.run.verdict))

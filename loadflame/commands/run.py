@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from loadflame.commands.common import AllowHost, AsJson, Backend, Broker, DataDir, StoreUrl, run_until_stopped
+from loadflame.commands.common import AllowHost, AsJson, Backend, Broker, DataDir, NoWeb, StoreUrl, run_until_stopped
 from loadflame.commands.profile import Command, Name, Pid
 from loadflame.settings import Settings, SettingsError, read_settings
 from loadflame.verdicts import exit_code
@@ -47,6 +47,7 @@ def run(
             "load process on one more. [dim](env LOADFLAME_WATCH_PORT; default: off)[/]",
         ),
     ] = None,
+    no_web: NoWeb = False,
     as_json: AsJson = False,
 ) -> None:
     """Load a service on this machine, profile it meanwhile, and report which function limits it.
@@ -63,6 +64,7 @@ def run(
         data_dir=data_dir,
         allow_hosts=tuple(allow_host) if allow_host else None,
         watch_port=watch_port,
+        web=False if no_web else None,
     )
     console = Console(stderr=as_json)
     watch = Watch.of(pid=pid, name=name, command=command)

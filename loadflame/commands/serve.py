@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from loadflame.commands.common import DataDir, StoreUrl, run_until_stopped, say_ready
-from loadflame.settings import Settings, SettingsError, read_settings
+from loadflame.settings import PAGE_PORT, Settings, SettingsError, read_settings
 
-PORT, CLICKHOUSE_PORT = 8790, 18123
+CLICKHOUSE_PORT = 18123
 
 
 def serve(
@@ -19,7 +19,8 @@ def serve(
         typer.Option(
             min=0,
             max=65535,
-            help=f"The page's port; 0 takes a free one. [dim](default: {PORT}, or a free one when that is taken)[/]",
+            help=f"The page's port; 0 takes a free one. [dim](default: {PAGE_PORT}, or a free one where that is "
+            "taken)[/]",
         ),
     ] = None,
     clickhouse_port: Annotated[
@@ -79,7 +80,7 @@ async def _serve(settings: Settings, port: int | None, clickhouse_port: int | No
                 "--clickhouse-port"
             )
         page = await stack.enter_async_context(
-            page_of(settings, read_from, PORT if port is None else port, port is None)
+            page_of(settings, read_from, PAGE_PORT if port is None else port, port is None)
         )
         typer.echo(f"The page: {page}", err=True)
         say_ready()

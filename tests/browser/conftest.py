@@ -42,8 +42,9 @@ class Site:
         return value
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Closed with its module: until then Playwright keeps an event loop running, and nobody else could run one."""
     with chromium() as opened:
         yield opened
 

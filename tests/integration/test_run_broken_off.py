@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from datetime import datetime
 from pathlib import Path
 
@@ -104,13 +105,25 @@ def test_a_profiler_that_is_killed_costs_its_profile_and_nothing_else(tmp_path: 
     assert_committed(told)
 
 
+def look_at_the_page(url: str) -> None:
+    """It shows the run, and the windows that are joined so far."""
+    base, _, path = url.partition("/#/")
+    assert b"loadflame" in urllib.request.urlopen(base).read()
+    run = path.split("/")[1]
+    series = json.load(urllib.request.urlopen(f"{base}/api/runs/{run}/series"))
+    assert sum(filter(None, series["achieved_tps"])) > 0, series
+
+
 @pytest.mark.parametrize(
     "when", [pytest.param("loading", id="before the first arrival"), pytest.param("achieved", id="in mid-load")]
 )
 def test_ctrl_c_keeps_what_was_measured(tmp_path: Path, when: str) -> None:
     with sample_shop() as (url, pid):
         plan = plan_file(tmp_path, url, pid, stages=[{"name": "hold", "hold": 50, "for": "120s"}])
-        code, told = run_and(lambda run: run.send_signal(signal.SIGINT), plan, data_dir=tmp_path / "data", when=when)
+        looked = look_at_the_page if when == "achieved" else None
+        code, told = run_and(
+            lambda run: run.send_signal(signal.SIGINT), plan, data_dir=tmp_path / "data", when=when, look=looked
+        )
     assert code == 130, told
     assert "ABORTED" in told
     assert "Traceback" not in told

@@ -22,11 +22,19 @@ def plan_file(folder: Path, url: str, pid: int, **changes: object) -> Path:
 
 
 def run_and(
-    act: Callable[[psutil.Process], None], plan: Path, *arguments: str, data_dir: Path, when: str = "achieved"
+    act: Callable[[psutil.Process], None],
+    plan: Path,
+    *arguments: str,
+    data_dir: Path,
+    when: str = "achieved",
+    look: Callable[[str], None] | None = None,
 ) -> tuple[int, str]:
-    """Run a plan, act on the command once it says `when` (the first window of its load); exit code and all it said."""
+    """Run a plan, act on the command once it says `when` (the first window of its load); exit code and all it said.
+
+    `look` gets the address of the run's page before, which is served for it.
+    """
     command = [sys.executable, "-m", "loadflame", "run", str(plan), *arguments]
-    environment = environment_of(data_dir, PYTHONUNBUFFERED="1")
+    environment = environment_of(data_dir, PYTHONUNBUFFERED="1", LOADFLAME_WEB="0" if look is None else "1")
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
@@ -35,6 +43,8 @@ def run_and(
         for line in process.stdout:
             said.append(line)
             if when in line:
+                if look is not None:
+                    look(re.findall(r"the page: (\S+)", "".join(said))[0])
                 act(psutil.Process(process.pid))
                 break
         said.append(process.stdout.read())
