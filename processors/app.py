@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import faust
+from faust.tables import TableManager
 from faust.types import TP
 
 from processors.records import Place, Record
@@ -29,6 +30,13 @@ _FETCH_BYTES = 256 << 10
 class _App(faust.App):  # type: ignore[misc]  # Faust is untyped
     async def on_first_start(self) -> None:
         """Make no folders: Faust would make them for tables, which are not used, in the working directory."""
+
+
+class _NoTables(TableManager):  # type: ignore[misc]
+    async def on_start(self) -> None:
+        """As Faust's own, which first waits a second for tables to be registered."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class StreamApp:
@@ -69,6 +77,7 @@ class StreamApp:
             producer_acks=-1,
             producer_max_request_size=_SEND_BYTES,
             loghandlers=[],
+            TableManager=_NoTables,
         )
         logging.getLogger("faust").setLevel(logging.WARNING)
         for kind in CONSUMED:

@@ -274,6 +274,21 @@ async def test_every_response_holds_the_browser_to_this_host(page: TestClient[An
 
 
 @pytest.mark.parametrize(
+    ("ends_s", "shown"), [((2, 5), "?a=2-5"), ((None, None), ""), ((-3600, 3600), ""), ((3600, 7200), "")]
+)
+async def test_a_link_of_grafana_leads_to_the_range_in_the_pages_form(
+    page: TestClient[Any, Any], sql: Client, ends_s: tuple[float | None, float | None], shown: str
+) -> None:
+    ((started_ms,),) = sql.query(f"SELECT toUnixTimestamp64Milli(started_at) FROM runs WHERE run = '{RUN}'").result_rows
+    ends = {
+        name: str(started_ms + 1000 * at) for name, at in zip(("from", "to"), ends_s, strict=True) if at is not None
+    }
+    led = await page.get(f"/runs/{RUN}", params=ends, allow_redirects=False)
+    assert (led.status, led.headers["Location"]) == (302, f"/#/runs/{RUN}/time{shown}")
+    assert (await page.get("/runs/nobody", allow_redirects=False)).status == 404
+
+
+@pytest.mark.parametrize(
     ("host", "status"),
     [("localhost:8790", 200), ("127.0.0.1", 200), ("[::1]:8790", 200), ("evil.example:8790", 403), ("10.0.0.1", 403)],
 )

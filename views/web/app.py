@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from urllib.parse import quote
 
 from aiohttp import web
 from clickhouse_connect.driver.client import Client
@@ -45,6 +46,7 @@ def web_app(connect: Callable[[], Client], *, token: str | None = None) -> web.A
             web.get("/", _file(STATIC / "index.html")),
             web.get("/plotly.min.js", _file(PLOTLY)),
             web.static("/static", STATIC),
+            web.get("/runs/{run}", _led),
             *(web.get(f"/api/{path}", _answered(answer)) for path, answer in ANSWERS.items()),
         ]
     )
@@ -60,6 +62,17 @@ def _file(path: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         return web.FileResponse(path)
 
     return handler
+
+
+async def _led(request: web.Request) -> web.StreamResponse:
+    """From a link that names a run and a range by `from` and `to`, as Grafana's do, to the same in the page's form."""
+    clock = await request.app[READER].ask(Clock.of, request.match_info["run"])
+    there = f"/#/runs/{quote(clock.run, safe='')}/time"
+    if {"from", "to"} & request.query.keys():
+        part = clock.part(*(_seconds(clock, request, name) for name in ("from", "to")))
+        if part.windows not in (0, clock.last - clock.first + 1):
+            there += f"?a={part.from_s:g}-{part.to_s:g}"
+    return web.Response(status=302, headers={"Location": there})
 
 
 def _answered(answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
