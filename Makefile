@@ -19,7 +19,7 @@ demo-agrees: $(VENV)/.dev  ## the demo three times in a row: does each find what
 
 test: $(VENV)/.dev  ## lint, types and every test
 	$(MAKE) --no-print-directory lint types
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not alone"
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not alone"
 	$(BIN)/python -m pytest -m alone
 
 browser:  ## install Debian's Chromium, which the page is tested with

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.demo_agrees import LINEAR, PLANTED, demo, function_of, uncounted, unfound
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
 VISITS, LEVELS_TPS, EACH_S = 3, (40, 80, 160, 320), 4
 
 
