@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-agrees test lint types lock asyncapi dashboards browser screenshots truth freshness generators \
+.PHONY: help demo demo-agrees test lint types clickhouse-go lock asyncapi dashboards browser screenshots truth freshness generators \
         omission audit memory large-bodies worker-speed reading soak faults faults-short bench-tools clean
 
 help:  ## this list
@@ -18,7 +18,7 @@ demo-agrees: $(VENV)/.dev  ## the demo three times in a row: does each find what
 	$(BIN)/python -m benchmarks.demo_agrees
 
 test: $(VENV)/.dev  ## lint, types and every test
-	$(MAKE) --no-print-directory lint types
+	$(MAKE) --no-print-directory -j2 --output-sync=target lint types clickhouse-go
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not alone"
 	$(BIN)/python -m pytest -m alone
 
@@ -43,6 +43,9 @@ lint: $(VENV)/.dev  ## style (ruff) and the rooms' import rule (import-linter)
 
 types: $(VENV)/.dev  ## mypy, strict
 	$(BIN)/mypy
+
+clickhouse-go: $(VENV)/.dev  ## the client in Go that the gateway is tested with (a minute the first time)
+	$(BIN)/python -m tests.support.go_client
 
 asyncapi: $(VENV)/.dev  ## write schemas/asyncapi.yaml from the code
 	$(BIN)/python -m schemas.asyncapi

@@ -79,6 +79,10 @@ async def _serve(settings: Settings, port: int | None, clickhouse_port: int | No
                 "a ClickHouse server answers its clients by itself: give them its address, and leave out "
                 "--clickhouse-port"
             )
+        else:
+            from sinks.connect import open_client
+
+            (await asyncio.to_thread(open_client, read_from)).close()  # said now, not by an empty page
         page = await stack.enter_async_context(
             page_of(settings, read_from, PAGE_PORT if port is None else port, port is None)
         )

@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
+import psutil
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -20,6 +21,7 @@ from schemas.rows import RequestFacts, StackFacts
 from schemas.topics import BULK, Topics
 from schemas.windows import partition_of
 from tests.support.batches import WINDOW, Request, many_requests, many_samples, request_rows
+from tests.support.polling import until
 
 TOPICS = Topics("t", 4)
 
@@ -213,6 +215,7 @@ class TestKafka:
         publisher = KafkaPublisher(tansu.bootstrap, TOPICS, "gone", source="test")
         await publisher.start()
         os.kill(tansu.pid, signal.SIGSTOP)
+        await until(lambda: psutil.Process(tansu.pid).status() == psutil.STATUS_STOPPED, 10.0, "a stopped broker")
         try:
             publisher.publish("requests", WINDOW, many_requests(40), RequestFacts(), final=True)
             began = asyncio.get_running_loop().time()
@@ -220,5 +223,5 @@ class TestKafka:
             assert asyncio.get_running_loop().time() - began < 8.0
         finally:
             os.kill(tansu.pid, signal.SIGCONT)
-        assert (published.batches_lost, published.rows_lost) == (1, 40)
+        assert (published.batches_lost, published.rows_lost) == (1, 40), published
         assert published.note == "not acknowledged within 0.5 s"

@@ -72,6 +72,7 @@ def filled(tmp_path: Path) -> Path:
         check_migrations(client)
         store = ClickHouseStore(client)
         Synthetic().write(store)
+        store.write_minutes(store.unmade_minutes())
         assert {check.name: check.ok for check in verify_run(store, RUN)}["I2"]
         flush = first_flush_at(time.time_ns() // 1000 - 2 * 3_600_000_000)  # two hours old: sweeping takes it for lost
         crashed = f"INSERT INTO requests_stored (run, flush, scheduled_at) VALUES ('crashed', {flush}, now64(6))"

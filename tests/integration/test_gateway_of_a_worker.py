@@ -125,5 +125,6 @@ def test_what_cannot_be_served_is_one_sentence(tmp_path: Path) -> None:
         )
     assert "there is no token; set LOADFLAME_SERVE_TOKEN" in refused(tmp_path, "--host", "0.0.0.0")
     assert "a ClickHouse server answers its clients by itself" in refused(
-        tmp_path, LOADFLAME_STORE="http://a@127.0.0.1:1/b"
+        tmp_path, "--clickhouse-port", "0", LOADFLAME_STORE="http://a@127.0.0.1:1/b"
     )
+    assert "no ClickHouse answers at http://127.0.0.1:1" in refused(tmp_path, LOADFLAME_STORE="http://a@127.0.0.1:1/b")

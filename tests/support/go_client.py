@@ -1,5 +1,6 @@
 """clickhouse-go, the client of Grafana's data source, as a small program that tests ask through."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -15,7 +16,7 @@ import pytest
 
 SOURCES = Path(__file__).parent / "clickhouse_go"
 CACHE = Path(__file__).parents[2] / ".cache"
-BUILD_S = 280.0
+BUILD_S = 600.0
 
 
 def go_client() -> Path:
@@ -26,8 +27,9 @@ def go_client() -> Path:
     program = CACHE / f"clickhouse-go-{digest}"
     if program.exists():
         return program
-    if shutil.which("go") is None:
-        why = "a client in Go needs `go`, which is not on the path"
+    go = shutil.which("go", path=f"{os.environ.get('PATH', os.defpath)}:/usr/local/go/bin")
+    if go is None:
+        why = "a client in Go needs `go`, which is neither on the path nor where go.dev has it"
         if os.environ.get("CI") == "true":
             pytest.fail(why)
         pytest.skip(why)
@@ -37,7 +39,7 @@ def go_client() -> Path:
         if not program.exists():
             fresh = program.with_suffix(".new")
             subprocess.run(
-                ["go", "build", "-o", str(fresh), "."],
+                [go, "build", "-o", str(fresh), "."],
                 cwd=SOURCES,
                 env=os.environ | {"CGO_ENABLED": "0"},
                 timeout=BUILD_S,
@@ -75,3 +77,8 @@ def asking(port: int, *, token: str, database: str = "loadflame", compression: s
         yield GoClient(process)
         process.communicate()
     assert process.returncode == 0
+
+
+if __name__ == "__main__":  # before the tests, whose time is bounded
+    with contextlib.suppress(pytest.skip.Exception):
+        go_client()

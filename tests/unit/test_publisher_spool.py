@@ -27,7 +27,7 @@ from tests.support.spools import AClient
 
 ROWS = 10
 PLENTY = 1 << 30
-SOON_S = 5.0
+SOON_S = 60.0
 
 
 def client_of_all(monkeypatch):
