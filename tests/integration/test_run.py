@@ -107,7 +107,7 @@ APPLICATION = """
 from flask import Flask
 app = Flask(__name__)
 def render_basket():
-    return sum(hash(str(i)) % 7 for i in range(2000))
+    return sum(hash(str(i)) % 7 for i in range(20_000))
 @app.get('/')
 def index():
     return str(render_basket())
