@@ -2,6 +2,9 @@
 
 from schemas.sketch import GAMMA
 
+TIMED = "sum(arraySum(latency_counts))"
+"""SQL of how many latencies the rows of a group hold."""
+
 
 def quantile_ms(q: float, buckets: str = "latency_buckets", counts: str = "latency_counts") -> str:
     """SQL of the q-quantile in milliseconds over the rows of a group; NULL when they hold no latency.

@@ -4,9 +4,9 @@ They watch runs that are on, or ended within the time that a rule looks back; th
 everything is sorted by run. Rows are few: one a run, or one a function with enough samples to speak of.
 """
 
+from sinks.sketch_sql import TIMED, quantile_ms
 from views.grafana import health, hot_functions
 from views.grafana.alerts import AlertRule
-from views.grafana.sketches import BY_BUCKET, bucket_ms, buckets
 from views.grafana.sql import IN_RANGE, NAME
 
 MIN_REQUESTS = 100
@@ -40,12 +40,11 @@ P99 = f"""
 SELECT run, service, p99_ms
 FROM
 (
-    SELECT run, {bucket_ms(f"{buckets(0.99)}[1]")} AS p99_ms
+    SELECT run, assumeNotNull({quantile_ms(0.99)}) AS p99_ms
     FROM windows
-    {BY_BUCKET}
     WHERE {_OF_RUNS}
     GROUP BY run
-    HAVING sum(number) >= {MIN_REQUESTS}
+    HAVING {TIMED} >= {MIN_REQUESTS}
 ) AS timed
 INNER JOIN ({_RUNS}) AS running USING (run)
 ORDER BY run

@@ -4,7 +4,7 @@ The time axis is that of the run in question (`run`); the other's (`baseline`) i
 range is of both.
 """
 
-from views.grafana.sketches import BY_BUCKET, bucket_ms, buckets
+from sinks.sketch_sql import TIMED, quantile_ms
 from views.grafana.sql import (
     ALL_ENDPOINTS,
     ENDPOINT,
@@ -71,19 +71,15 @@ ERRORS = _over_time(
 )
 _SKETCHES = "latency_buckets, latency_counts"
 LATENCY = f"""
-SELECT time, label, {bucket_ms("found[1]")} AS value
+SELECT $__timeInterval(at) AS time, side AS label, {quantile_ms(0.99)} AS value
 FROM
 (
-    SELECT $__timeInterval(at) AS time, side AS label, {buckets(0.99)} AS found
-    FROM
-    (
-    {_both(_SKETCHES, "windows", ALL_ENDPOINTS)}
-    UNION ALL
-    {_both(_SKETCHES, "endpoints", f"NOT ({ALL_ENDPOINTS}) AND {ENDPOINT}")}
-    )
-    {BY_BUCKET}
-    GROUP BY time, label
+{_both(_SKETCHES, "windows", ALL_ENDPOINTS)}
+UNION ALL
+{_both(_SKETCHES, "endpoints", f"NOT ({ALL_ENDPOINTS}) AND {ENDPOINT}")}
 )
+GROUP BY time, label
+HAVING {TIMED} > 0
 ORDER BY time, label
 """.strip()
 
@@ -172,13 +168,13 @@ FROM
 ) AS counted
 LEFT JOIN
 (
-    SELECT endpoint, side, {bucket_ms(f"{buckets(0.99)}[1]")} AS p99
+    SELECT endpoint, side, {quantile_ms(0.99)} AS p99
     FROM
     (
     {_both(f"endpoint, {_SKETCHES}", "endpoints", ENDPOINT)}
     )
-    {BY_BUCKET}
     GROUP BY endpoint, side
+    HAVING {TIMED} > 0
 ) AS timed USING (endpoint, side)
 GROUP BY endpoint
 ORDER BY "endpoint"

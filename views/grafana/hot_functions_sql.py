@@ -1,6 +1,6 @@
 """SQL of the dashboard *TPS versus hot function*."""
 
-from views.grafana.sketches import BY_BUCKET, bucket_ms, buckets
+from sinks.sketch_sql import TIMED, quantiles_ms
 from views.grafana.sql import ALL_ENDPOINTS, BEFORE, ENDPOINT, FUNCTION, IN_RANGE, NAME, RUN, SERVICE
 
 HOT = 12
@@ -36,24 +36,21 @@ ORDER BY time, label
 """.strip()
 
 # Of all endpoints the window knows the sketch already: a row to read instead of one an endpoint.
+_P50_MS, _P99_MS = quantiles_ms(0.5, 0.99)
 LATENCY = f"""
-SELECT time, {bucket_ms("found[1]")} AS "p50", {bucket_ms("found[2]")} AS "p99"
+SELECT $__timeInterval(starts_at) AS time, {_P50_MS} AS "p50", {_P99_MS} AS "p99"
 FROM
 (
-    SELECT $__timeInterval(starts_at) AS time, {buckets(0.5, 0.99)} AS found
-    FROM
-    (
-        SELECT starts_at, latency_buckets, latency_counts
-        FROM windows
-        WHERE {RUN} AND {IN_RANGE} AND {ALL_ENDPOINTS}
-        UNION ALL
-        SELECT starts_at, latency_buckets, latency_counts
-        FROM endpoints
-        WHERE {RUN} AND {IN_RANGE} AND NOT ({ALL_ENDPOINTS}) AND {ENDPOINT}
-    )
-    {BY_BUCKET}
-    GROUP BY time
+    SELECT starts_at, latency_buckets, latency_counts
+    FROM windows
+    WHERE {RUN} AND {IN_RANGE} AND {ALL_ENDPOINTS}
+    UNION ALL
+    SELECT starts_at, latency_buckets, latency_counts
+    FROM endpoints
+    WHERE {RUN} AND {IN_RANGE} AND NOT ({ALL_ENDPOINTS}) AND {ENDPOINT}
 )
+GROUP BY time
+HAVING {TIMED} > 0
 ORDER BY time
 """.strip()
 
