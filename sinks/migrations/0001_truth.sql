@@ -1,9 +1,12 @@
 -- The truth: batches, and the rows that they brought.
 --
 -- Rows are written first, then one row of batches_stored that names their `flush` (milliseconds << 22 | 22 random
--- bits, another one for every batch and every attempt). Only named rows are visible (see 0004_views.sql), so however
+-- bits, another one for every batch and every attempt). Only named rows are visible through the views, so however
 -- often a batch is stored it counts once. Time to live is counted from the write (the upper bits of the flush), not
 -- from the time of the request: data that is replayed lives as long as data that came live.
+--
+-- Readers see views only: no flush ids to filter by, no FINAL to remember. Every view may be filtered by run, which is
+-- the first column of every order and therefore prunes.
 
 CREATE TABLE IF NOT EXISTS batches_stored
 (
@@ -38,12 +41,19 @@ CREATE TABLE IF NOT EXISTS batches_stored
     threads UInt64 CODEC(ZSTD(1)),
     covered_us UInt64 CODEC(ZSTD(1)),
     period_us UInt64 CODEC(ZSTD(1)),
-    agent_cpu_us UInt64 CODEC(ZSTD(1))
+    agent_cpu_us UInt64 CODEC(ZSTD(1)),
+    own_cpu_us UInt64 CODEC(ZSTD(1)),
+    host_cpu_us UInt64 CODEC(ZSTD(1))
 )
 ENGINE = ReplacingMergeTree(flush)
 ORDER BY (topic, run, window, producer, seq);
 
--- Sorted by flush within a window, so that the flush costs nothing; by endpoint next, so that its sizes are alike.
+-- Sorted by flush within a window, so that the flush costs nothing. A flush is of one batch, of which the writer sends
+-- the rows by endpoint and time, so that neighbours are alike: the store keeps their order and compares nothing.
+-- A part of less than a million rows is one file and not one for each column: files cost more than bytes.
+-- Columns of few different numbers are numbers of a dictionary: times of requests come on a grid (see
+-- schemas/precision.py), threads and stacks are few. Exact times would be stored as well, in more bytes. The engine
+-- warns of dictionaries of numbers, which help nobody who has many; the views say what is behind them: plain numbers.
 CREATE TABLE IF NOT EXISTS requests_stored
 (
     run LowCardinality(String),
@@ -52,21 +62,22 @@ CREATE TABLE IF NOT EXISTS requests_stored
     stage LowCardinality(String),
     endpoint LowCardinality(String),
     scheduled_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
-    dispatch_lag_us UInt32 CODEC(T64, ZSTD(1)),
-    write_lag_us UInt32 CODEC(T64, ZSTD(1)),
-    latency_us UInt32 CODEC(T64, ZSTD(1)),
+    dispatch_lag_us LowCardinality(UInt32) CODEC(ZSTD(1)),
+    write_lag_us LowCardinality(UInt32) CODEC(ZSTD(1)),
+    latency_us LowCardinality(UInt32) CODEC(ZSTD(1)),
     status UInt16 CODEC(ZSTD(1)),
-    error LowCardinality(Nullable(String)),
+    error LowCardinality(Nullable(String)) CODEC(ZSTD(1)),
     bytes_sent UInt64 CODEC(T64, ZSTD(1)),
     bytes_received UInt64 CODEC(T64, ZSTD(1))
 )
 ENGINE = MergeTree
 PARTITION BY toDate(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22)), 'UTC'))
 PRIMARY KEY (run, window)
-ORDER BY (run, window, flush, stage, endpoint, scheduled_at)
+ORDER BY (run, window, flush)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 7 DAY
-SETTINGS ttl_only_drop_parts = 1;
+SETTINGS ttl_only_drop_parts = 1, allow_suspicious_low_cardinality_types = 1, min_bytes_for_wide_part = 67108864;
 
+-- Times of samples are whole milliseconds, which is what GCD finds out.
 CREATE TABLE IF NOT EXISTS samples_stored
 (
     run LowCardinality(String),
@@ -74,20 +85,21 @@ CREATE TABLE IF NOT EXISTS samples_stored
     flush UInt64 CODEC(Delta, ZSTD(1)),
     service LowCardinality(String),
     instance LowCardinality(String),
-    sampled_at DateTime64(6, 'UTC') CODEC(Delta, ZSTD(1)),
-    weight_us UInt32 CODEC(T64, ZSTD(1)),
-    thread_id UInt64 CODEC(ZSTD(1)),
-    stack_id UInt64 CODEC(ZSTD(1)),
-    mode LowCardinality(String)
+    sampled_at DateTime64(6, 'UTC') CODEC(GCD, Delta, ZSTD(1)),
+    weight_us LowCardinality(UInt32) CODEC(ZSTD(1)),
+    thread_id LowCardinality(UInt64) CODEC(ZSTD(1)),
+    stack_id LowCardinality(UInt64) CODEC(ZSTD(1)),
+    mode LowCardinality(String) CODEC(ZSTD(1))
 )
 ENGINE = MergeTree
 PARTITION BY toDate(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22)), 'UTC'))
 PRIMARY KEY (run, window)
 ORDER BY (run, window, flush, sampled_at)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 7 DAY
-SETTINGS ttl_only_drop_parts = 1;
+SETTINGS ttl_only_drop_parts = 1, allow_suspicious_low_cardinality_types = 1;
 
--- Text of each stack of a run, sent again on every new day, so that it outlives the samples that refer to it.
+-- Text of each stack of a run, sent again on every new day, so that it outlives whatever refers to it: samples, and
+-- minutes for longer.
 CREATE TABLE IF NOT EXISTS stacks_stored
 (
     run LowCardinality(String),
@@ -97,4 +109,75 @@ CREATE TABLE IF NOT EXISTS stacks_stored
 )
 ENGINE = ReplacingMergeTree(seen_on)
 ORDER BY (run, stack_id)
-TTL seen_on + INTERVAL 9 DAY;
+TTL seen_on + INTERVAL 402 DAY;
+
+CREATE OR REPLACE VIEW batches AS
+SELECT
+    topic, run, window, producer, seq, flush, rows, final, goodbye, partitions, partition, offset, stored_at,
+    engine, scheduled, sent, dropped, in_flight, generator_cpu_us,
+    service, instance, pid, backend, timing, cpu_us, busiest_thread_us, run_queue_us, rss_bytes, threads, covered_us,
+    period_us, agent_cpu_us, own_cpu_us, host_cpu_us
+FROM batches_stored FINAL;
+
+CREATE OR REPLACE VIEW requests AS
+SELECT
+    run, window, scheduled_at, addMicroseconds(scheduled_at, latency_us) AS completed_at,
+    CAST(dispatch_lag_us, 'UInt32') AS dispatch_lag_us, CAST(write_lag_us, 'UInt32') AS write_lag_us,
+    CAST(latency_us, 'UInt32') AS latency_us, status, error, endpoint, bytes_sent, bytes_received, stage
+FROM requests_stored
+WHERE flush IN (SELECT flush FROM batches_stored FINAL WHERE topic = 'requests');
+
+CREATE OR REPLACE VIEW samples AS
+SELECT
+    run, window, service, instance, sampled_at, CAST(weight_us, 'UInt32') AS weight_us,
+    CAST(thread_id, 'UInt64') AS thread_id, CAST(stack_id, 'UInt64') AS stack_id, stack, mode
+FROM
+(
+    SELECT run, window, service, instance, sampled_at, weight_us, thread_id, stack_id, mode
+    FROM samples_stored
+    WHERE flush IN (SELECT flush FROM batches_stored FINAL WHERE topic = 'stacks')
+) AS visible
+LEFT ANY JOIN stacks_stored AS text USING (run, stack_id);
+
+-- A text may come more than once, always the same: join it by ANY.
+CREATE OR REPLACE VIEW stack_texts AS
+SELECT run, stack_id, stack
+FROM stacks_stored;
+
+-- CPU by stack in a stretch of one run, of which the reader names both ends: `stacks_within(run = ..., first = ...,
+-- last = ...)` with indexes of windows. The kernel's figure for a process in a window goes to its stacks by the time
+-- that their samples stand for, rounded to whole us for each batch: so it can be made again to the last us, in any
+-- order.
+CREATE OR REPLACE VIEW stacks_within AS
+SELECT
+    {run:String} AS run, window, service, stack_id, count AS samples,
+    if(all_us = 0, 0, intDiv(2 * process_us * weight_us + all_us, 2 * all_us)) AS cpu_us
+FROM
+(
+    SELECT flush, toUInt64(stack_id) AS stack_id, count() AS count, sum(weight_us) AS weight_us
+    FROM samples_stored
+    WHERE mode = 'cpu' AND run = {run:String} AND window BETWEEN {first:UInt64} AND {last:UInt64}
+    GROUP BY flush, stack_id
+) AS seen
+INNER JOIN
+(
+    SELECT
+        flush, window,
+        max(service) OVER (PARTITION BY window, producer, instance) AS service,
+        sum(batch_us) OVER (PARTITION BY window, producer, instance) AS process_us,
+        sum(seen_us) OVER (PARTITION BY window, producer, instance) AS all_us
+    FROM
+    (
+        SELECT flush, window, producer, instance, batches_stored.service AS service, cpu_us AS batch_us
+        FROM batches_stored FINAL
+        WHERE topic = 'stacks' AND instance != '' AND run = {run:String}
+            AND window BETWEEN {first:UInt64} AND {last:UInt64}
+    ) AS batch
+    LEFT JOIN
+    (
+        SELECT flush, sum(weight_us) AS seen_us
+        FROM samples_stored
+        WHERE mode = 'cpu' AND run = {run:String} AND window BETWEEN {first:UInt64} AND {last:UInt64}
+        GROUP BY flush
+    ) AS brought USING (flush)
+) AS process USING (flush);

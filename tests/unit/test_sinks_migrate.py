@@ -50,43 +50,30 @@ def test_a_migration_that_was_cut_short_is_done_again_without_harm(store_client:
     assert migrate(store_client) == tuple(migration.name for migration in migrations())
 
 
-def test_of_older_windows_what_is_known_of_the_load_stands_for_what_was_not_told(
-    store_url: str, monkeypatch: pytest.MonkeyPatch
+def test_what_a_newer_version_adds_is_added_to_a_store_that_is_there(
+    store_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    every = migrations()
-    with closing(open_client(store_url)) as client:
-        monkeypatch.setattr(sinks.migrate, "migrations", lambda: every[:5])
-        migrate(client)
-        columns = "window, generator_cpu_us, agent_cpu_us, joined_at"
-        client.command(f"INSERT INTO windows_stored ({columns}) SELECT 1, 700, 50, now()")
-        monkeypatch.setattr(sinks.migrate, "migrations", lambda: every)
-        migrate(client)
-        assert client.query("SELECT busiest_generator_us, own_cpu_us FROM windows").result_rows == [(700, 750)]
+    store_client.command("INSERT INTO events_stored (type, run, id) VALUES ('t', 'r', 'i')")
+    added = Migration("0999_notes", "ALTER TABLE events_stored ADD COLUMN IF NOT EXISTS note String DEFAULT 'none'")
+    newer = (*migrations(), added)
+    monkeypatch.setattr(sinks.migrate, "migrations", lambda: newer)
+    assert migrate(store_client) == ("0999_notes",)
+    assert store_client.query("SELECT run, note FROM events_stored").result_rows == [("r", "none")]
+    assert migrate(store_client) == ()
 
 
-def test_older_rows_keep_their_exact_times_when_the_store_comes_to_expect_rounded_ones(
-    store_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    every = migrations()
-    with closing(open_client(store_url)) as client:
-        monkeypatch.setattr(sinks.migrate, "migrations", lambda: every[:14])
-        migrate(client)
-        (flush,) = FlushIds(lambda: time.time_ns() // 1000).take(1)
-        for insert in (
-            f"batches_stored (topic, flush) VALUES ('requests', {flush}), ('stacks', {flush})",
-            f"requests_stored (flush, dispatch_lag_us, latency_us) VALUES ({flush}, 1001, 4294967295)",
-            f"samples_stored (flush, sampled_at, stack_id) VALUES ({flush}, '2026-05-01 00:00:01.234567', 9)",
-        ):
-            client.command(f"INSERT INTO {insert}")
-        rows = [
-            "SELECT dispatch_lag_us, latency_us, toTypeName(latency_us) FROM requests",
-            "SELECT toUnixTimestamp64Micro(sampled_at), stack_id, toTypeName(stack_id) FROM samples",
-        ]
-        before = [client.query(query).result_rows for query in rows]
-        monkeypatch.setattr(sinks.migrate, "migrations", lambda: every)
-        assert "0015_compact_rows" in migrate(client)
-        assert [client.query(query).result_rows for query in rows] == before
-        assert before[0] == [(1001, 4294967295, "UInt32")]
+def test_exact_times_and_rounded_ones_are_plain_numbers_to_readers(store_client: Client) -> None:
+    (flush,) = FlushIds(lambda: time.time_ns() // 1000).take(1)
+    for insert in (
+        f"batches_stored (topic, flush) VALUES ('requests', {flush}), ('stacks', {flush})",
+        f"requests_stored (flush, dispatch_lag_us, latency_us) VALUES ({flush}, 1001, 4294967295)",
+        f"samples_stored (flush, sampled_at, stack_id) VALUES ({flush}, '2026-05-01 00:00:01.234567', 9)",
+    ):
+        store_client.command(f"INSERT INTO {insert}")
+    rows = "SELECT dispatch_lag_us, latency_us, toTypeName(latency_us) FROM requests"
+    assert store_client.query(rows).result_rows == [(1001, 4294967295, "UInt32")]
+    rows = "SELECT toUnixTimestamp64Micro(sampled_at), stack_id, toTypeName(stack_id) FROM samples"
+    assert store_client.query(rows).result_rows == [(1777593601234567, 9, "UInt64")]
 
 
 def test_two_databases_of_one_folder_are_two_stores(store_client: Client, store_url: str) -> None:

@@ -1,51 +1,15 @@
--- What readers see: no flush ids to filter by, no FINAL to remember. Every view may be filtered by run, which is the
--- first column of every order and therefore prunes.
+-- What was announced, and what is told by it. Kept for good: it is little.
 
-CREATE OR REPLACE VIEW batches AS
-SELECT
-    topic, run, window, producer, seq, flush, rows, final, goodbye, partitions, partition, offset, stored_at,
-    engine, scheduled, sent, dropped, in_flight, generator_cpu_us,
-    service, instance, pid, backend, timing, cpu_us, busiest_thread_us, run_queue_us, rss_bytes, threads, covered_us,
-    period_us, agent_cpu_us
-FROM batches_stored FINAL;
-
-CREATE OR REPLACE VIEW requests AS
-SELECT
-    run, window, scheduled_at, addMicroseconds(scheduled_at, latency_us) AS completed_at, dispatch_lag_us,
-    write_lag_us, latency_us, status, error, endpoint, bytes_sent, bytes_received, stage
-FROM requests_stored
-WHERE flush IN (SELECT flush FROM batches_stored FINAL WHERE topic = 'requests');
-
-CREATE OR REPLACE VIEW samples AS
-SELECT
-    run, window, service, instance, sampled_at, weight_us, thread_id, stack_id, stack, mode
-FROM
+CREATE TABLE IF NOT EXISTS events_stored
 (
-    SELECT run, window, service, instance, sampled_at, weight_us, thread_id, stack_id, mode
-    FROM samples_stored
-    WHERE flush IN (SELECT flush FROM batches_stored FINAL WHERE topic = 'stacks')
-) AS visible
-LEFT ANY JOIN stacks_stored AS text USING (run, stack_id);
-
-CREATE OR REPLACE VIEW windows AS
-SELECT
-    run, window, starts_at, joined_at, window_us, batches_covered, closed_by, scheduled, sent, dropped, in_flight,
-    completed, failed, generator_cpu_us, dispatch_lag_p99_us, instances, covered_us, samples, cpu_us, unattributed_us,
-    busiest_thread_us, run_queue_us, agent_cpu_us, latency_buckets, latency_counts
-FROM windows_stored FINAL;
-
-CREATE OR REPLACE VIEW endpoints AS
-SELECT
-    run, window, starts_at, stage, endpoint, completed, failed, bytes_sent, bytes_received, latency_buckets,
-    latency_counts
-FROM endpoints_stored
-WHERE flush IN (SELECT flush FROM windows_stored FINAL);
-
-CREATE OR REPLACE VIEW functions AS
-SELECT
-    run, window, starts_at, service, function, file, self_samples, total_samples, self_cpu_us, total_cpu_us
-FROM functions_stored
-WHERE flush IN (SELECT flush FROM windows_stored FINAL);
+    type LowCardinality(String),
+    run String,
+    id String,
+    time DateTime64(6, 'UTC'),
+    data String CODEC(ZSTD(3))
+)
+ENGINE = ReplacingMergeTree(time)
+ORDER BY (type, run, id);
 
 CREATE OR REPLACE VIEW runs AS
 SELECT
@@ -64,11 +28,22 @@ SELECT
     anyIf(JSONExtractString(data, 'verdict'), type = 'loadflame.run.judged.v1') AS verdict,
     anyIf(JSONExtractString(data, 'engine'), type = 'loadflame.run.started.v1') AS engine,
     maxIf(JSONExtractUInt(data, 'window_us'), type = 'loadflame.run.started.v1') AS window_us,
-    anyIf(JSONExtractRaw(data, 'plan'), type = 'loadflame.run.started.v1') AS plan
+    anyIf(JSONExtractRaw(data, 'plan'), type = 'loadflame.run.started.v1') AS plan,
+    anyIf(JSONExtractString(data, 'note'), type = 'loadflame.run.ended.v1') AS note,
+    anyIf(JSONExtractString(data, 'engine_reason'), type = 'loadflame.run.started.v1') AS engine_reason
 FROM events_stored FINAL
 WHERE type IN ('loadflame.run.started.v1', 'loadflame.run.ended.v1', 'loadflame.run.judged.v1')
 GROUP BY run
 HAVING countIf(type = 'loadflame.run.started.v1') > 0;
+
+-- Cores of the service's host, which bound what it can do.
+CREATE OR REPLACE VIEW hosts AS
+SELECT
+    run,
+    maxIf(JSONExtractUInt(data, 'host_cores'), type = 'loadflame.run.started.v1') AS host_cores
+FROM events_stored FINAL
+WHERE type = 'loadflame.run.started.v1'
+GROUP BY run;
 
 CREATE OR REPLACE VIEW stages AS
 SELECT
@@ -81,10 +56,12 @@ SELECT
     fromUnixTimestamp64Micro(JSONExtractInt(data, 'ends_at_us'), 'UTC') AS ends_at,
     JSONExtractUInt(data, 'settle_us') AS settle_us,
     JSONExtractFloat(data, 'rate_from_tps') AS rate_from_tps,
-    JSONExtractFloat(data, 'rate_to_tps') AS rate_to_tps
+    JSONExtractFloat(data, 'rate_to_tps') AS rate_to_tps,
+    JSONExtractString(data, 'role') AS role
 FROM events_stored FINAL
 WHERE type = 'loadflame.stage.entered.v1';
 
+-- A producer that died has its end said by somebody else.
 CREATE OR REPLACE VIEW producers AS
 SELECT
     run,
@@ -101,7 +78,13 @@ SELECT
     JSONExtract(data, 'totals', 'dropped', 'Nullable(UInt64)') AS dropped,
     JSONExtract(data, 'totals', 'in_flight_at_end', 'Nullable(UInt64)') AS in_flight_at_end,
     JSONExtract(data, 'totals', 'target_counted', 'Nullable(UInt64)') AS target_counted,
-    JSONExtractString(data, 'note') AS note
+    JSONExtractString(data, 'note') AS note,
+    JSONExtractBool(data, 'died') AS died,
+    JSONExtractUInt(data, 'batches_spooled') AS batches_spooled,
+    JSONExtractUInt(data, 'rows_spooled') AS rows_spooled,
+    JSONExtractInt(data, 'clock_correction_us') AS clock_correction_us,
+    JSONExtract(data, 'clock_residual_us', 'Nullable(Int64)') AS clock_residual_us,
+    JSONExtract(data, 'clock_error_us', 'Nullable(Int64)') AS clock_error_us
 FROM events_stored FINAL
 WHERE type = 'loadflame.producer.ended.v1';
 
@@ -115,6 +98,13 @@ SELECT
 FROM events_stored FINAL
 WHERE type = 'loadflame.finding.made.v1';
 
-CREATE OR REPLACE VIEW dead_letters AS
-SELECT topic, partition, offset, error, received_at, bytes
-FROM dead_letters_stored FINAL;
+-- What a run's checks said of its delivery: a run in which one is broken may not be judged.
+CREATE OR REPLACE VIEW checks AS
+SELECT
+    run,
+    JSONExtractString(outcome, 'name') AS name,
+    JSONExtract(outcome, 'ok', 'Nullable(Bool)') AS ok,
+    JSONExtractString(outcome, 'sentence') AS sentence
+FROM events_stored FINAL
+ARRAY JOIN JSONExtractArrayRaw(data, 'checks') AS outcome
+WHERE type = 'loadflame.run.checked.v1';

@@ -106,9 +106,6 @@ ORDER BY (run, minute, flush, service, stack_id)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 400 DAY
 SETTINGS ttl_only_drop_parts = 1;
 
--- Texts live as long as the minutes that name them.
-ALTER TABLE stacks_stored MODIFY TTL seen_on + INTERVAL 402 DAY;
-
 CREATE OR REPLACE VIEW minutes AS
 SELECT
     run, minute, starts_at, made_at, windows, batches_covered, late, incomplete, unwatched, window_us, watched_us,
@@ -134,68 +131,3 @@ CREATE OR REPLACE VIEW minute_stacks AS
 SELECT run, minute, service, stack_id, samples, cpu_us
 FROM minute_stacks_stored
 WHERE flush IN (SELECT flush FROM minutes_stored FINAL);
-
--- A text may come more than once, always the same: join it by ANY.
-CREATE OR REPLACE VIEW stack_texts AS
-SELECT run, stack_id, stack
-FROM stacks_stored;
-
--- Rows of a stretch of one run, of which the reader names both ends: `functions_within(run = ..., first = ..., last =
--- ...)` with indexes of windows. The views without ends look up the flushes of every run in the store each time.
-
-CREATE OR REPLACE VIEW endpoints_within AS
-SELECT
-    run, window, starts_at, stage, endpoint, completed, failed, unanswered, bytes_sent, bytes_received,
-    latency_buckets, latency_counts
-FROM endpoints_stored
-WHERE run = {run:String} AND window BETWEEN {first:UInt64} AND {last:UInt64} AND flush IN
-(
-    SELECT flush FROM windows_stored FINAL
-    WHERE run = {run:String} AND window BETWEEN {first:UInt64} AND {last:UInt64}
-);
-
-CREATE OR REPLACE VIEW functions_within AS
-SELECT
-    run, window, starts_at, service, function, file, self_samples, total_samples, self_cpu_us, total_cpu_us
-FROM functions_stored
-WHERE run = {run:String} AND window BETWEEN {first:UInt64} AND {last:UInt64} AND flush IN
-(
-    SELECT flush FROM windows_stored FINAL
-    WHERE run = {run:String} AND window BETWEEN {first:UInt64} AND {last:UInt64}
-);
-
--- CPU by stack. The kernel's figure for a process in a window goes to its stacks by the time that their samples stand
--- for, rounded to whole us for each batch: so it can be made again to the last us, in any order.
-CREATE OR REPLACE VIEW stacks_within AS
-SELECT
-    {run:String} AS run, window, service, stack_id, count AS samples,
-    if(all_us = 0, 0, intDiv(2 * process_us * weight_us + all_us, 2 * all_us)) AS cpu_us
-FROM
-(
-    SELECT flush, toUInt64(stack_id) AS stack_id, count() AS count, sum(weight_us) AS weight_us
-    FROM samples_stored
-    WHERE mode = 'cpu' AND run = {run:String} AND window BETWEEN {first:UInt64} AND {last:UInt64}
-    GROUP BY flush, stack_id
-) AS seen
-INNER JOIN
-(
-    SELECT
-        flush, window,
-        max(service) OVER (PARTITION BY window, producer, instance) AS service,
-        sum(batch_us) OVER (PARTITION BY window, producer, instance) AS process_us,
-        sum(seen_us) OVER (PARTITION BY window, producer, instance) AS all_us
-    FROM
-    (
-        SELECT flush, window, producer, instance, batches_stored.service AS service, cpu_us AS batch_us
-        FROM batches_stored FINAL
-        WHERE topic = 'stacks' AND instance != '' AND run = {run:String}
-            AND window BETWEEN {first:UInt64} AND {last:UInt64}
-    ) AS batch
-    LEFT JOIN
-    (
-        SELECT flush, sum(weight_us) AS seen_us
-        FROM samples_stored
-        WHERE mode = 'cpu' AND run = {run:String} AND window BETWEEN {first:UInt64} AND {last:UInt64}
-        GROUP BY flush
-    ) AS brought USING (flush)
-) AS process USING (flush);
