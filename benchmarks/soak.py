@@ -73,6 +73,7 @@ async def soak(
 ) -> RunOutcome:
     """Run the plan as `loadflame run` does, and look on."""
     reading = asyncio.create_task(watch.read())
+    reading.add_done_callback(lambda _: stop.set())  # who sees nothing any more need not go on
     try:
         return await run_here(
             plan,

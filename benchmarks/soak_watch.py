@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import csv
+import os
 import sys
 import time
 from pathlib import Path
@@ -34,6 +35,7 @@ class Watch:
         self._pids = pids
         self._out = out
         self._began_s: float | None = None
+        self._told = 0
 
     def phase(self, what: str) -> None:
         """The run says what it is at."""
@@ -74,8 +76,18 @@ class Watch:
                     self.moments.append(moment)
                     resident = [moment.rss_bytes.get(name, "") for name in PROCESSES]
                     table.writerow([f"{at_s:.1f}", *resident, moment.lag, moment.store_bytes, moment.outcomes])
+                    self._tell(moment)
             finally:
                 await asyncio.shield(consumer.stop())
+
+    def _tell(self, moment: Moment) -> None:
+        """How far it is, once a minute."""
+        minute = int(moment.at_s // 60)
+        if minute == self._told:
+            return
+        self._told = minute
+        worker = moment.rss_bytes.get("worker", 0) >> 20
+        print(f"minute {minute}: worker {worker} MiB, {moment.lag} messages behind", file=sys.stderr)
 
     def _resident(self) -> dict[str, int]:
         """Bytes by process; what one started itself counts with it."""
@@ -106,9 +118,10 @@ async def _lag(consumer: AIOKafkaConsumer) -> int:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of the files below a folder; those that go meanwhile do not count."""
+    """Bytes of the files below a folder; those that go meanwhile, with or without their folder, do not count."""
     total = 0
-    for path in folder.rglob("*"):
-        with contextlib.suppress(OSError):
-            total += path.stat().st_size if path.is_file() else 0
+    for place, _, files in os.walk(folder):  # unlike Path.rglob it goes on where a folder has gone
+        for file in files:
+            with contextlib.suppress(OSError):
+                total += os.stat(os.path.join(place, file)).st_size  # noqa: PTH116, PTH118  thousands of files
     return total

@@ -46,7 +46,7 @@ _TICK_S = 0.05
 _EVENTS_AT_ONCE = 64
 """After an outage a flush joins hundreds of windows: their events need not wait for each other's acknowledgement."""
 _QUIET_S = 0.2
-_GATHER_S = 0.1
+_GATHER_S = 0.25
 """Behind a backlog windows close without a pause, and a flush costs as much as a hundred thousand rows, be it large or
 small. So between two of them there is time to gather, unless half of what may wait is there already.
 """
@@ -64,7 +64,7 @@ class WorkerConfig:
     grace_us: int = GRACE_US
     drain_run: str | None = None
     flush_every_s: float = 0.4
-    buffered_bytes: int = 32 << 20
+    buffered_bytes: int = 16 << 20
     stuck_after_s: float = 60.0
     sweep_every_s: float = 3600.0
 
