@@ -196,6 +196,13 @@ def _none(case: Case) -> Finding:
     if case.experiment.lacks:
         return Finding("none", f"No finding about growth: {case.experiment.lacks}.{left_out}")
     low_tps, high_tps = (wording.tps(tps) for tps in _span(case.experiment))
+    if not case.tested:
+        return Finding(
+            "none",
+            f"No finding about growth: between {low_tps} and {high_tps} TPS no function of {case.service} had samples "
+            f"enough to tell; let the visits last longer, or try higher rates.{left_out}",
+            evidence={"visits": len(case.experiment.tps), "functions": 0},
+        )
     text = (
         f"No finding: no function of {case.service} got dearer per request between {low_tps} and {high_tps} TPS "
         f"({wording.count(len(case.experiment.tps), 'visit')}, {wording.count(case.tested, 'function')} with samples "

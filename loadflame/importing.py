@@ -59,10 +59,10 @@ def import_and_report(
     tally = Tally(until_us=int(time.time() * 1e6) + CLOCK_SLACK_US)
 
     def on_phase(text: str) -> None:
-        console.print(f"· {text}", highlight=False)
+        console.print(f"· {text}", highlight=False, markup=False)
 
     outcome = run_until_stopped(lambda stop: _import_here(file, settings, tally, stop, on_phase))
-    console.print(f"· {lines_read(tally)}", highlight=False)
+    console.print(f"· {lines_read(tally)}", highlight=False, markup=False)
     for unknown in tally.examples:
         console.print(f"  line {unknown.number}: {escape(unknown.why)}", highlight=False)
     return judge_and_print(outcome, settings, console, as_json=as_json)

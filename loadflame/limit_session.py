@@ -62,7 +62,8 @@ def find_limit_and_report(
 
     async def session(stop: asyncio.Event) -> RunOutcome:
         await preflight(plan, settings, watch, stop, loads=0)
-        console.print(f"[bold]run {run_id}[/]: the limit of {plan.service} at {plan.target}", highlight=False)
+        about = escape(f"the limit of {plan.service} at {plan.target}")
+        console.print(f"[bold]run {run_id}[/]: {about}", highlight=False)
         console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
         return await run_here(
             plan,

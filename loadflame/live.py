@@ -63,7 +63,7 @@ class PlainLines:
 
     def phase(self, text: str) -> None:
         """See Display."""
-        self._console.print(f"· {text}", highlight=False)
+        self._console.print(f"· {text}", highlight=False, markup=False)
 
     def window(self, window: WindowJoined) -> None:
         """See Display."""
@@ -79,7 +79,8 @@ class PlainLines:
         p99 = "" if window.p99_ms is None else f", p99 {window.p99_ms:.1f} ms"
         elapsed_s = since * window.window_us / 1e6
         line = f"  {elapsed_s:4.0f} of {self._duration_s:.0f} s  {stage}: offered {window.offered_tps:.0f} TPS,"
-        self._console.print(f"{line} achieved {window.tps:.0f}{p99}{hot}", highlight=False, soft_wrap=True)
+        line += f" achieved {window.tps:.0f}{p99}{hot}"
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def page(self, url: str) -> None:
         """See Display."""

@@ -97,7 +97,7 @@ def run_and_report(
 
     async def session(stop: asyncio.Event) -> RunOutcome:
         await preflight(about, settings, watch, stop, loads=needed.count)
-        console.print(f"[bold]run {run_id}[/]: {plan.service} at {plan.target}", highlight=False)
+        console.print(f"[bold]run {run_id}[/]: {escape(plan.service)} at {escape(plan.target)}", highlight=False)
         console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
         console.print(needed.sentence, style="dim", highlight=False)
         duration_s = max(segment.offset_s + segment.duration_s for segment in segments_of(about))

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -115,7 +116,7 @@ class Settings(BaseSettings):
     @property
     def store_url(self) -> str:
         """The store's URL, the embedded one if none is set."""
-        return self.store or f"chdb://{self.data_dir / 'store'}"
+        return self.store or f"chdb://{quote(str(self.data_dir / 'store'))}"
 
     @property
     def spool_folder(self) -> Path:

@@ -35,6 +35,8 @@ _AT_ONCE: dict[str, Any] = {
     "distributed_foreground_insert": 1,
 }
 
+_BRIEF_S = 4.0
+"""Who has the embedded store and shares it with nobody is a command that reads it, as a rule, and soon done."""
 _PIECE_BYTES = 16 << 20
 """Rows of one insert, as they came: on their way into the store there are some two copies of them at once."""
 
@@ -73,14 +75,20 @@ def open_for_reading(url: str) -> Client:
     """
     if not url.startswith("chdb:"):
         return open_client(url)
-    try:
-        client = open_client(url)
-    except StoreBusyError as busy:
-        if through := _through_its_holder(url, busy):
-            return through
-        client = open_client(url)
-    migrate(client)
-    return client
+    until_s = time.monotonic() + _BRIEF_S
+    while True:
+        try:
+            client = open_client(url)
+        except StoreBusyError as busy:
+            try:
+                if through := _through_its_holder(url, busy):
+                    return through
+            except StoreBusyError:
+                if time.monotonic() > until_s:
+                    raise
+        else:
+            migrate(client)
+            return client
 
 
 def _through_its_holder(url: str, busy: StoreBusyError) -> Client | None:

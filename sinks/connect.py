@@ -9,10 +9,12 @@ named in it, not held:
 Both speak the same SQL through the same driver, so nothing above this file knows which of them it talks to.
 """
 
+import contextlib
 import fcntl
 import logging
 import os
 import re
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -136,9 +138,10 @@ def _embedded(parts: ParseResult) -> Client:
     except OSError as error:
         raise StoreError(f"the store's folder {path} cannot be made: {error.strerror}; name another one") from error
     _refuse_unwritable(path)
-    _refuse_when_in_use(path)
     try:
-        return _get_client(interface="chdb", path=str(path))
+        with _one_at_a_time(path):
+            _refuse_when_in_use(path)
+            return _get_client(interface="chdb", path=str(path))
     except ImportError as error:
         raise StoreError(_NO_CHDB) from error
     except ClickHouseError as error:
@@ -150,6 +153,14 @@ def _embedded(parts: ParseResult) -> Client:
         if "Error initializing EmbeddedServer" in str(error) and "filesystem" not in str(error):
             raise _busy(path, None) from error
         raise translated(error, f"be opened at {path}") from error
+
+
+@contextlib.contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    """Of two processes that open a folder at once the second shall find the engine's lock taken, and not the engine."""
+    with path.with_name(f"{path.name}.opening").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _refuse_when_in_use(path: Path) -> None:

@@ -15,6 +15,7 @@ from analysis.limits import Ints, Windows
 from analysis.percentiles import Latencies, longest
 from schemas.sketch import GAMMA, latency_us
 from schemas.thresholds import Threshold, parse_threshold
+from sinks.letters import count_dead_letters
 from views import queries
 from views.runs import unknown_run
 
@@ -92,7 +93,8 @@ def read_run(client: Client, run: str) -> RunFacts:
     windows = _windows(table)
     batches = queries.fetch(client, queries.BATCHES, run=run).to_pylist()[0]
     until_us = _unix_us(row["ended_at"] or datetime.now(UTC)) + _SETTLING_S * 1_000_000
-    letters = queries.fetch(client, queries.DEAD_LETTERS, from_us=_unix_us(row["started_at"]), to_us=until_us)
+    started_us = _unix_us(row["started_at"])
+    of_nobody = queries.fetch(client, queries.DEAD_LETTERS, from_us=started_us, to_us=until_us)["letters"][0].as_py()
     return RunFacts(
         id=row["run"],
         service=row["service"],
@@ -112,7 +114,7 @@ def read_run(client: Client, run: str) -> RunFacts:
         batches=batches,
         instances=tuple(queries.fetch(client, queries.INSTANCES, run=run).to_pylist()),
         send_lag_p99_ms=queries.fetch(client, queries.SEND_LAG, run=run)["p99_ms"][0].as_py(),
-        dead_letters=letters["letters"][0].as_py(),
+        dead_letters=count_dead_letters(client, run, started_us).batches + of_nobody,
         host_cores=int(queries.fetch(client, queries.HOST, run=run)["host_cores"][0].as_py()) or None,
         note=row["note"],
         engine_reason=row["engine_reason"] if batches["engine"] in ("", row["engine"]) else "",

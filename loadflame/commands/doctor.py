@@ -15,6 +15,7 @@ from urllib.parse import urlparse
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from loadflame.commands.common import AsJson, DataDir
@@ -58,8 +59,8 @@ def doctor(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     else:
         table = Table.grid(padding=(0, 2))
         for diagnosis in found:
-            remedy = f"[yellow]→ {diagnosis.remedy}[/]" if diagnosis.remedy else ""
-            table.add_row(_MARK[diagnosis.state], f"[bold]{diagnosis.what}[/]", diagnosis.found, remedy)
+            remedy = f"[yellow]→ {escape(diagnosis.remedy)}[/]" if diagnosis.remedy else ""
+            table.add_row(_MARK[diagnosis.state], f"[bold]{diagnosis.what}[/]", escape(diagnosis.found), remedy)
         Console().print(table)
     if any(diagnosis.state == "problem" for diagnosis in found):
         raise typer.Exit(1)

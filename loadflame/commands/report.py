@@ -60,8 +60,9 @@ def report(
     run = resolve_run(client, run)
     if wanted:
         for path in _write_stacks(client, run, wanted, from_time, to_time):
-            typer.echo(path)
-        return
+            typer.echo(path, err=as_json)
+        if not (html or svg or as_json):
+            return
     built = build_report(client, run)
     if html:
         from views.exports.page import page, saved

@@ -94,7 +94,7 @@ def _plan(target: str, settings: Settings, watch: Watch | None, console: Console
             return await made_up_plan(target, settings.allow_hosts, settings.max_tps)
 
     plan = run_until_stopped(probed)
-    console.print("A short probe made up this plan:", plan.to_yaml(), sep="\n", highlight=False)
+    console.print("A short probe made up this plan:", plan.to_yaml(), sep="\n", highlight=False, markup=False)
     if save:
         save.write_text(plan.to_yaml())
     return plan

@@ -4,6 +4,7 @@ import json
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from loadflame.commands.common import AsJson, DataDir, StoreUrl
@@ -33,7 +34,7 @@ def runs(store: StoreUrl = None, data_dir: DataDir = None, as_json: AsJson = Fal
         verdict = run.verdict or "–"
         table.add_row(
             run.id,
-            run.service,
+            escape(run.service),
             f"{run.started_at:%Y-%m-%d %H:%M}",
             lasted,
             f"[{_STYLE.get(verdict, 'dim')}]{verdict}[/]",

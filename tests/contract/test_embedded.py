@@ -86,6 +86,8 @@ REFUSED = [
     ("SELECT * APPLY(file) FROM (SELECT '/etc/hostname')", FUNCTION),
     ("SELECT COLUMNS('a') APPLY `f\\x69le` FROM (SELECT '/etc/hostname' AS a)", FUNCTION),
     ("SELECT * APPLY(x -> file(x)) FROM (SELECT '/etc/hostname')", FUNCTION),
+    ("SELECT * APPLY(file, 'p_') FROM (SELECT '/etc/hostname' AS a)", FUNCTION),
+    ("SELECT COLUMNS('a') APPLY(toString) APPLY(`f\\x69le`, 'p_') FROM (SELECT '/etc/hostname' AS a)", FUNCTION),
     ("SELECT * REPLACE(file(a) AS a) FROM (SELECT '/etc/hostname' AS a)", FUNCTION),
     ("SELECT arrayMap(x -> file(x), ['/etc/hostname'])", FUNCTION),
     ("SELECT 'a' IN file('/etc/hostname', 'LineAsString')", FUNCTION),

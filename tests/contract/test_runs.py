@@ -4,6 +4,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from sinks.clickhouse import ClickHouseStore
+from sinks.store import DeadLetter
 from tests.support.batches import WINDOW, WINDOW_US
 from tests.support.synthetic import Synthetic, levels, shop_costs
 from views.report import Report, build_report
@@ -49,8 +50,12 @@ def test_runs_are_listed_with_the_names_of_the_contract(
 
 def test_runs_in_one_store_do_not_mix(clickhouse_store: ClickHouseStore, store_client: Client) -> None:
     Synthetic(run="other", costs=shop_costs(planted=False), seed=5).write(clickhouse_store)
+    at_us = WINDOW * WINDOW_US + 1
+    letters = [DeadLetter("loadflame.requests", 0, at, "torn", at_us, 9, run) for at, run in enumerate(("other", ""))]
+    clickhouse_store.write_dead_letters(letters)
     report = report_of(clickhouse_store, store_client, Synthetic(run="mine"))
     assert report.accounting.stored == 12_000
+    assert report.accounting.dead_letters == 1  # the one that says of no run that it is its own
     assert report.profile.samples < 10_000
     assert report.findings[0].kind == "superlinear"
 

@@ -246,3 +246,10 @@ def test_counts(number: int, text: str) -> None:
 )
 def test_what_counts_as_plumbing(file: str, plumbing: bool) -> None:
     assert replace(RANK, file=file).plumbing is plumbing
+
+
+def test_where_nothing_could_be_tested_nobody_is_told_innocent() -> None:
+    (first, *_) = find(replace(CASE, culprits=(), tested=0))
+    assert first.summary.startswith(
+        "No finding about growth: between 25 and 200 TPS no function of shop had samples enough to tell; "
+    )

@@ -6,6 +6,7 @@ import pytest
 
 from loadflame.settings import SettingsError, read_settings
 from producers.publisher.spool import SpoolPlace
+from sinks.connect import embedded_folder
 
 
 def test_everything_has_a_default_that_works_on_one_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -14,6 +15,11 @@ def test_everything_has_a_default_that_works_on_one_machine(monkeypatch: pytest.
     assert settings.broker is None
     assert settings.store_url == f"chdb://{tmp_path}/loadflame/store"
     assert settings.window_us == 1_000_000
+
+
+@pytest.mark.parametrize("name", ["my#data", "what?", "a%20b", "with space"])
+def test_the_store_lies_in_the_data_folder_whatever_that_is_called(tmp_path: Path, name: str) -> None:
+    assert embedded_folder(read_settings(data_dir=tmp_path / name).store_url) == tmp_path / name / "store"
 
 
 def test_messages_wait_in_the_data_folder_unless_told_otherwise(tmp_path: Path) -> None:

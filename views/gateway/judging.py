@@ -60,14 +60,18 @@ def _not_read_only(judgement: Judgement, version: str) -> Refusal:
 
 
 def called(canonical: str) -> Iterator[str]:
-    """Names of all functions, table functions among them, in a statement of the engine's writing."""
-    last = ""
+    """Names of all functions, table functions among them, in a statement of the engine's writing.
+
+    A name is called where a bracket follows it, and where it follows APPLY, which the engine writes with a bracket
+    between them when the function is given arguments: `* APPLY (name, 'text')`.
+    """
+    last, before = "", ""
     for piece in (found[0] for found in _TOKEN.finditer(canonical)):
         if piece == "(":
             yield _plain(last)  # a word of the language, or nothing, does no harm here
-        elif last == "APPLY":
+        elif last == "APPLY" or (before, last) == ("APPLY", "("):
             yield _plain(piece)
-        last = piece
+        last, before = piece, last
 
 
 def _plain(name: str) -> str:

@@ -131,7 +131,7 @@ class EngineSource:
             raise _changing_hands()
         try:
             answer = reader.ask(
-                call.sql, fmt, tag=tag, settings=settings, parameters=call.parameters, database=call.database
+                statement, fmt, tag=tag, settings=settings, parameters=call.parameters, database=call.database
             )
             data = answer.data
             if not data and fmt == "Native" and statement.startswith(("SELECT", "WITH", "(")):

@@ -5,6 +5,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Concatenate, ParamSpec, TypeVar
 
 from clickhouse_connect.driver.client import Client
@@ -16,6 +17,13 @@ T = TypeVar("T")
 
 THREADS = 4
 _KEPT = 16
+_LAST_WORDS = timedelta(minutes=1)
+"""After its end a run of one machine is checked and judged; parts on many machines say nothing more."""
+
+
+def _is_long_over(judged: Judged) -> bool:
+    ended_at = judged.run.ended_at
+    return ended_at is not None and datetime.now(UTC) - ended_at > _LAST_WORDS
 
 
 class Reader:
@@ -41,12 +49,12 @@ class Reader:
             self._judged.move_to_end(run)
             return self._judged[run]
         if run not in self._judging:
-            self._judging[run] = asyncio.ensure_future(self.ask(Judged.of, run))
-        try:
-            found = await asyncio.shield(self._judging[run])
-        finally:
-            self._judging.pop(run, None)
-        if found.run.reason and found.report.checks:  # after these nothing is said of it any more
+            judging = self._judging[run] = asyncio.ensure_future(self.ask(Judged.of, run))
+            # By itself: whoever asked may have gone by then, and others wait for it.
+            judging.add_done_callback(lambda done: done.cancelled() or done.exception())
+            judging.add_done_callback(lambda _: self._judging.pop(run, None))
+        found = await asyncio.shield(self._judging[run])
+        if found.report.checks or _is_long_over(found):
             self._judged[run] = found
             while len(self._judged) > _KEPT:
                 self._judged.popitem(last=False)

@@ -68,7 +68,9 @@ export class FlamePanel {
     const key = `${run} ${from} ${to}`;
     if (!this.answers.has(key) || live) {
       if (this.answers.size > 24) this.answers.clear();
-      this.answers.set(key, ask(runPath(run, "flame"), { from, to }));
+      const asked = ask(runPath(run, "flame"), { from, to });
+      this.answers.set(key, asked);
+      asked.catch(() => this.answers.get(key) === asked && this.answers.delete(key)); // asked anew next time
     }
     return this.answers.get(key);
   }

@@ -35,9 +35,10 @@ export const signed = (text, value) => (value > 0 ? `+${text}` : text.replace("-
 /** A length of time, or a place on the axis, from seconds: 8 s, 1:30, 2:05:00. */
 export function clock(seconds) {
   const minus = seconds < 0 ? "−" : "";
-  const whole = Math.abs(seconds);
+  const exact = Math.abs(seconds);
+  const whole = exact < 59.5 ? exact : Math.round(exact);
   if (whole < 60) return `${minus}${Number(whole.toFixed(whole < 10 ? 1 : 0))} s`;
-  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, Math.round(whole % 60)];
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   const two = (value) => String(value).padStart(2, "0");
   return minus + (hours ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`);
 }

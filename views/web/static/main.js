@@ -134,7 +134,7 @@ class Page {
       if (run?.head.is_live && this.asked) {
         await run.refreshHead();
         if (!run.head.is_live && this.view === view) {
-          run.report = null;
+          run.report = run.reportAt = null;
           this.drawTop();
           this.drawSummary();
         }
@@ -161,7 +161,8 @@ class Page {
 
   /** The report is dear: asked once for a run that has ended, and a few times a minute before. */
   async askReport(run) {
-    const isDue = !run.report || (run.reportAt && performance.now() - run.reportAt > 15_000 && run.wasLive);
+    const isLong = !run.reportAt || performance.now() - run.reportAt > 15_000;
+    const isDue = isLong && (!run.report || run.wasLive);
     if (!isDue || run.asking || run.head.first_s === null) return;
     run.asking = true;
     run.wasLive = run.head.is_live;
@@ -174,6 +175,7 @@ class Page {
     } catch (error) {
       run.reportAt = performance.now();
       run.trouble = error.message;
+      if (this.run === run) this.drawSummary();
     } finally {
       run.asking = false;
     }
