@@ -37,7 +37,7 @@ _AT_ONCE: dict[str, Any] = {
 
 _BRIEF_S = 4.0
 """Who has the embedded store and shares it with nobody is a command that reads it, as a rule, and soon done."""
-_PIECE_BYTES = 16 << 20
+_PIECE_BYTES = 8 << 20
 """Rows of one insert, as they came: on their way into the store there are some two copies of them at once."""
 
 
