@@ -15,8 +15,10 @@ from schemas.watching import Health
 _CONNECT_S = 2.0
 _ASK_S = 3.0
 """How long whoever asks for the health waits for Kafka's client, which takes up to a second when all is well."""
-_FRESH_SHARE, _ALARM_SHARE = 1 / 12, 1 / 2
-"""Of the time after which a worker is ended: until then it counts as at work, and from then on as stuck."""
+_CLOSES_S = 0.2
+"""Who stands before a Kafka that is away (a proxy, a load balancer) takes a connection and closes it at once."""
+_FRESH_SHARE, _LOOK_SHARE, _ALARM_SHARE = 1 / 12, 1 / 6, 1 / 2
+"""Of the time after which a worker is ended: until then it counts as at work, is looked after, counts as stuck."""
 
 
 class WorkerStuckError(UserError):
@@ -57,7 +59,8 @@ class Watchdog:
         """Look on for ever. Raises WorkerStuckError when something waits and nothing has moved for too long."""
         while True:
             await asyncio.sleep(self._stuck_after_s / 10)
-            if time.monotonic() - self._well_s < self._stuck_after_s:
+            # Long before the end, so that after an outage it has all of the time again.
+            if time.monotonic() - self._well_s < self._stuck_after_s * _LOOK_SHARE:
                 continue
             if not await self._answers() or not await self._is_so(is_waiting, self._stuck_after_s / 2):
                 self._well_s = time.monotonic()
@@ -80,7 +83,15 @@ class Watchdog:
             host, _, port = address.strip().rpartition(":")
             with contextlib.suppress(OSError, TimeoutError, ValueError):
                 async with asyncio.timeout(_CONNECT_S):
-                    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-                    writer.close()
-                    return True
+                    reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+                with contextlib.closing(writer):
+                    return await _stays_open(reader)
         return False
+
+
+async def _stays_open(reader: asyncio.StreamReader) -> bool:
+    try:
+        async with asyncio.timeout(_CLOSES_S):
+            return bool(await reader.read(1))
+    except TimeoutError:
+        return True

@@ -1,6 +1,7 @@
 """A worker is ended when records wait and nothing moves; not in an outage, nor when there is nothing to do."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -12,12 +13,31 @@ from tests.support.polling import until
 STUCK_S = 0.1
 
 
+@contextlib.asynccontextmanager
+async def listening(*, stays: bool = True, port: int = 0) -> AsyncIterator[str]:
+    """The address of somebody who takes connections, and keeps them unless told otherwise."""
+    connections = set()
+
+    def come(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if stays:
+            connections.add(writer)
+        else:
+            writer.close()
+
+    server = await asyncio.start_server(come, "127.0.0.1", port)
+    try:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for writer in connections:
+            writer.close()
+
+
 @pytest.fixture
 async def listener() -> AsyncIterator[str]:
     """The address of somebody who answers."""
-    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
-    async with server:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with listening() as address:
+        yield address
 
 
 def answering(value: bool) -> tuple[Callable[[], Awaitable[bool]], list[float]]:
@@ -53,20 +73,41 @@ async def test_nothing_waits(listener: str) -> None:
     watching = asyncio.create_task(Watchdog(listener, STUCK_S, time.monotonic()).watch(is_waiting))
     await until(lambda: len(asked) >= 2, 20, "a second look")
     assert not watching.done()
-    assert asked[1] - asked[0] >= STUCK_S
+    assert asked[1] - asked[0] >= STUCK_S / 6
     watching.cancel()
 
 
 async def test_an_outage_is_waited_out(listener: str) -> None:
-    is_waiting, asked = answering(True)
+    (is_waiting, asked), (also, never) = answering(True), answering(True)
     host, _, port = listener.rpartition(":")
     nobody = f"{host}:1"
-    outage = asyncio.create_task(Watchdog(nobody, STUCK_S, time.monotonic()).watch(is_waiting))
-    with pytest.raises(WorkerStuckError):
-        await Watchdog(f"{nobody}, {host}:{port}", STUCK_S, time.monotonic()).watch(is_waiting)
-    assert len(asked) == 1, "only where one of the addresses answers is it asked whether something waits"
-    assert not outage.done()
-    outage.cancel()
+    async with listening(stays=False) as proxy:
+        outages = [
+            asyncio.create_task(Watchdog(away, STUCK_S, time.monotonic()).watch(also)) for away in (nobody, proxy)
+        ]
+        with pytest.raises(WorkerStuckError):
+            await Watchdog(f"{nobody}, {host}:{port}", STUCK_S, time.monotonic()).watch(is_waiting)
+        await until(lambda: asked, 20, "a question")
+        assert never == [], "only where one of the addresses answers is it asked whether something waits"
+        for outage in outages:
+            assert not outage.done()
+            outage.cancel()
+
+
+async def test_after_an_outage_it_has_all_of_its_time_again() -> None:
+    async with listening() as gone:
+        port = int(gone.rpartition(":")[2])
+    is_waiting, asked = answering(True)
+    began_s, stuck_s = time.monotonic(), 1.0
+    watching = asyncio.create_task(Watchdog(f"127.0.0.1:{port}", stuck_s, began_s).watch(is_waiting))
+    await until(lambda: time.monotonic() - began_s > stuck_s, 20, "an outage as long as nothing may move")
+    async with listening(port=port):
+        back_s = time.monotonic()
+        with pytest.raises(WorkerStuckError):
+            async with asyncio.timeout(20):
+                await watching
+    assert asked[0] > back_s
+    assert asked[-1] - back_s > stuck_s * 0.7
 
 
 async def test_while_something_moves_nobody_is_asked(listener: str) -> None:
