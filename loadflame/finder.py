@@ -1,6 +1,6 @@
 """Findings while a run is on, and when it is over: looked for in the store, beside the worker and never in its way.
 
-A look builds the report, as `loadflame report` does, in a thread with a client of its own, and is to cost a thirtieth
+A look builds the report, as `loadflame report` does, in a thread with a client of its own, and is to cost a twentieth
 of the time at most. What it finds is held against what was told before, which the store knows; so a worker that was
 started again, or another one, goes on where the last one was.
 """
@@ -19,6 +19,7 @@ from clickhouse_connect.driver.client import Client
 from processors.desk import Desk
 from processors.drain import is_over, is_stored
 from sinks.clickhouse import ClickHouseStore
+from sinks.errors import StoreError
 from views.runs import RunRow, list_runs
 
 if TYPE_CHECKING:
@@ -28,12 +29,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _log = structlog.get_logger()
 POLL_S = 5.0
-REST = 30.0
+REST = 20.0
 """After a look a run is left alone for so many times as long as that took."""
 NEWEST = 8
 """Of the runs in a store so many are looked after."""
 LATE_S = 3600.0
 """For so long after its end a run is looked at again when a batch comes late."""
+AGAIN_S = 1.0
 PATIENCE_S = 120.0
 """For so long after its end all of a run is waited for; what a dead producer had will not come."""
 
@@ -100,8 +102,9 @@ class StoreFinder:
                 await _unharmed(self.look())
 
     async def finish(self, run_id: str) -> None:
-        """See Finder."""
-        await _unharmed(self._settle(run_id, waits=False))
+        """See Finder. As often as it takes while the store is away."""
+        while not await _unharmed(self._settle(run_id, waits=False)):  # noqa: ASYNC110  a store has no event for it
+            await asyncio.sleep(AGAIN_S)
 
     async def look(self) -> None:
         """Look at those of the newest runs that may have something new. Raises StoreError."""
@@ -119,9 +122,10 @@ class StoreFinder:
         """A run that is on: not again before something more is joined, and the last look lies far enough behind."""
         async with self._looking:
             last = self._looked.get(run_id)
-            began_s = self.now_s()
-            if last and began_s < last.due_s:
+            if last and self.now_s() < last.due_s:
                 return
+            await self.eyes.see(_ready)
+            began_s = self.now_s()
             seen = await self.eyes.see(_seen, run_id, last)
             if seen is None:
                 return
@@ -142,20 +146,30 @@ class StoreFinder:
             self._settled[run_id] = stored
 
 
-async def _unharmed(look: Coroutine[Any, Any, None]) -> None:
+async def _unharmed(look: Coroutine[Any, Any, None]) -> bool:
+    """Take a look; False when the store is away, and one may look again."""
     try:
         await look
+    except StoreError as error:
+        _log.warning("findings are told later", error=str(error))
+        return not error.retriable
     except Exception as error:  # noqa: BLE001  any: what a look meets is no reason to end a worker
         _log.exception("findings could not be told; the worker goes on", error=str(error))
+    return True
 
 
 def _newest(store: ClickHouseStore) -> list[RunRow]:
     return list_runs(store.client, most=NEWEST)
 
 
+def _ready(_: ClickHouseStore) -> None:
+    """What a report needs, half a second of CPU, is imported at the first look: not as the worker starts."""
+    import loadflame.looks  # noqa: F401, PLC0415
+
+
 def _seen(store: ClickHouseStore, run_id: str, last: _Looked | None) -> "tuple[Stored, Look] | None":
     """None when there is nothing more than there was at the last look."""
-    from loadflame.looks import look_at, stored_of  # noqa: PLC0415  half a second of CPU: not as the worker starts
+    from loadflame.looks import look_at, stored_of  # noqa: PLC0415  see `_ready`
 
     stored = stored_of(store, run_id)
     if not stored.windows or (last and last.stored == stored):
@@ -167,13 +181,11 @@ def _seen_at_the_end(
     store: ClickHouseStore, run_id: str, settled: "Stored | None", *, waits: bool
 ) -> "tuple[Stored, Look | None] | None":
     """None when nothing came since, or, where one `waits`, something is to come; no look when all was said before."""
-    from loadflame.looks import is_settled, look_at, stored_of  # noqa: PLC0415  see above
+    from loadflame.looks import is_settled, look_at, stored_of  # noqa: PLC0415  see `_ready`
 
-    stored = stored_of(store, run_id)
-    if stored == settled:
+    if stored_of(store, run_id) == settled or (waits and not (is_over(store, run_id) and is_stored(store, run_id))):
         return None
+    stored = stored_of(store, run_id)  # not before it is all there
     if is_settled(store, run_id, stored):
         return stored, None
-    if waits and not (is_over(store, run_id) and is_stored(store, run_id)):
-        return None
     return stored, look_at(store, run_id, stored, is_over=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from loadflame import finder
 from loadflame.finder import LATE_S, NEWEST, PATIENCE_S, REST, Eyes, StoreFinder
 from loadflame.looks import WITHDRAWN, told_in
 from processors.desk import WorkerDesk
@@ -134,9 +135,9 @@ async def test_a_run_is_told_of_while_it_is_on_and_ends_with_what_its_report_say
     assert len(bench.sent) == count, "what was settled is not said again"
 
 
-async def test_a_look_is_followed_by_thirty_times_its_length_of_rest(bench: Bench) -> None:
+async def test_a_look_is_followed_by_twenty_times_its_length_of_rest(bench: Bench) -> None:
     part_of("r", 8).write(bench.store)
-    steps = iter([100.0, 102.0])
+    steps = iter([100.0, 102.0])  # when it began, and ended
     bench.finder.now_s = lambda: next(steps, bench.at_s)
     await bench.look()
     part_of("r", 12).write(bench.store)
@@ -171,6 +172,23 @@ async def test_a_run_that_ended_is_settled_when_all_is_stored_and_again_when_a_b
     assert await bench.look() == [], "what comes hours later is for the report"
 
 
+async def test_what_is_stored_just_as_one_asks_belongs_to_what_is_settled(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Synthetic(run="r", stages=SHORT[:2]).write(bench.store)
+    bench.ended_at_s = (WINDOW + 8) * WINDOW_US / 1e6
+
+    def is_stored(store: ClickHouseStore, run: str) -> bool:
+        Synthetic(run=run, stages=SHORT[:3]).write(store)  # the last flush
+        return True
+
+    monkeypatch.setattr(finder, "is_over", lambda *_: True)
+    monkeypatch.setattr(finder, "is_stored", is_stored)
+    (settled,) = of_type(await bench.look(), FindingsSettled)
+    assert settled.windows == 12
+    assert await bench.look() == []
+
+
 async def test_another_worker_goes_on_where_this_one_was_killed(bench: Bench) -> None:
     Synthetic(run="r", stages=SHORT).write(bench.store)
     bench.store.write_events(
@@ -189,15 +207,15 @@ async def test_another_worker_goes_on_where_this_one_was_killed(bench: Bench) ->
 
 
 async def test_of_several_workers_one_tells_and_an_error_ends_none(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[int] = []
 
-    async def broken() -> None:
+    async def look(_: StoreFinder) -> None:
         looks.append(1)
-        raise StoreError("no answer")
+        raise (ValueError("singular matrix"), StoreError("away", retriable=True), StoreError("refused"))[len(looks) % 3]
 
-    monkeypatch.setattr(StoreFinder, "look", lambda _: broken())
+    monkeypatch.setattr(StoreFinder, "look", look)
     bench.finder.poll_s = 0.0
     mine, bench.places = bench.places, set()
     work = asyncio.create_task(bench.finder.work())
@@ -205,10 +223,32 @@ async def test_of_several_workers_one_tells_and_an_error_ends_none(
         await asyncio.sleep(0)
     assert not looks, "the topic of runs is somebody else's"
     bench.places = mine
-    while len(looks) < 3:
+    while len(looks) < 4:
         await asyncio.sleep(0)
     assert not work.done()
     work.cancel()
+
+
+async def test_at_the_end_a_store_that_is_away_is_waited_for_and_nothing_else_is(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Synthetic(run="r", stages=SHORT[:2]).write(bench.store)
+    troubles = [StoreError("away", retriable=True), StoreError("away", retriable=True)]
+    tell = bench.finder.desk.tell
+
+    async def troubled(events: Sequence[EventData]) -> None:
+        if troubles:
+            raise troubles.pop(0)
+        await tell(events)
+
+    monkeypatch.setattr(bench.finder.desk, "tell", troubled)
+    monkeypatch.setattr(finder, "AGAIN_S", 0.0)
+    await bench.finder.finish("r")
+    assert of_type(bench.sent, FindingsSettled)
+    troubles.append(StoreError("refused"))
+    Synthetic(run="r", stages=SHORT[:3]).write(bench.store)
+    await bench.finder.finish("r")
+    assert len(of_type(bench.sent, FindingsSettled)) == 1
 
 
 async def test_only_the_newest_runs_are_looked_after(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
