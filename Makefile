@@ -51,7 +51,7 @@ asyncapi: $(VENV)/.dev  ## write schemas/asyncapi.yaml from the code, and hold i
 	$(BIN)/python -m schemas.compatibility
 	$(BIN)/python -m schemas.asyncapi
 
-fixtures: $(VENV)/.dev  ## record the events of a real run for other teams' tests, into schemas/fixtures (a minute)
+fixtures: $(VENV)/.dev  ## write the events of a recorded run for other teams' tests, into schemas/fixtures
 	$(BIN)/python -m tests.support.record_events
 
 dashboards: $(VENV)/.dev  ## write what Grafana is provisioned with (views/grafana) from the code

@@ -62,9 +62,11 @@ def test_its_findings_are_told_as_the_documentation_says() -> None:
             known = stand.get(read.finding)
             assert read.revision == (1 if known is None else known.revision + 1)
             stand[read.finding] = read
+        elif isinstance(read, FindingWithdrawn):
+            assert read.revision == stand.pop(read.finding).revision + 1
     settled = FindingsSettled.model_validate(recorded("findings")[-1]["data"])
     assert set(settled.findings) == set(stand)
-    assert stand[settled.findings[0]].function == "Shop.sweep_sessions (shop.py)"
+    assert stand[settled.findings[0]].function == "Shop.sweep_sessions (sample/shop.py)"
     assert any(one.revision > 1 for one in stand.values()), "it was told before the end"
     windows = {WindowJoined.model_validate(event["data"]).window for event in recorded("windows")}
     assert settled.windows == len(windows)
