@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-agrees test lint types clickhouse-go lock asyncapi dashboards browser screenshots truth freshness generators \
+.PHONY: help demo demo-agrees test lint types clickhouse-go lock asyncapi fixtures dashboards browser screenshots truth freshness generators \
         omission audit memory large-bodies worker-speed reading soak faults faults-short bench-tools clean
 
 help:  ## this list
@@ -47,8 +47,12 @@ types: $(VENV)/.dev  ## mypy, strict
 clickhouse-go: $(VENV)/.dev  ## the client in Go that the gateway is tested with (a minute the first time)
 	$(BIN)/python -m tests.support.go_client
 
-asyncapi: $(VENV)/.dev  ## write schemas/asyncapi.yaml from the code
+asyncapi: $(VENV)/.dev  ## write schemas/asyncapi.yaml from the code, and hold it against what v1 promised
+	$(BIN)/python -m schemas.compatibility
 	$(BIN)/python -m schemas.asyncapi
+
+fixtures: $(VENV)/.dev  ## write the events of a recorded run for other teams' tests, into schemas/fixtures
+	$(BIN)/python -m tests.support.record_events
 
 dashboards: $(VENV)/.dev  ## write what Grafana is provisioned with (views/grafana) from the code
 	$(BIN)/loadflame dashboards export views/grafana

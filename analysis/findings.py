@@ -27,7 +27,8 @@ _PLUMBING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What is known of one function. `us` is its CPU time per request with what it calls, `self_us` without.
+    """What is known of one function. `us` is its CPU time per request with what it calls, `self_us` without; each has
+    the ends of its 95% interval.
 
     Shares are of the service's CPU; `us_lowest` and `us_highest` are `us` at the lowest and the highest rate.
     """
@@ -40,6 +41,8 @@ class Figures:
     us: float
     us_low: float | None = None
     us_high: float | None = None
+    self_low: float | None = None
+    self_high: float | None = None
     us_lowest: float | None = None
     us_highest: float | None = None
     samples: int = 0
@@ -95,7 +98,11 @@ class Finding:
 
 
 def find(case: Case) -> tuple[Finding, ...]:
-    """Every finding of a run: growing functions by their cost, then the process, the capacity, the hottest function."""
+    """Every finding of a run, ranked by what it costs: one is there always, which says so when nothing was found.
+
+    What grows comes first, by the CPU that it takes where the service ends; then the process as a whole, which includes
+    it, the capacity, which follows from both, and the hottest function, which costs the same at every rate.
+    """
     growing = _growing(case)
     first = growing or (_none(case),)
     others = (_process(case), _capacity(case), _hottest(case))
@@ -183,18 +190,30 @@ def _evidence(case: Case, figures: Figures) -> Evidence:
         "visits": len(case.experiment.tps),
         "randomised": case.experiment.randomised,
         "limit_tps": prediction.limit.tps if prediction else None,
+        "limit_low": prediction.limit.low if prediction else None,
+        "limit_high": prediction.limit.high if prediction else None,
         "limit_tps_if_linear": change.limit.tps if change else None,
+        "limit_low_if_linear": change.limit.low if change else None,
+        "limit_high_if_linear": change.limit.high if change else None,
+        "share_at_limit": prediction.shares.get(figures.label) if prediction else None,
         "relation": RELATION,
     }
 
 
 def _none(case: Case) -> Finding:
+    visits = len(case.experiment.tps)
+    evidence: Evidence = {"visits": visits, "functions": case.tested, "design": case.design}
     left_out = f" Left out: {case.left_out}." if case.left_out else ""
     remedy = "add a `levels` stage with four rates over an eightfold range"
-    if case.design in ("steady", "unfit") or (case.experiment.lacks and case.design != "levels"):
-        return Finding("none", f"No finding about growth: the rate hardly changed; {remedy}.{left_out}")
+    if case.design == "unfit":
+        return Finding(
+            "none", f"No finding about growth: no part of the run is fit to tell it.{left_out}", None, evidence
+        )
+    if case.design == "steady" or (case.experiment.lacks and case.design != "levels"):
+        text = f"No finding about growth: the rate hardly changed; {remedy}.{left_out}"
+        return Finding("none", text, evidence=evidence)
     if case.experiment.lacks:
-        return Finding("none", f"No finding about growth: {case.experiment.lacks}.{left_out}")
+        return Finding("none", f"No finding about growth: {case.experiment.lacks}.{left_out}", None, evidence)
     low_tps, high_tps = (wording.tps(tps) for tps in _span(case.experiment))
     if not case.tested:
         return Finding(
@@ -205,10 +224,10 @@ def _none(case: Case) -> Finding:
         )
     text = (
         f"No finding: no function of {case.service} got dearer per request between {low_tps} and {high_tps} TPS "
-        f"({wording.count(len(case.experiment.tps), 'visit')}, {wording.count(case.tested, 'function')} with samples "
-        f"enough to tell).{left_out}"
+        f"({wording.count(visits, 'visit')}, {wording.count(case.tested, 'function')} with samples enough to tell)."
+        f"{left_out}"
     )
-    return Finding("none", text, evidence={"visits": len(case.experiment.tps), "functions": case.tested})
+    return Finding("none", text, evidence=evidence)
 
 
 def _process(case: Case) -> Finding | None:
@@ -228,7 +247,16 @@ def _process(case: Case) -> Finding | None:
     text = f"{case.service} as a whole gets dearer: {at_lowest}, {at_highest} (growth {grown})."
     if case.design != "levels":
         text = "Indicative only: " + text
-    evidence = {"growth": fit.growth, "growth_low": fit.low, "growth_high": fit.high}
+    evidence: Evidence = {
+        "lowest_tps": lowest,
+        "highest_tps": highest,
+        "us_per_request_lowest": costs[0],
+        "us_per_request_highest": costs[1],
+        "growth": fit.growth,
+        "growth_low": fit.low,
+        "growth_high": fit.high,
+        "visits": len(experiment.tps),
+    }
     return Finding("process-growth", text, evidence=evidence)
 
 
@@ -240,16 +268,23 @@ def _capacity(case: Case) -> Finding | None:
         offered, achieved = (wording.tps(rate) for rate in case.overloaded)
         seen = f"{seen}, and" if seen else case.service
         seen += f" got through {achieved} when offered {offered}"
+    offered_tps, achieved_tps = case.overloaded or (None, None)
+    evidence: dict[str, float | int | str | bool | None] = {
+        "held_tps": case.measured_tps,
+        "overloaded_offered_tps": offered_tps,
+        "overloaded_achieved_tps": achieved_tps,
+    }
     if prediction is None:
         highest = "" if case.overloaded else ", the highest rate that did"
-        return Finding("capacity", f"{seen}{highest}.") if seen else None
+        return Finding("capacity", f"{seen}{highest}.", evidence=evidence) if seen else None
     limit = prediction.limit
     ends = (None if end is None else wording.tps(end) for end in (limit.low, limit.high))
     bound = f"CPU time runs out at about {wording.between(wording.tps(limit.tps), *ends)} TPS ({case.limited_by})"
     far = ""
     if prediction.beyond > EXTRAPOLATED:
         far = f" That is {prediction.beyond:.1f} times the highest rate tried: try a higher one before you rely on it."
-    evidence = {"limit_tps": limit.tps, "limit_low": limit.low, "limit_high": limit.high, "beyond": prediction.beyond}
+    evidence |= {"limit_tps": limit.tps, "limit_low": limit.low, "limit_high": limit.high, "beyond": prediction.beyond}
+    evidence["limited_by"] = case.limited_by
     return Finding(
         "capacity", f"{seen}; its {bound}.{far}" if seen else f"{case.service}'s {bound}.{far}", evidence=evidence
     )
@@ -265,13 +300,16 @@ def _hottest(case: Case) -> Finding | None:
         return None
     hottest = max(known, key=lambda figures: figures.self_share)
     steady = ", the same at every rate" if hottest.shape == "linear" else ""
+    cost = wording.us_between(hottest.self_us, hottest.self_low, hottest.self_high)
     text = (
         f"{'Besides, ' if case.culprits else 'Hottest: '}{hottest.named} takes {hottest.self_share:.0%} of "
-        f"{case.service}'s CPU in its own code, {wording.us(hottest.self_us)} per request{steady}."
+        f"{case.service}'s CPU in its own code, {cost} per request{steady}."
     )
     evidence: Evidence = {
         "self_share": hottest.self_share,
         "self_us_per_request": hottest.self_us,
+        "self_us_low": hottest.self_low,
+        "self_us_high": hottest.self_high,
         "samples": hottest.samples,
         "relation": RELATION,
     }

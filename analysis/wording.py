@@ -8,6 +8,12 @@ def us(value: float) -> str:
     return f"{_three_digits(value)} us"
 
 
+def us_between(value: float, low: float | None, high: float | None) -> str:
+    """Microseconds with their interval: `420 [400, 440] us`."""
+    ends = (None if end is None else _three_digits(end) for end in (low, high))
+    return f"{between(_three_digits(value), *ends)} us"
+
+
 def tps(value: float) -> str:
     """Requests per second, without a unit: `410`, `7.5`."""
     return f"{value:,.0f}" if value >= 20 else f"{value:.1f}".removesuffix(".0")

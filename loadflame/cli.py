@@ -26,6 +26,7 @@ from loadflame.commands import (
     serve,
     spool,
     verify,
+    watch,
 )
 from loadflame.logs import configure_logs
 from loadflame.stopping import StoppedError, stop_by_ctrl_c
@@ -54,6 +55,7 @@ app.add_typer(spool.app, name="spool", rich_help_panel=_PARTS)
 app.command("serve", rich_help_panel=_LOOK)(serve.serve)
 app.command("report", rich_help_panel=_LOOK)(report.report)
 app.command("runs", rich_help_panel=_LOOK)(runs.runs)
+app.command("watch", rich_help_panel=_LOOK)(watch.watch)
 app.command("verify", rich_help_panel=_LOOK)(verify.verify)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
 app.add_typer(dashboards.app, name="dashboards", rich_help_panel=_LOOK)

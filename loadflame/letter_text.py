@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from loadflame.dead_letters import name_of, read_now, whereabouts_of
+from loadflame.plain_text import plain
 from loadflame.settings import Settings
 from processors.letters import Original
 from schemas.errors import DecodeError
@@ -11,11 +12,6 @@ from sinks.letters import KnownLetter
 
 SHOWN_BYTES = 256
 _LONGEST = 80
-
-
-def plain(text: str) -> str:
-    """Text whose unprintable characters are written out."""
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
 
 def hexdump(data: bytes) -> list[str]:

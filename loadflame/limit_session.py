@@ -10,6 +10,7 @@ from loadflame.commands.common import run_until_stopped
 from loadflame.found import FoundLimit
 from loadflame.limit import LimitLoad
 from loadflame.limit_steps import Step
+from loadflame.live import finding_text
 from loadflame.parts import Parts
 from loadflame.runs import RunOutcome, run_here
 from loadflame.session import NOTHING_TO_PROFILE, Watch, judge_and_print, preflight
@@ -73,6 +74,7 @@ def find_limit_and_report(
             stop=stop,
             on_phase=lambda phase: console.print(f"  {phase}", style="dim"),
             on_window=lambda _: None,
+            on_finding=lambda finding: console.print(finding_text(finding), highlight=False, soft_wrap=True),
             on_page=tell_page if settings.web else None,
             begin=begin,
         )

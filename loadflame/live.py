@@ -11,7 +11,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from schemas.events import WindowJoined
+from loadflame.plain_text import plain
+from schemas.events import FindingMade, WindowJoined
+from views.marks import FINDINGS, OTHER
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _KEPT = 60
@@ -26,6 +28,9 @@ class Display(Protocol):
 
     def window(self, window: WindowJoined) -> None:
         """A joined window; they may come out of order, and again after a late batch."""
+
+    def finding(self, finding: FindingMade) -> None:
+        """What is found so far, in a sentence; said again when that changes."""
 
     def page(self, url: str) -> None:
         """Where the run can be looked at meanwhile."""
@@ -49,6 +54,13 @@ def hottest(window: WindowJoined, count: int) -> list[tuple[str, float]]:
         return []
     functions = sorted(window.functions, key=lambda function: -function.self_cpu_us)[:count]
     return [(f"{function.function} ({function.file})", function.self_cpu_us / window.cpu_us) for function in functions]
+
+
+def finding_text(finding: FindingMade) -> Text:
+    """A finding as a line, marked as in the report."""
+    style, mark = FINDINGS.get(finding.kind, OTHER)
+    again = "" if finding.revision == 1 else f"(revision {finding.revision}) "
+    return Text.assemble((f"{mark} ", style), (again, "dim"), (plain(finding.summary), style))
 
 
 class PlainLines:
@@ -81,6 +93,10 @@ class PlainLines:
         line = f"  {elapsed_s:4.0f} of {self._duration_s:.0f} s  {stage}: offered {window.offered_tps:.0f} TPS,"
         line += f" achieved {window.tps:.0f}{p99}{hot}"
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def finding(self, finding: FindingMade) -> None:
+        """See Display."""
+        self._console.print(Text("  ").append_text(finding_text(finding)), highlight=False, soft_wrap=True)
 
     def page(self, url: str) -> None:
         """See Display."""
@@ -115,6 +131,10 @@ class LivePanel:
         self._first = window.window if self._first is None else min(self._first, window.window)
         if not self._windows or window.window > self._windows[-1].window:
             self._windows.append(window)
+
+    def finding(self, finding: FindingMade) -> None:
+        """See Display. It stays on the screen, above the panel."""
+        self._live.console.print(finding_text(finding), highlight=False, soft_wrap=True)
 
     def page(self, url: str) -> None:
         """See Display. It stays on the screen, above the panel."""

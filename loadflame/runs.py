@@ -19,12 +19,12 @@ from loadflame.parts import Parts
 from loadflame.settings import Settings
 from loadflame.starting import LEAD_US, STOP_S, aligned, run_started
 from loadflame.stopping import StoppedError, unless
-from loadflame.subscription import windows_of
+from loadflame.subscription import follow
 from loadflame.up import Up, all_up
 from processors.verify import Check
 from producers.load.plan import Plan
 from producers.load.settled import settled
-from schemas.events import ProducerEnded, RunEnded, WindowJoined
+from schemas.events import FindingMade, ProducerEnded, RunEnded, WindowJoined
 
 _LONGEST_NOTE = 1024
 
@@ -77,6 +77,7 @@ async def run_here(
     stop: asyncio.Event,
     on_phase: Callable[[str], None],
     on_window: Callable[[WindowJoined], None],
+    on_finding: Callable[[FindingMade], None] = lambda _: None,
     on_page: Callable[[str], None] | None = None,
     workers: int = 1,
     begin: BeginLoad | None = None,
@@ -86,8 +87,9 @@ async def run_here(
 
     Look at the target, the broker and the store before (`loadflame.preflight`). `profile` holds the arguments that tell
     `loadflame profile` what to watch. `on_phase` hears in a few words what is going on, `on_window` gets each joined
-    window; `on_page` the address of the run's page, which is served when there is somebody to tell. `workers` processes
-    share the load, unless `begin` begins another. The run is over once `early_end` has heard of a broken threshold.
+    window, `on_finding` what is found while it is loaded; `on_page` the address of the run's page, which is served when
+    there is somebody to tell. `workers` processes share the load, unless `begin` begins another. The run is over once
+    `early_end` has heard of a broken threshold.
     Raises UserError when a part cannot start or fails, StoppedError when `stop` is set before the load has begun:
     nothing of the run is left then.
     """
@@ -114,7 +116,7 @@ async def run_here(
             up.announcer.announce(run_started(plan, settings, run_id, started_at_us, host_cores=os.cpu_count()))
             on_phase("loading")
             load: Load = begin(up.parts, started_at_us) if begin else up.loads.begin(plan, started_at_us)
-            early = early_end or EarlyEnd()
+            early, over = early_end or EarlyEnd(), asyncio.Event()
 
             def heard(window: WindowJoined) -> None:
                 on_window(window)
@@ -122,11 +124,19 @@ async def run_here(
 
             parts = up.parts
             watching = asyncio.create_task(
-                windows_of(parts.broker, settings.topics, run_id, heard, security=parts.security)
+                follow(
+                    parts.broker,
+                    settings.topics,
+                    run_id,
+                    on_window=heard,
+                    on_finding=lambda finding: None if over.is_set() else on_finding(finding),
+                    security=parts.security,
+                )
             )
             parts.on_end(watching.cancel)
             course = _Course(load, up, stop, early, on_phase)
             await course.until_over()
+            over.set()  # what is found from now on stands in the report
             return await course.brought_home(run_id, started_at_us)
     except StoppedError:
         shutil.rmtree(logs, ignore_errors=True)

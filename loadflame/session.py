@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,14 @@ from rich.markup import escape
 from loadflame.checks import checks_table
 from loadflame.commands.common import run_until_stopped
 from loadflame.early_end import EarlyEnd
+from loadflame.kafka_access import security_of
 from loadflame.live import display_on
 from loadflame.preflight import check_service, check_surroundings
 from loadflame.runs import RunOutcome, run_here
 from loadflame.settings import Settings, SettingsError
-from loadflame.starting import cores_here, new_run_id
+from loadflame.starting import ACKNOWLEDGE_S, cores_here, new_run_id
 from loadflame.stopping import unless
+from loadflame.up import SOURCE
 from producers.load.engine import choose_engine
 from producers.load.plan import Plan
 from producers.load.segments import segments_of
@@ -26,7 +29,8 @@ from producers.load.settled import settled
 from producers.load.workers import Workers, workers_for
 from producers.profiler.backends import choose_backend
 from producers.profiler.targets import target_of
-from schemas.events import CheckOutcome, RunChecked, RunJudged
+from producers.publisher import KafkaPublisher, PublisherError
+from schemas.events import CheckOutcome, EventData, RunChecked, RunJudged
 from sinks.clickhouse import open_store
 
 if TYPE_CHECKING:
@@ -110,6 +114,7 @@ def run_and_report(
                 stop=stop,
                 on_phase=display.phase,
                 on_window=display.window,
+                on_finding=display.finding,
                 on_page=display.page if settings.web else None,
                 workers=needed.count,
                 early_end=EarlyEnd.of(about),
@@ -134,9 +139,13 @@ def judge_and_print(outcome: RunOutcome, settings: Settings, console: Console, *
 
     with contextlib.closing(open_store(settings.store_url)) as store:
         checks = [CheckOutcome(name=one.name, ok=one.ok, sentence=one.sentence[:_LONGEST]) for one in outcome.checks]
-        store.write_events([RunChecked(run_id=outcome.run_id, checks=checks)], [outcome.ended_at_us])
+        checked = RunChecked(run_id=outcome.run_id, checks=checks)
+        store.write_events([checked], [outcome.ended_at_us])
         report = build_report(store.client, outcome.run_id)
-        store.write_events([RunJudged(run_id=outcome.run_id, verdict=report.run.verdict)], [outcome.ended_at_us])
+        judged = RunJudged(run_id=outcome.run_id, verdict=report.run.verdict)
+        store.write_events([judged], [outcome.ended_at_us])
+    if settings.broker is not None:  # the embedded one has ended, and nobody could hear of it
+        asyncio.run(_tell(settings, settings.broker, (checked, judged), console))
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     else:
@@ -145,3 +154,16 @@ def judge_and_print(outcome: RunOutcome, settings: Settings, console: Console, *
     if outcome.failure:
         raise outcome.failure
     return report
+
+
+async def _tell(settings: Settings, broker: str, events: Sequence[EventData], console: Console) -> None:
+    """Publish what is known of a run once it is stored; the run stays what it is where that cannot be done."""
+    run_id = events[0].run_id
+    publisher = KafkaPublisher(broker, settings.topics, run_id, source=SOURCE, security=security_of(settings))
+    try:
+        async with publisher:
+            for event in events:
+                publisher.announce(event)
+            await publisher.close(ACKNOWLEDGE_S)
+    except PublisherError as error:
+        console.print(f"the verdict could not be published: {error}", style="yellow", highlight=False)

@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     replication: int = Field(1, ge=1, le=15, description="Brokers that keep a copy of each topic; 3 for a cluster.")
     window_ms: int = Field(1000, ge=100, le=60_000, description="Length of a window in milliseconds.")
     group: str = Field("loadflame", description="Kafka consumer group of the workers.")
+    findings: bool = Field(True, description="Whether `process` tells what was found, while runs are on and after.")
     allow_hosts: tuple[str, ...] = Field((), description="Hosts besides loopback that may be loaded.")
 
     watch_port: int | None = Field(

@@ -138,7 +138,7 @@ class StreamApp:
 
         Best effort: what is not assigned any more is left out, and whoever has it reads again.
         """
-        owned = self._places()
+        owned = self.places()
         mine = {TP(*place): offset for place, offset in offsets.items() if place in owned}
         if not mine or self._app.rebalancing:
             return False
@@ -160,7 +160,7 @@ class StreamApp:
 
     async def ends(self) -> dict[Place, int]:
         """Where each of this worker's partitions ends now: the offset after the last record."""
-        places = self._places()
+        places = self.places()
         ends = await self._app.consumer.highwaters(*(TP(*place) for place in places)) if places else {}
         return {Place(place.topic, place.partition): offset for place, offset in ends.items()}
 
@@ -169,7 +169,8 @@ class StreamApp:
         position: int = await self._app.consumer.position(TP(*place))
         return position
 
-    def _places(self) -> set[Place]:
+    def places(self) -> set[Place]:
+        """This worker's partitions."""
         return {Place(place.topic, place.partition) for place in self._app.consumer.assignment()}
 
 

@@ -19,6 +19,7 @@ import structlog
 
 from processors.announcements import letter_headers, letter_value, window_event
 from processors.app import StreamApp
+from processors.desk import SOURCE, Desk, Finder, WorkerDesk
 from processors.drain import Drain
 from processors.figures import WorkerSummary
 from processors.flushing import write_flush
@@ -40,7 +41,6 @@ from sinks.store import Store
 T = TypeVar("T")
 Asked = ParamSpec("Asked")
 _log = structlog.get_logger()
-SOURCE = "loadflame/process"
 STOP_S = 10.0
 """How long the last flush may take when the worker is asked to stop; what it cannot store then is read again."""
 _TICK_S = 0.05
@@ -77,22 +77,29 @@ async def run_worker(
     stop: asyncio.Event,
     on_ready: Callable[[], None],
     on_start: Callable[[WatchedWorker], None] = lambda _: None,
+    finder: Callable[[Desk], Finder] | None = None,
 ) -> WorkerSummary:
     """Work until `stop` is set, or the run to drain is done. `on_ready` is called once partitions are assigned.
 
-    `on_start` gets what can be seen of the worker, to be asked on this loop.
+    `on_start` gets what can be seen of the worker, to be asked on this loop. `finder` makes findings beside it.
 
     Raises StoreError when the store says what trying again cannot mend, WorkerStuckError when nothing moves.
     """
     # Arrow's own allocator keeps what it had at its fullest: a tenth of a worker's memory after an outage.
     pa.set_memory_pool(pa.system_memory_pool())
     with ThreadPoolExecutor(1, thread_name_prefix="store") as thread:
-        worker = _Worker(config, store, thread)
+        worker = _Worker(config, store, thread, finder)
         return await worker.run(stop, on_ready, on_start)
 
 
 class _Worker:
-    def __init__(self, config: WorkerConfig, store: Store, thread: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        config: WorkerConfig,
+        store: Store,
+        thread: ThreadPoolExecutor,
+        finder: Callable[[Desk], Finder] | None = None,
+    ) -> None:
         self._config = config
         self._store = store
         self._thread = thread
@@ -115,6 +122,8 @@ class _Worker:
         self._much = asyncio.Event()
         self._drain = Drain(store, config.drain_run, self._ask, self._app.ends) if config.drain_run else None
         self._minutes = MinuteMaker(store, self._ask, config.drain_run)
+        self._desk = WorkerDesk(config.topics, self._app.send, store, self._ask, self._app.places)
+        self._finder = finder(self._desk) if finder else None
         self.summary = WorkerSummary()
         self._watched = WatchedWorker(self.summary, self._pipeline, self._watchdog, self._lags)
 
@@ -125,18 +134,18 @@ class _Worker:
         try:
             await self._app.start()
             on_start(self._watched)
-            tasks = [
-                asyncio.create_task(part)
-                for part in (
-                    self._flush_until(stop, on_ready),
-                    self._tick(),
-                    self._watch(),
-                    self._sweep(),
-                    self._minutes.work(),
-                    self._fail(),
-                    _late(stop),
-                )
+            parts = [
+                self._flush_until(stop, on_ready),
+                self._tick(),
+                self._watch(),
+                self._sweep(),
+                self._minutes.work(),
+                self._fail(),
+                _late(stop),
             ]
+            if self._finder:
+                parts.append(self._finder.work())
+            tasks = [asyncio.create_task(part) for part in parts]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
@@ -201,7 +210,10 @@ class _Worker:
             while True:
                 last = stop.is_set()  # what was received by now is stored before it is committed
                 await self._flush()
-                if last or (self._drain and await self._drain.is_done(self._reached, idle=self._is_idle())):
+                drained = self._drain and await self._drain.is_done(self._reached, idle=self._is_idle())
+                if last or drained:
+                    if drained and self._finder and self._config.drain_run and self._desk.is_ours:
+                        await self._finder.finish(self._config.drain_run)
                     await self._minutes.finish()
                     return
                 await _first(stopping, self._much, timeout_s=_GATHER_S)

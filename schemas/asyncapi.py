@@ -20,7 +20,7 @@ _SUMMARY: dict[Kind, str] = {
     "stacks": "Stack samples, one Arrow record batch a message, partitioned by window.",
     "runs": "A run's course: started, stages, producers, ended, verdict.",
     "windows": "One event a joined window: TPS, latency, errors, hot functions, completeness.",
-    "findings": "Which function limits a service, in plain sentences.",
+    "findings": "What was found of a service, in plain sentences, while its run is on and when all of it is stored.",
     "dead-letters": "Messages that could not be read, bytes as received; headers say whence and why.",
 }
 _WHOLE = {"pattern": "^[0-9]{1,18}$"}

@@ -225,19 +225,54 @@ class WindowJoined(EventData):
         return f"{self.run_id}/{self.window}/{self.batches_covered}"
 
 
-class FindingMade(EventData):
-    """A finding in one plain sentence, with the evidence it rests on."""
+class Found(EventData):
+    """What events about one finding share. `finding` names it within its run, whatever becomes of its figures.
 
-    type: ClassVar[str] = "loadflame.finding.made.v1"
+    `revision` counts from 1 what was said of it, and `windows` are the joined windows of the run that this rests on.
+    """
+
     topic: ClassVar[Kind] = "findings"
     kind: Text
     summary: Text
     function: Text | None = None
-    evidence: dict[str, JsonValue] = Field(default_factory=dict)
+    finding: Text = ""
+    revision: Count = 1
+    windows: Count = 0
 
     def event_id(self) -> str:
-        """One for each kind and function of a run."""
-        return f"{super().event_id()}/{self.kind}/{self.function or ''}"
+        """One for each revision of a finding; one that is made again on more windows is another."""
+        name = self.finding or f"{self.kind}/{self.function or ''}"
+        return f"{super().event_id()}/{name}/{self.revision}/{self.windows}"
+
+
+class FindingMade(Found):
+    """A finding in one plain sentence, with the evidence it rests on. Of several the highest revision holds."""
+
+    type: ClassVar[str] = "loadflame.finding.made.v1"
+    evidence: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class FindingWithdrawn(Found):
+    """What was found does not hold any more, now that more of the run is known: `summary` says what that was."""
+
+    type: ClassVar[str] = "loadflame.finding.withdrawn.v1"
+
+
+class FindingsSettled(EventData):
+    """All of a run is stored, and these are its findings, by their names, the dearest first.
+
+    They rest on so many joined windows, of so many batches. Said again should a batch come later.
+    """
+
+    type: ClassVar[str] = "loadflame.findings.settled.v1"
+    topic: ClassVar[Kind] = "findings"
+    findings: list[Text]
+    windows: Count
+    batches: Count
+
+    def event_id(self) -> str:
+        """One for each state of what is stored."""
+        return f"{super().event_id()}/{self.windows}/{self.batches}"
 
 
 class CheckOutcome(BaseModel):
@@ -272,6 +307,8 @@ EVENTS: tuple[type[EventData], ...] = (
     RunJudged,
     WindowJoined,
     FindingMade,
+    FindingWithdrawn,
+    FindingsSettled,
 )
 EVENT_OF_TYPE = {event.type: event for event in EVENTS}
 

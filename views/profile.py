@@ -108,6 +108,7 @@ class ProfileFacts:
         for place, (function, file) in enumerate(self.costs.names):
             self_us, total_us = self.costs.self_us[place], self.costs.total_us[place]
             cost = cost_per_request(total_us, requests, levels) or Cost(0.0, None, None)
+            own = cost_per_request(self_us, requests, levels) or Cost(0.0, None, None)
             ends = (
                 [cost_at(level, total_us, requests, levels) for level in (levels.min(), levels.max())] if spread else []
             )
@@ -121,6 +122,8 @@ class ProfileFacts:
                 us=cost.us,
                 us_low=cost.low,
                 us_high=cost.high,
+                self_low=own.low,
+                self_high=own.high,
                 us_lowest=ends[0].us if spread and ends[0] else None,
                 us_highest=ends[1].us if spread and ends[1] else None,
                 samples=int(self.costs.samples[place]),

@@ -51,6 +51,11 @@ PRODUCERS = Query(
     "WHERE run = {run:String} ORDER BY producer",
     _RUN,
 )
+JOINED = Query(
+    "joined windows",
+    "SELECT count() AS windows, sum(batches_covered) AS batches FROM windows WHERE run = {run:String}",
+    _RUN,
+)
 CHECKS = Query("checks", "SELECT name, ok, sentence FROM checks WHERE run = {run:String} ORDER BY name", _RUN)
 WINDOWS = Query(
     "windows",
@@ -150,6 +155,7 @@ ALL: tuple[Query, ...] = (
     RUNS,
     STAGES,
     PRODUCERS,
+    JOINED,
     CHECKS,
     WINDOWS,
     ENDPOINTS,

@@ -17,6 +17,7 @@ from analysis import wording
 from analysis.verdict import Verdict
 from schemas.thresholds import parse_threshold
 from views import model
+from views.marks import FINDINGS, OTHER
 from views.model import Report
 from views.sentences import accounting_lines, footnotes, trust_lines
 from views.tables import capacity_table, errors_table, functions_table, load_table, milliseconds, shown_functions
@@ -31,14 +32,6 @@ _VERDICTS: dict[Verdict, tuple[str, str]] = {
     "generator-limited": ("yellow", "!"),
     "host-limited": ("yellow", "!"),
     "aborted": ("yellow", "■"),
-}
-_FINDINGS = {
-    "superlinear": ("bold red", "▲"),
-    "indicative": ("yellow", "△"),
-    "process-growth": ("yellow", "△"),
-    "capacity": ("cyan", "◆"),
-    "hot": ("white", "●"),
-    "none": ("green", "○"),
 }
 
 
@@ -131,7 +124,7 @@ def _findings(report: Report) -> Table:
     table.add_column(width=1)
     table.add_column()
     for place, finding in enumerate(report.findings):
-        style, mark = _FINDINGS.get(finding.kind, ("white", "●"))
+        style, mark = FINDINGS.get(finding.kind, OTHER)
         table.add_row(Text(mark, style=style), _sentence(finding.summary, bold=place == 0))
     return table
 

@@ -44,7 +44,8 @@ def list_command(
     """
     from loadflame.dead_letters import name_of, whereabouts
     from loadflame.letter_text import as_json as letter_as_json
-    from loadflame.letter_text import moment_of, plain, state_of
+    from loadflame.letter_text import moment_of, state_of
+    from loadflame.plain_text import plain
     from sinks.clickhouse import open_for_reading
     from sinks.letters import read_dead_letters
 
@@ -85,7 +86,8 @@ def show_command(
 ) -> None:
     """Look into one letter: why it could not be read, its headers, its first bytes, and whether it can be read now."""
     from loadflame.dead_letters import kafka_of, named
-    from loadflame.letter_text import details, hexdump, plain
+    from loadflame.letter_text import details, hexdump
+    from loadflame.plain_text import plain
     from sinks.clickhouse import open_for_reading
     from sinks.letters import read_dead_letters
 
@@ -131,7 +133,7 @@ def replay_command(
     something was left out.
     """
     from loadflame.dead_letters import name_of, named, replay
-    from loadflame.letter_text import plain
+    from loadflame.plain_text import plain
     from sinks.clickhouse import open_store
     from sinks.letters import read_dead_letters
 

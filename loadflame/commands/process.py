@@ -23,7 +23,8 @@ def process(
 ) -> None:
     """Join request outcomes with stack samples by time window and write them to the store.
 
-    Start as many as you have partitions: they share the work. With the embedded store only one can run.
+    Start as many as you have partitions: they share the work. With the embedded store only one can run. One of them
+    also tells what was found, while a run is on and when all of it is stored.
     """
     settings = read_settings(broker=broker, store=store, data_dir=data_dir, watch_port=watch_port)
 
@@ -36,8 +37,10 @@ def process(
 
 
 async def _process(settings: Settings, drain: str | None, stop: asyncio.Event, watch: Watch) -> None:
+    from loadflame.finder import Eyes, StoreFinder
     from processors.worker import WorkerConfig, run_worker
     from sinks.clickhouse import open_store
+    from sinks.connect import open_client
 
     broker, security = broker_of(settings, "process"), security_of(settings)
     await ensure_topics(broker, settings.topics, security=security)
@@ -48,6 +51,7 @@ async def _process(settings: Settings, drain: str | None, stop: asyncio.Event, w
             from loadflame.gateways import read_beside
 
             await stack.enter_async_context(read_beside(settings.store_url))
+        eyes = stack.enter_context(Eyes(lambda: open_client(settings.store_url)))
         config = WorkerConfig(
             bootstrap=broker,
             topics=settings.topics,
@@ -62,4 +66,5 @@ async def _process(settings: Settings, drain: str | None, stop: asyncio.Event, w
             stop=stop,
             on_ready=say_ready,
             on_start=lambda worker: watch.show(worker.health, worker.figures),
+            finder=(lambda desk: StoreFinder(desk, eyes)) if settings.findings else None,
         )

@@ -49,6 +49,7 @@ def test_a_run_appears_and_moves_on_by_itself(page: Page, site: Site) -> None:
     expect(page.locator(".chip.live").first).to_be_visible()
     Synthetic(run=run, reason=None, stages=[Stage("low", "low", "hold", 6, 40)]).write(site.store)
     expect(page.locator(".keys tr", has_text="achieved").locator("td").last).to_have_text("40")
+    expect(page.locator(".summary")).to_contain_text("this is what is found so far, and may change until its end")
     Synthetic(run=run, stages=[Stage("low", "low", "hold", 6, 40), Stage("high", "high", "hold", 6, 160)]).write(
         site.store
     )

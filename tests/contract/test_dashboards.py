@@ -69,7 +69,7 @@ def fill(store: ClickHouseStore) -> None:
     store.write_events(
         [
             RunJudged(run_id="run-1", verdict="failed"),
-            FindingMade(run_id="run-1", kind="growth", summary="sweep grows", function="sweep"),
+            FindingMade(run_id="run-1", kind="growth", summary="sweep grows", function="sweep", finding="growth/sweep"),
             RunChecked(
                 run_id="run-1",
                 checks=[CheckOutcome(name=f"I{n}", ok=ok, sentence="x") for n, ok in enumerate((True, False, None))],
@@ -77,6 +77,10 @@ def fill(store: ClickHouseStore) -> None:
         ],
         [at_us] * 3,
     )
+    # Told while the run was on; and again, which moves nothing.
+    early = FindingMade(run_id="run-1", kind="hot", summary="rank is hot", finding="hot/rank")
+    later = early.model_copy(update={"revision": 2, "summary": "rank is hotter"})
+    store.write_events([early, later], [at_us - 20 * WINDOW_US, at_us + 5 * WINDOW_US])
     store.write_dead_letters(
         [DeadLetter("t", 0, n, "bad", at_us, 9, run_id=run) for n, run in enumerate(("run-1", "run-0", ""))]
     )
@@ -381,8 +385,9 @@ def test_stages_ends_and_findings_are_marked(store: Store) -> None:
     (end,) = asked(store.client, hot_functions_sql.ENDS)
     assert end["text"] == "Run finished: failed"
     assert asked(store.client, hot_functions_sql.ENDS, inside) == []
-    (finding,) = asked(store.client, hot_functions_sql.FINDINGS)
-    assert (finding["text"], finding["time"]) == ("growth: sweep grows", end["time"])
+    early, at_end = asked(store.client, hot_functions_sql.FINDINGS)
+    assert (early["text"], early["time"]) == ("hot: rank is hotter", end["time"] - timedelta(seconds=20))
+    assert (at_end["text"], at_end["time"]) == ("growth: sweep grows", end["time"])
 
 
 def test_a_rule_gives_texts_as_labels_and_one_number(store: Store) -> None:

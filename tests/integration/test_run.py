@@ -1,5 +1,6 @@
 """`loadflame run` end to end: real processes, real profiles, everything counted."""
 
+import asyncio
 import contextlib
 import json
 import sqlite3
@@ -16,10 +17,12 @@ import yaml
 from loadflame.demo import sample_shop
 from producers.load.plan import load_plan
 from producers.load.stages import Levels
+from schemas.events import RunChecked, RunJudged
 from tests.support.brokers import Broker, new_topics
 from tests.support.commands import checks_of, environment_of, loadflame
 from tests.support.polling import answers, wait_until
 from tests.support.running import free_port, plan_file
+from tests.support.traffic import messages_of
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
@@ -70,6 +73,10 @@ def test_processes_that_share_a_load_send_the_plan_exactly_on_a_broker_of_ones_o
     assert "3 load processes: as --workers says" in done.stderr
     assert accounting["sent"] == accounting["stored"] == counted
     assert [(row["stage"], round(row["offered_tps"])) for row in report["load"]] == [("warm", 20), ("s", 151)]
+    runs = asyncio.run(messages_of(broker, f"{prefix}.runs", 1))
+    told = [event for event, _, _ in runs if isinstance(event, RunChecked | RunJudged)]
+    assert [event.type for event in told] == [RunChecked.type, RunJudged.type], "who subscribes hears the verdict"
+    assert told[-1].verdict == report["run"]["verdict"]
     # Its topics outlive the run, so what lies below the commits can still be held against the store.
     checks = checks_of(tmp_path / "data", **kafka)
     assert checks == {"I0": None, "I1": True, "I2": True, "I3": True, "I4": True}

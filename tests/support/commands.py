@@ -32,8 +32,9 @@ _FORKED.set_forkserver_preload(
 def environment_of(data_dir: Path, **more: str) -> dict[str, str]:
     """The environment without settings of whoever runs the tests."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("LOADFLAME_")}
-    # The page of a run costs half a second of CPU to import, and is tested where it is asked for.
-    return clean | {"LOADFLAME_DATA_DIR": str(data_dir), "COLUMNS": "200", "LOADFLAME_WEB": "0"} | more
+    # The page of a run and its findings cost a second of CPU to import, and are tested where they are asked for.
+    off = {"LOADFLAME_WEB": "0", "LOADFLAME_FINDINGS": "0"}
+    return clean | {"LOADFLAME_DATA_DIR": str(data_dir), "COLUMNS": "200"} | off | more
 
 
 def loadflame(

@@ -19,6 +19,8 @@ class WorkerSettings:
     folder: Path
     drain: str
     window_us: int
+    findings: bool = False
+    """Whether they tell what they find, for which they import what a report needs."""
     logs: list[Path] = field(default_factory=list)
 
     @property
@@ -41,5 +43,6 @@ class WorkerProcess(RoleProcess):
             LOADFLAME_PARTITIONS=str(settings.topics.partitions),
             LOADFLAME_WINDOW_MS=str(settings.window_us // 1000),
             LOADFLAME_GROUP=settings.group,
+            LOADFLAME_FINDINGS=str(int(settings.findings)),
         )
         super().__init__(["process", "--drain", settings.drain], environment, log)

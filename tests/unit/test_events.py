@@ -19,6 +19,8 @@ from schemas.events import (
     CheckOutcome,
     EventData,
     FindingMade,
+    FindingsSettled,
+    FindingWithdrawn,
     HotFunction,
     LoadTotals,
     ProducerEnded,
@@ -56,6 +58,8 @@ EXAMPLES: list[EventData] = [
     ),
     FindingMade(run_id="r", kind="growth", summary="ünïcode grows", function="x", evidence={"growth": [2.0, None]}),
     RunChecked(run_id="r", checks=[CheckOutcome(name="I4", ok=None, sentence="no broker was named")]),
+    FindingWithdrawn(run_id="r", kind="hot", summary="x was hot", function="x", finding="hot/x", revision=2),
+    FindingsSettled(run_id="r", findings=["growth/x", "capacity/"], windows=60, batches=120),
 ]  # fmt: skip
 TIME_US = 1_790_000_000_123_456
 ENDED = to_message(EXAMPLES[3], source="loadflame/test", time_us=TIME_US)
@@ -110,7 +114,16 @@ def test_an_event_is_written_as_the_cloudevents_library_writes_it(event: EventDa
 
 @pytest.mark.parametrize(
     ("place", "change"),
-    [(1, {"label": "map[4]"}), (2, {"producer_id": "q"}), (5, {"batches_covered": 3}), (6, {"function": "y"})],
+    [
+        (1, {"label": "map[4]"}),
+        (2, {"producer_id": "q"}),
+        (5, {"batches_covered": 3}),
+        (6, {"function": "y"}),
+        (6, {"revision": 2}),
+        (6, {"finding": "growth/x/2"}),
+        (8, {"revision": 3}),
+        (9, {"batches": 121}),
+    ],
 )
 def test_the_same_fact_has_the_same_id_and_another_has_another(place: int, change: dict[str, Any]) -> None:
     event = EXAMPLES[place]

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -107,6 +108,12 @@ def test_the_first_finding_says_what_stops_the_service_at_which_rate_and_by_how_
             "No finding about growth: 1 usable rate, and growth needs 3.",
             id="too few levels left",
         ),
+        pytest.param(
+            {"culprits": (), "design": "unfit", "left_out": "12 windows at 50 TPS (the generator was the limit)"},
+            "No finding about growth: no part of the run is fit to tell it. Left out: 12 windows at 50 TPS (the "
+            "generator was the limit).",
+            id="nothing that may be judged is left",
+        ),
     ],
 )
 def test_first_sentence(changes: dict[str, object], summary: str) -> None:
@@ -210,6 +217,57 @@ def test_a_process_that_gets_dearer_is_a_finding_of_its_own() -> None:
 )
 def test_the_hottest_of_the_others_is_named(culprits: tuple[str, ...], summary: str) -> None:
     assert of_kind(replace(CASE, culprits=culprits), "hot").summary == summary
+
+
+def test_the_cost_of_the_hottest_has_its_interval_where_rates_were_visited_again() -> None:
+    rank = replace(RANK, self_low=401.2, self_high=438.9)
+    case = replace(CASE, functions=CASE.functions | {rank.label: rank})
+    assert "420 [401, 439] us per request" in of_kind(case, "hot").summary
+    assert (of_kind(case, "hot").evidence["self_us_low"], of_kind(case, "hot").evidence["self_us_high"]) == (
+        401.2,
+        438.9,
+    )
+
+
+# Shares of the CPU where the service ends, and what the functions cost at the highest rate.
+GROWING = {
+    "a (shop.py)": (0.05, 2_000.0),
+    "b (shop.py)": (0.60, 900.0),
+    "c (shop.py)": (0.20, 400.0),
+    "_run_once (asyncio/base_events.py)": (0.90, 9_000.0),
+}
+
+
+@pytest.mark.parametrize("prediction", [True, False], ids=["with a limit", "without one"])
+def test_findings_are_ranked_by_what_they_cost(prediction: bool) -> None:
+    functions = {
+        label: replace(SWEEP, function=label.split()[0], file=label.split("(")[1][:-1], us_highest=us)
+        for label, (_, us) in GROWING.items()
+    }
+    shares = {label: share for label, (share, _) in GROWING.items()}
+    case = replace(
+        CASE,
+        functions=functions | {RANK.label: RANK},
+        culprits=tuple(GROWING),
+        prediction=replace(PREDICTION, shares=shares) if prediction else None,
+        process=Fit(1.5, 1.4, 1.6, 1e-9, 0),
+    )
+    found = find(case)
+    ranked = ["b", "c", "a"] if prediction else ["a", "b", "c"]
+    assert [one.function for one in found] == [
+        *(f"{name} (shop.py)" for name in ranked), "_run_once (asyncio/base_events.py)", None, None, RANK.label
+    ]  # fmt: skip
+    assert [one.kind for one in found[4:]] == ["process-growth", "capacity", "hot"]
+    assert ["stops shop" in one.summary for one in found] == [prediction, *[False] * 6], "one thing stops a service"
+
+
+@pytest.mark.parametrize("finding", find(replace(CASE, process=Fit(1.5, 1.4, 1.6, 1e-9, 0))), ids=lambda one: one.kind)
+def test_a_finding_is_one_plain_sentence_with_a_number_and_the_evidence_that_it_rests_on(finding: Finding) -> None:
+    assert re.search(r"\d", finding.summary)
+    assert re.search(r"\[[\d.,]+, [\d.,]+\]", finding.summary) or finding.kind == "hot", "an interval"
+    assert finding.summary.endswith(".")
+    assert "\n" not in finding.summary
+    assert any(isinstance(value, float) for value in finding.evidence.values())
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadflame.dead_letters import NoSuchLetterError, named
-from loadflame.letter_text import as_json, details, hexdump, plain, state_of
+from loadflame.letter_text import as_json, details, hexdump, state_of
+from loadflame.plain_text import plain
 from loadflame.settings import read_settings
 from processors.letters import Original
 from sinks.letters import KnownLetter

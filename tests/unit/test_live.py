@@ -5,7 +5,7 @@ from io import StringIO
 from rich.console import Console
 
 from loadflame.live import LivePanel, PlainLines, display_on, hottest
-from schemas.events import HotFunction, WindowJoined
+from schemas.events import FindingMade, HotFunction, WindowJoined
 
 
 def window(index: int, stage: str = "hold", **changes: object) -> WindowJoined:
@@ -77,3 +77,17 @@ def test_the_panel_shows_the_newest_window_and_ignores_an_older_one_that_comes_l
     assert "newer" in captured.get()
     assert "older" not in captured.get()
     assert "0.50 cores" in captured.get()
+
+
+def test_a_finding_stays_on_the_screen_in_one_line_marked_as_in_the_report() -> None:
+    finding = FindingMade(run_id="r", kind="superlinear", summary="`sweep` stops shop at 410 TPS " * 9, revision=2)
+    out = StringIO()
+    with PlainLines(Console(file=out, width=80), duration_s=60) as lines:
+        lines.finding(finding)
+    (line,) = out.getvalue().splitlines()
+    assert line.startswith("  ▲ (revision 2) `sweep` stops shop")
+    console = Console(file=StringIO(), force_terminal=True, width=80)
+    panel = LivePanel(console, duration_s=60)
+    with console.capture() as captured:
+        panel.finding(finding)
+    assert "(revision 2)" in captured.get()

@@ -9,6 +9,8 @@ from clickhouse_connect.driver.client import Client
 from schemas.events import (
     EventData,
     FindingMade,
+    FindingsSettled,
+    FindingWithdrawn,
     LoadTotals,
     ProducerEnded,
     RunEnded,
@@ -38,7 +40,7 @@ COLUMNS = {
     "stages": "run label stage form visit starts_at ends_at settle_us rate_from_tps rate_to_tps role",
     "producers": "run producer role batches_acknowledged rows_acknowledged batches_lost rows_lost batches_spooled "
     "rows_spooled note died clock_correction_us clock_residual_us clock_error_us " + " ".join(LoadTotals.model_fields),
-    "findings": "run kind summary function evidence",
+    "findings": "run kind summary function evidence finding revision windows made_at revised_at",
     "dead_letters": "topic partition offset error received_at bytes run rows window producer seq kind",
     "replays": "topic partition offset received_at replayed_at to_offset",
 }
@@ -235,9 +237,44 @@ def test_stages_producers_and_findings_are_seen_in_columns(
     }  # fmt: skip
     assert (of_agent["scheduled"], of_agent["target_counted"], of_agent["died"]) == (None, None, False)
     assert (of_agent["clock_correction_us"], of_agent["clock_residual_us"]) == (0, None)
-    assert rows(store_client, "SELECT * FROM findings ORDER BY kind") == [
+    assert rows(store_client, "SELECT run, kind, summary, function, evidence FROM findings ORDER BY kind") == [
         {"run": RUN, "kind": "capacity", "summary": "410 TPS", "function": None, "evidence": "{}"},
         {"run": RUN, "kind": "growth", "summary": "sweep grows", "function": "sweep", "evidence": '{"growth":2}'},
+    ]
+
+
+def test_of_a_finding_is_seen_what_was_said_last_unless_it_was_withdrawn(
+    store_client: Client, clickhouse_store: ClickHouseStore
+) -> None:
+    def made(finding: str, revision: int, windows: int = 9, run: str = RUN) -> FindingMade:
+        summary, evidence = f"{finding} {revision} on {windows}", {"revision": revision}
+        return FindingMade(
+            run_id=run,
+            kind="k",
+            summary=summary,
+            finding=finding,
+            revision=revision,
+            windows=windows,
+            evidence=evidence,
+        )
+
+    def withdrawn(finding: str, revision: int) -> FindingWithdrawn:
+        return FindingWithdrawn(run_id=RUN, kind="k", summary="gone", finding=finding, revision=revision, windows=9)
+
+    told = [
+        (made("k/a", 10, 40), 5), (made("k/a", 9), 3), (made("k/a", 2), 2),  # in any order
+        (made("k/b", 1), 1), (withdrawn("k/b", 2), 2),
+        (made("k/c", 1), 1), (withdrawn("k/c", 2), 2), (made("k/c", 3), 3),
+        (made("k/d", 1, 20), 7), (made("k/d", 1, 30), 6),  # by two workers, one of which was killed
+        (made("k/a", 1, run="another"), 1),
+        (FindingsSettled(run_id=RUN, findings=["k/a"], windows=9, batches=9), 9),
+    ]  # fmt: skip
+    clickhouse_store.write_events([event for event, _ in told], [at_us for _, at_us in told])
+    asked = f"SELECT finding, summary, evidence, windows, made_at, revised_at FROM findings WHERE run = '{RUN}'"
+    assert [tuple(row.values()) for row in rows(store_client, f"{asked} ORDER BY finding")] == [
+        ("k/a", "k/a 10 on 40", '{"revision":10}', 40, utc(2), utc(5)),
+        ("k/c", "k/c 3 on 9", '{"revision":3}', 9, utc(1), utc(3)),
+        ("k/d", "k/d 1 on 30", '{"revision":1}', 30, utc(6), utc(7)),
     ]
 
 
@@ -258,6 +295,7 @@ PRUNED = {
     "endpoints of a run": "SELECT count() FROM endpoints WHERE run = 'run-7'",
     "functions of a run": "SELECT count() FROM functions WHERE run = 'run-7'",
     "windows of a run": "SELECT count() FROM windows WHERE run = 'run-7'",
+    "findings of a run": "SELECT count() FROM findings WHERE run = 'run-7'",
 }
 
 
@@ -267,6 +305,7 @@ def test_a_filter_by_run_reads_that_run_only(store_client: Client, clickhouse_st
         batches = [request_batch([Request()] * 5, run=run), stack_batch([Sample(f"f{n}") for n in range(5)], run=run)]
         clickhouse_store.write_batches([StoredBatch(batch, 0, 0) for batch in batches])
         clickhouse_store.write_windows([joined_window(run=run)])
+        clickhouse_store.write_events([FindingMade(run_id=run, kind="hot", summary="f is hot")], [1])
     for name, query in PRUNED.items():
         lines = store_client.query(f"EXPLAIN indexes = 1 {query.format(window=WINDOW)}").result_rows
         _, *reads = "\n".join(line for (line,) in lines).split("ReadFromMergeTree")

@@ -145,11 +145,16 @@ WHERE {RUN} AND ended_at >= $__fromTime AND ended_at <= $__toTime
 ORDER BY time
 """.strip()
 
-# A finding is of a whole run and has no time of its own: it stands where the run ended.
+# A finding is of a whole run: it stands where it was first told, and of a run from the past where that ended.
 FINDINGS = f"""
-SELECT assumeNotNull(ended_at) AS time, concat(kind, ': ', summary) AS text, kind AS tags
-FROM findings
-INNER JOIN runs USING (run)
-WHERE {RUN} AND ended_at >= $__fromTime AND ended_at <= $__toTime
+SELECT time, concat(kind, ': ', summary) AS text, kind AS tags
+FROM
+(
+    SELECT run, service, kind, summary, least(made_at, ifNull(ended_at, made_at)) AS time
+    FROM findings
+    INNER JOIN runs USING (run)
+    WHERE {RUN}
+)
+WHERE time >= $__fromTime AND time <= $__toTime
 ORDER BY time, text
 """.strip()

@@ -217,7 +217,7 @@ class Page {
     const isWhole = this.page === "time"; // elsewhere a line reminds of it
     fill(this.summary, h("div", { class: "summary" },
       head.is_live ? h("span", { class: "chip live" }, "live") : verdict(report?.run.verdict ?? head.verdict),
-      h("div", {}, head.is_live ? "The run is on: findings are told when it has ended." : report?.run.why ?? (run.trouble ? `No report: ${run.trouble}` : "Making the report …")),
+      h("div", {}, head.is_live ? "The run is on: this is what is found so far, and may change until its end." : report?.run.why ?? (run.trouble ? `No report: ${run.trouble}` : "Making the report …")),
       isWhole && h("div", { class: "facts", style: { "grid-column": "1 / -1" } },
         fact("target", head.target), fact("started", `${f.date(head.started_ms)} UTC`), fact("lasted", lasted), fact("engine", head.engine || "–"),
         told && fact("requests", f.count(told.completed + told.failed)), told && told.failed > 0 && fact("failed", f.count(told.failed)), told && told.dropped > 0 && fact("dropped", f.count(told.dropped)),

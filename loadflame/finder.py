@@ -1,0 +1,191 @@
+"""Findings while a run is on, and when it is over: looked for in the store, beside the worker and never in its way.
+
+A look builds the report, as `loadflame report` does, in a thread with a client of its own, and is to cost a twentieth
+of the time at most. What it finds is held against what was told before, which the store knows; so a worker that was
+started again, or another one, goes on where the last one was.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
+
+import structlog
+from clickhouse_connect.driver.client import Client
+
+from processors.desk import Desk
+from processors.drain import is_over, is_stored
+from sinks.clickhouse import ClickHouseStore
+from sinks.errors import StoreError
+from views.runs import RunRow, list_runs
+
+if TYPE_CHECKING:
+    from loadflame.looks import Look, Stored
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_log = structlog.get_logger()
+POLL_S = 5.0
+REST = 20.0
+"""After a look a run is left alone for so many times as long as that took."""
+NEWEST = 8
+"""Of the runs in a store so many are looked after."""
+LATE_S = 3600.0
+"""For so long after its end a run is looked at again when a batch comes late."""
+AGAIN_S = 1.0
+PATIENCE_S = 120.0
+"""For so long after its end all of a run is waited for; what a dead producer had will not come."""
+
+
+class Eyes:
+    """A thread with a client of its own, in which the store is read; to be entered, and left when nobody asks."""
+
+    def __init__(self, open_client: Callable[[], Client]) -> None:
+        self._open_client = open_client
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="findings")
+        self._store: ClickHouseStore | None = None
+
+    async def see(self, question: Callable[Concatenate[ClickHouseStore, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `question(store, ...)` there. Raises what it raises."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: question(self._opened(), *args, **kwargs))
+
+    def _opened(self) -> ClickHouseStore:
+        if self._store is None:
+            self._store = ClickHouseStore(self._open_client())
+        return self._store
+
+    def __enter__(self) -> Self:
+        """Nothing is opened before somebody asks."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        """Wait for a look that is being taken, and let go of the store."""
+        self._thread.shutdown(cancel_futures=True)
+        if self._store is not None:
+            self._store.close()
+
+
+@dataclass(slots=True)
+class _Looked:
+    """The last look at a run: what there was of it, what was found, and when the next one is due."""
+
+    stored: "Stored"
+    names: frozenset[str]
+    due_s: float
+
+
+@dataclass(slots=True)
+class StoreFinder:
+    """See `processors.desk.Finder`. An error is logged, and the worker goes on: it joins, whatever is found.
+
+    `now_s` is any steady clock, `wall_s` the Unix time.
+    """
+
+    desk: Desk
+    eyes: Eyes
+    poll_s: float = POLL_S
+    now_s: Callable[[], float] = time.monotonic
+    wall_s: Callable[[], float] = time.time
+    _looked: dict[str, _Looked] = field(default_factory=dict)
+    _settled: "dict[str, Stored]" = field(default_factory=dict)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def work(self) -> None:
+        """See Finder."""
+        while True:
+            await asyncio.sleep(self.poll_s)
+            if self.desk.is_ours:
+                await _unharmed(self.look())
+
+    async def finish(self, run_id: str) -> None:
+        """See Finder. As often as it takes while the store is away."""
+        while not await _unharmed(self._settle(run_id, waits=False)):  # noqa: ASYNC110  a store has no event for it
+            await asyncio.sleep(AGAIN_S)
+
+    async def look(self) -> None:
+        """Look at those of the newest runs that may have something new. Raises StoreError."""
+        runs = await self.eyes.see(_newest)
+        for run in runs:
+            if run.ended_at is None:
+                await self._look_at(run.id)
+            elif (ended_s := self.wall_s() - run.ended_at.timestamp()) < LATE_S:
+                await self._settle(run.id, waits=ended_s < PATIENCE_S)
+        known = {run.id for run in runs}
+        self._looked = {run: looked for run, looked in self._looked.items() if run in known}
+        self._settled = {run: stored for run, stored in self._settled.items() if run in known}
+
+    async def _look_at(self, run_id: str) -> None:
+        """A run that is on: not again before something more is joined, and the last look lies far enough behind."""
+        async with self._looking:
+            last = self._looked.get(run_id)
+            if last and self.now_s() < last.due_s:
+                return
+            await self.eyes.see(_ready)
+            began_s = self.now_s()
+            seen = await self.eyes.see(_seen, run_id, last)
+            if seen is None:
+                return
+            stored, look = seen
+            await self.desk.tell(look.events)
+            ended_s = self.now_s()
+            self._looked[run_id] = _Looked(stored, look.names, ended_s + REST * (ended_s - began_s))
+
+    async def _settle(self, run_id: str, *, waits: bool) -> None:
+        """A run that has ended: all that is found of it, unless that was said of what is stored now."""
+        async with self._looking:
+            seen = await self.eyes.see(_seen_at_the_end, run_id, self._settled.get(run_id), waits=waits)
+            if seen is None:
+                return
+            stored, look = seen
+            if look is not None:
+                await self.desk.tell(look.events)
+            self._settled[run_id] = stored
+
+
+async def _unharmed(look: Coroutine[Any, Any, None]) -> bool:
+    """Take a look; False when the store is away, and one may look again."""
+    try:
+        await look
+    except StoreError as error:
+        _log.warning("findings are told later", error=str(error))
+        return not error.retriable
+    except Exception as error:  # noqa: BLE001  any: what a look meets is no reason to end a worker
+        _log.exception("findings could not be told; the worker goes on", error=str(error))
+    return True
+
+
+def _newest(store: ClickHouseStore) -> list[RunRow]:
+    return list_runs(store.client, most=NEWEST)
+
+
+def _ready(_: ClickHouseStore) -> None:
+    """What a report needs, half a second of CPU, is imported at the first look: not as the worker starts."""
+    import loadflame.looks  # noqa: F401, PLC0415
+
+
+def _seen(store: ClickHouseStore, run_id: str, last: _Looked | None) -> "tuple[Stored, Look] | None":
+    """None when there is nothing more than there was at the last look."""
+    from loadflame.looks import look_at, stored_of  # noqa: PLC0415  see `_ready`
+
+    stored = stored_of(store, run_id)
+    if not stored.windows or (last and last.stored == stored):
+        return None
+    return stored, look_at(store, run_id, stored, is_over=False, before=last.names if last else ())
+
+
+def _seen_at_the_end(
+    store: ClickHouseStore, run_id: str, settled: "Stored | None", *, waits: bool
+) -> "tuple[Stored, Look | None] | None":
+    """None when nothing came since, or, where one `waits`, something is to come; no look when all was said before."""
+    from loadflame.looks import is_settled, look_at, stored_of  # noqa: PLC0415  see `_ready`
+
+    if stored_of(store, run_id) == settled or (waits and not (is_over(store, run_id) and is_stored(store, run_id))):
+        return None
+    stored = stored_of(store, run_id)  # not before it is all there
+    if is_settled(store, run_id, stored):
+        return stored, None
+    return stored, look_at(store, run_id, stored, is_over=True)

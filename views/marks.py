@@ -1,0 +1,11 @@
+"""How a finding is marked wherever findings are listed on a terminal: a style of Rich, and a sign."""
+
+OTHER = ("white", "●")
+FINDINGS = {
+    "superlinear": ("bold red", "▲"),
+    "indicative": ("yellow", "△"),
+    "process-growth": ("yellow", "△"),
+    "capacity": ("cyan", "◆"),
+    "hot": OTHER,
+    "none": ("green", "○"),
+}
