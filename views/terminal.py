@@ -38,6 +38,13 @@ _FINDINGS = {
     "process-growth": ("yellow", "△"),
     "capacity": ("cyan", "◆"),
     "hot": ("white", "●"),
+    "drift": ("yellow", "↗"),
+    "leak": ("yellow", "↗"),
+    "change": ("yellow", "↕"),
+    "limit": ("cyan", "◆"),
+    "scalability": ("cyan", "◆"),
+    "sizing": ("cyan", "◆"),
+    "steady": ("green", "○"),
     "none": ("green", "○"),
 }
 
