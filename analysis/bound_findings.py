@@ -6,8 +6,8 @@ from analysis.findings import Finding
 from analysis.scalability import Scalability
 
 _REMEDIES: dict[Cause, str] = {
-    "generator": "this says nothing of the service: use more load processes, or another machine",
-    "own": "this says nothing of the service: run the load on another machine",
+    "generator": "use more load processes, or another machine",
+    "own": "run the load on another machine",
     "cpu": "more processes, or less CPU per request, lift it",
     "thread": "spread its work over more threads or processes",
     "host": "give it a host of its own",
@@ -20,7 +20,10 @@ def what_limits(service: str, found: Bottleneck) -> Finding:
     rates = f"{wording.tps(found.achieved_tps)} of {wording.tps(found.tps)} TPS"
     cores = wording.cores(found.cores)
     used = f"{cores} of {wording.cores(found.of_cores)} cores" if found.of_cores else f"{cores} cores"
-    text = f"What limits {service} where {rates} got through, with {used} in use: {found.limited_by}"
+    if found.cause in ("generator", "own"):
+        text = f"At {wording.tps(found.tps)} TPS {service} was not the limit but {found.limited_by}"
+    else:
+        text = f"What limits {service} where {rates} got through, with {used} in use: {found.limited_by}"
     evidence = {
         "cause": found.cause,
         "offered_tps": found.tps,

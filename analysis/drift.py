@@ -69,7 +69,8 @@ class Soak:
     @property
     def hours(self) -> Floats:
         """The middle of each unit, from the beginning of the first."""
-        return (self.starts_us - self.starts_us[0] + self.unit_us / 2) / 3.6e9
+        middles_us: Floats = self.starts_us - self.starts_us[0] + self.unit_us / 2
+        return middles_us / 3.6e9
 
     def since(self, unit: int) -> "Soak":
         """Without the units before one."""
@@ -88,10 +89,12 @@ class Soak:
         whole = len(self) // together * together
 
         def parts(values: Floats) -> Floats:
-            return np.asarray(values[:whole].reshape(-1, together), np.float64)
+            found: Floats = values[:whole].reshape(-1, together)
+            return found
 
         def latency(values: Floats) -> Floats:
-            return np.asarray(np.exp(np.log(parts(values)).mean(axis=1)))
+            found: Floats = np.exp(np.log(parts(values)).mean(axis=1))
+            return found
 
         return replace(
             self,

@@ -19,9 +19,9 @@ _DAY_US = 86_400_000_000
 _LATENCIES: dict[Measure, str] = {"p50": "the median latency", "p99": "the p99 latency"}
 
 
-def over_time(service: str, found: Drifts, host_bytes: int | None = None) -> tuple[Finding, ...]:
+def over_time(service: str, found: Drifts) -> tuple[Finding, ...]:
     """The findings of a stretch, costs first; at least one, for that nothing changed is worth a sentence."""
-    some = (*_dearer(service, found), *_slower(service, found), *_leaking(service, found, host_bytes))
+    some = (*_dearer(service, found), *_slower(service, found), *_leaking(service, found))
     changed = tuple(_changed(service, found, together) for together in _together(found))
     return (*some, *changed) or (_steady(service, found),)
 
@@ -91,12 +91,12 @@ def _drift(rise: Rise, found: Drifts, name: str, text: str, *, end: str = "") ->
     return Finding("drift", f"{said}{end}.", rise.function, evidence)
 
 
-def _leaking(service: str, found: Drifts, host_bytes: int | None) -> tuple[Finding, ...]:
+def _leaking(service: str, found: Drifts) -> tuple[Finding, ...]:
     leaks = [one for one in found.leaks if one.claimed]
-    return (_leak(service, found, leaks, host_bytes),) if leaks else ()
+    return (_leak(service, found, leaks),) if leaks else ()
 
 
-def _leak(service: str, found: Drifts, leaks: Sequence[Leak], host_bytes: int | None) -> Finding:
+def _leak(service: str, found: Drifts, leaks: Sequence[Leak]) -> Finding:
     worst, others = leaks[0], len(leaks) - 1
     ends = (f"{end / _MIB:,.3g}" for end in (worst.low, worst.high))
     rate = wording.between(f"{worst.bytes_per_hour / _MIB:,.3g}", *ends)
@@ -104,10 +104,6 @@ def _leak(service: str, found: Drifts, leaks: Sequence[Leak], host_bytes: int | 
     text = f"{service} leaks memory: {worst.process} grows by {rate} MiB an hour, from {first} to {last} MiB"
     if others:
         text += f", and so do {others} more of its {wording.count(len(found.leaks), 'process', 'processes')}"
-    full_h = None
-    if host_bytes:
-        full_h = (host_bytes - sum(one.last_bytes for one in leaks)) / sum(one.bytes_per_hour for one in leaks)
-        text += f"; that alone fills the host's {host_bytes / (1 << 30):,.1f} GiB in {wording.hours(max(full_h, 0))}"
     evidence: Evidence = {
         "process": worst.process,
         "processes": len(leaks),
@@ -116,7 +112,6 @@ def _leak(service: str, found: Drifts, leaks: Sequence[Leak], host_bytes: int | 
         "mib_per_hour_high": worst.high / _MIB,
         "first_mib": worst.first_bytes / _MIB,
         "last_mib": worst.last_bytes / _MIB,
-        "host_full_in_h": full_h,
         "tps": found.tps,
     }
     return Finding("leak", f"{text}.", evidence=evidence)
@@ -158,13 +153,12 @@ def _changed(service: str, found: Drifts, together: Sequence[Change]) -> Finding
 
 def _steady(service: str, found: Drifts) -> Finding:
     cost = next((one.trend for one in found.rises if one.measure == "cost"), None)
-    text = f"Steady: over {wording.hours(found.hours)} at {wording.tps(found.tps)} TPS no drift, leak or change"
+    held = f"{wording.hours(found.hours)} at {wording.tps(found.tps)} TPS"
+    text = f"Steady: over {held} {service} got no dearer and no slower, leaked nothing, and changed at no moment"
     if cost is not None:
         share, low, high = cost.share_per_hour
         drift = wording.between(_percent(share), _percent(low, ""), _percent(high, ""))
-        text += f" of {service} was found ({_time('cost', cost.ends()[0])} per request, {drift} an hour)"
-    else:
-        text += f" of {service} was found"
+        text += f" ({_time('cost', cost.ends()[0])} per request, {drift} an hour)"
     evidence: Evidence = {"hours": found.hours, "units": found.units, "functions": found.functions}
     return Finding("steady", f"{text}.", evidence={**evidence, "least_change": LEAST_CHANGE})
 

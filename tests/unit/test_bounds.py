@@ -58,6 +58,14 @@ def test_the_sentence_of_a_service_that_waits() -> None:
     )
 
 
+def test_our_own_limit_is_no_fault_of_the_service() -> None:
+    found = Bottleneck("generator", "the load generator, which could not keep its schedule", 240, 200, 0.3, 1)
+    assert what_limits("shop", found).summary == (
+        "At 240 TPS shop was not the limit but the load generator, which could not keep its schedule; use more load "
+        "processes, or another machine."
+    )
+
+
 # Users who wait for their answers
 
 USERS = (1, 2, 4, 8, 16, 32, 48, 64)
