@@ -34,6 +34,8 @@ LEAST_UNITS, LEAST_FOR_CHANGES = 20, 40
 """Simulated at 27 units whose neighbours correlate by 0.8, one clean service in nine seemed to change."""
 WARM_UP_SHARE, WARM_UP_UNITS = 0.10, 10
 STILL_WARMING_SHARE, STILL_WARMING_UNITS = 0.25, 20
+LEAST_DEGREES = 6.0
+"""A series whose neighbours are so alike that it comes to fewer independent units tells nothing."""
 FALSE_CLAIMS, SURE = 0.005, 0.025
 LEAST_RISE, LEAST_RISE_LOW = 0.05, 0.02
 LEAST_CHANGE = 0.10
@@ -193,7 +195,7 @@ def drifts(soak: Soak) -> Drifts | None:
         units=len(soak),
         unit_us=soak.unit_us,
         rises=tuple(
-            replace(rise, claimed=bool(stand) and _matters(rise, cost))
+            replace(rise, claimed=bool(stand) and rise.trend.degrees >= LEAST_DEGREES and _matters(rise, cost))
             for (rise, _), stand in zip(found, stands, strict=True)
         ),
         changes=tuple(changes),

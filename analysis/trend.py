@@ -34,8 +34,7 @@ _LEAST_DEGREES = 1.0
 class Trend:
     """A line over `hours`. `slope` is per hour, of the values or of their logarithms (`is_log`); `middle` halfway.
 
-    `halves` are the half widths of its 95% interval that rest on either estimate, `errors` are (standard error,
-    degrees of freedom) of each.
+    `errors` are (standard error, degrees of freedom) by either estimate, that of the autoregression last.
     """
 
     slope: float
@@ -49,6 +48,11 @@ class Trend:
     def half(self) -> float:
         """Half the width of the 95% interval of the slope."""
         return max(t_quantile(0.975, degrees) * error for error, degrees in self.errors)
+
+    @property
+    def degrees(self) -> float:
+        """How many independent units the correlation of neighbours leaves, less what was fitted."""
+        return self.errors[-1][1]
 
     @property
     def p_rises(self) -> float:
