@@ -77,30 +77,70 @@ class _Fitted:
     growing: tuple[Curve, ...]
     flat: tuple[float, ...]
 
+    def cores(self, tps: float, held: int | None = None) -> float:
+        """Cores in use at a throughput, one growing function held at its lowest-level cost."""
+        parts = (
+            flat * tps if place == held else curve(tps)
+            for place, (curve, flat) in enumerate(zip(self.growing, self.flat, strict=True))
+        )
+        return self.rest(tps) + sum(parts)
+
     def limits(self, limit_cores: float, top_tps: float) -> list[float | None]:
         """The limit as it is, then with each growing function in turn held at its lowest-level cost."""
-
-        def cores(tps: float, held: int | None = None) -> float:
-            parts = (
-                flat * tps if place == held else curve(tps)
-                for place, (curve, flat) in enumerate(zip(self.growing, self.flat, strict=True))
-            )
-            return self.rest(tps) + sum(parts)
-
         changes = [None, *range(len(self.growing))]
-        return [_where(partial(cores, held=held), limit_cores, top_tps) for held in changes]
+        return [_where(partial(self.cores, held=held), limit_cores, top_tps) for held in changes]
 
 
-def predict(experiment: Experiment, growing: dict[str, Floats], limit_cores: float, *, seed: int) -> Prediction | None:
-    """Where the CPU runs out. `growing` holds each growing function's CPU microseconds a block, none counted twice.
+@dataclass(frozen=True, slots=True, eq=False)
+class Modelled:
+    """A service as curves, and the same from visits drawn again; `names` are of its growing functions."""
 
-    None when the blocks do not span enough rates, or when the limit is out of sight.
+    names: tuple[str, ...]
+    top_tps: float
+    visits: NDArray[np.int64]
+    service: _Fitted
+    drawn: tuple[_Fitted, ...]
+
+    def cores_at(self, tps: float) -> Estimate:
+        """Cores in use at a throughput; this estimate is in cores."""
+        point, draws = self.service.cores(tps), [draw.cores(tps) for draw in self.drawn]
+        found = _estimate(point, draws, self.visits)
+        assert found is not None
+        return found
+
+    def prediction(self, limit_cores: float) -> Prediction | None:
+        """Where so many cores are used up; None when that is out of sight."""
+        points = self.service.limits(limit_cores, self.top_tps)
+        draws = [draw.limits(limit_cores, self.top_tps) for draw in self.drawn]
+        limit = _estimate(points[0], [draw[0] for draw in draws], self.visits)
+        # The cost at the lowest level rests on its visits alone.
+        changed = [
+            _estimate(point, [draw[place] for draw in draws], self.visits[:1])
+            for place, point in enumerate(points[1:], start=1)
+        ]
+        if limit is None:
+            return None
+        changes = zip(self.names, self.service.flat, changed, strict=True)
+        what_ifs = [WhatIf(name, flat * 1e6, estimate) for name, flat, estimate in changes if estimate is not None]
+        shares = zip(self.names, self.service.growing, strict=True)
+        return Prediction(
+            limit,
+            limit_cores,
+            {name: min(1.0, curve(limit.tps) / limit_cores) for name, curve in shares},
+            tuple(sorted(what_ifs, key=lambda what_if: -what_if.limit.tps)),
+            limit.tps / self.top_tps,
+        )
+
+
+def modelled(experiment: Experiment, growing: dict[str, Floats], *, seed: int) -> Modelled | None:
+    """The service as curves. `growing` holds each growing function's CPU microseconds a block, none counted twice.
+
+    None when the blocks do not span enough rates.
     """
     if experiment.lacks or experiment.cpu_us.sum() <= 0:
         return None
     rest_us = np.maximum(experiment.cpu_us - sum(growing.values(), np.zeros_like(experiment.cpu_us)), 0.0)
     rest_as: Model = _power if _grows(experiment, rest_us) else _fixed_and_each
-    top_tps = float(experiment.tps.max())
 
     def fitted(rows: Rows, growing_as: Model) -> _Fitted:
         lowest = rows[experiment.level_tps[rows] == experiment.level_tps.min()]
@@ -111,29 +151,20 @@ def predict(experiment: Experiment, growing: dict[str, Floats], limit_cores: flo
             tuple(float(cpu_us[lowest].sum() * each) for cpu_us in growing.values()),
         )
 
-    service = fitted(np.arange(len(experiment.tps)), _power)
-    points = service.limits(limit_cores, top_tps)
     random = np.random.default_rng(seed)
-    drawn = [fitted(_resampled(experiment, random), (_power, _polynomial)[draw % 2]) for draw in range(RESAMPLES)]
-    draws = [draw.limits(limit_cores, top_tps) for draw in drawn]
-    visits = np.unique(experiment.level_tps, return_counts=True)[1]
-    limit = _estimate(points[0], [draw[0] for draw in draws], visits)
-    # The cost at the lowest level rests on its visits alone.
-    changed = [
-        _estimate(point, [draw[place] for draw in draws], visits[:1]) for place, point in enumerate(points[1:], start=1)
-    ]
-    if limit is None:
-        return None
-    changes = zip(growing, service.flat, changed, strict=True)
-    what_ifs = [WhatIf(name, flat * 1e6, estimate) for name, flat, estimate in changes if estimate is not None]
-    shares = zip(growing, service.growing, strict=True)
-    return Prediction(
-        limit,
-        limit_cores,
-        {name: min(1.0, curve(limit.tps) / limit_cores) for name, curve in shares},
-        tuple(sorted(what_ifs, key=lambda what_if: -what_if.limit.tps)),
-        limit.tps / top_tps,
+    return Modelled(
+        tuple(growing),
+        float(experiment.tps.max()),
+        np.unique(experiment.level_tps, return_counts=True)[1],
+        fitted(np.arange(len(experiment.tps)), _power),
+        tuple(fitted(_resampled(experiment, random), (_power, _polynomial)[draw % 2]) for draw in range(RESAMPLES)),
     )
+
+
+def predict(experiment: Experiment, growing: dict[str, Floats], limit_cores: float, *, seed: int) -> Prediction | None:
+    """Where the CPU runs out; see `modelled`. None as well when the limit is out of sight."""
+    service = modelled(experiment, growing, seed=seed)
+    return None if service is None else service.prediction(limit_cores)
 
 
 def measured(held: Sequence[tuple[float, bool]]) -> float | None:

@@ -16,7 +16,8 @@ class StackCounts:
     """Samples of busy stacks: `counts` has the shape (stacks, blocks), `member` (functions, stacks) is 1 or 0.
 
     A function that is on a stack twice counts once. `depth` (functions,) is the mean place of its first frame, root 0.
-    `unattributed` (blocks,) counts busy samples without a stack.
+    `unattributed` (blocks,) counts busy samples without a stack. `leaves` (stacks,) are the functions whose own code
+    ran, None of an empty stack.
     """
 
     functions: tuple[str, ...]
@@ -24,17 +25,21 @@ class StackCounts:
     counts: Floats
     depth: Floats
     unattributed: Floats
+    leaves: tuple[str | None, ...] = ()
 
     @classmethod
     def of(cls, stacks: Sequence[Iterable[str]], counts: Floats) -> Self:
         """From stacks (labels of their frames, root first) and their counts, of shape (stacks, blocks)."""
         places: dict[str, int] = {}
         rows, columns, depths = [], [], []
+        leaves: list[str | None] = []
         empty = np.zeros(len(stacks), dtype=bool)
         for column, labels in enumerate(stacks):
             first: dict[str, int] = {}
+            leaves.append(None)
             for depth, label in enumerate(labels):
                 first.setdefault(label, depth)
+                leaves[-1] = label
             empty[column] = not first
             for label, depth in first.items():
                 rows.append(places.setdefault(label, len(places)))
@@ -45,7 +50,8 @@ class StackCounts:
         by_depth = sparse.csr_array((np.array(depths, np.float64), (rows, columns)), shape=shape)
         weight = counts.sum(axis=1)
         depth_of = (by_depth @ weight) / np.maximum(member @ weight, 1)
-        return cls(tuple(places), member, np.where(empty[:, None], 0.0, counts), depth_of, counts[empty].sum(axis=0))
+        seen, unattributed = np.where(empty[:, None], 0.0, counts), counts[empty].sum(axis=0)
+        return cls(tuple(places), member, seen, depth_of, unattributed, tuple(leaves))
 
     @property
     def total(self) -> Floats:

@@ -34,6 +34,20 @@ def count(number: int, one: str, several: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
+def cores(value: float) -> str:
+    """CPU cores: `0.82`, `3.4`, `12`."""
+    return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+def hours(value: float) -> str:
+    """`25 min`, `3.0 h`, `36 h`, `12 days`."""
+    if value < 1.5:
+        return f"{value * 60:.0f} min"
+    if value < 72:
+        return f"{value:.1f} h" if value < 10 else f"{value:.0f} h"
+    return f"{value / 24:,.0f} days"
+
+
 def _three_digits(value: float) -> str:
     if value <= 0:
         return "0"

@@ -20,14 +20,20 @@ KEPT_UP = 0.95
 
 def load_rows(run: RunFacts) -> tuple[model.LoadRow, ...]:
     """One row a stage, and one a rate of a `levels` stage, in the order of the plan, levels ascending."""
-    groups: dict[tuple[str, float | None], list[Segment]] = {}
-    for segment in run.segments:
-        rate = segment.rate_from_tps if segment.form == "level" else None
-        groups.setdefault((segment.stage if rate is not None else segment.label, rate), []).append(segment)
+    groups = groups_of(run.segments)
     stages = list(dict.fromkeys(stage for stage, _ in groups))
     overrun = overrun_of(run.windows, run.segments)
     ordered = sorted(groups, key=lambda group: (stages.index(group[0]), group[1] or 0))
     return tuple(_row(run, stage, rate, groups[stage, rate], overrun) for stage, rate in ordered)
+
+
+def groups_of(segments: Sequence[Segment]) -> dict[tuple[str, float | None], list[Segment]]:
+    """What makes one row: a segment by its label, or all visits of one rate by their stage and that rate."""
+    groups: dict[tuple[str, float | None], list[Segment]] = {}
+    for segment in segments:
+        rate = segment.rate_from_tps if segment.form == "level" else None
+        groups.setdefault((segment.stage if rate is not None else segment.label, rate), []).append(segment)
+    return groups
 
 
 def _row(

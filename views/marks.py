@@ -7,5 +7,12 @@ FINDINGS = {
     "process-growth": ("yellow", "△"),
     "capacity": ("cyan", "◆"),
     "hot": OTHER,
+    "drift": ("yellow", "↗"),
+    "leak": ("yellow", "↗"),
+    "change": ("yellow", "↕"),
+    "limit": ("cyan", "◆"),
+    "scalability": ("cyan", "◆"),
+    "sizing": ("cyan", "◆"),
+    "steady": ("green", "○"),
     "none": ("green", "○"),
 }

@@ -204,6 +204,45 @@ class Growth(_Part):
     left_out: tuple[str, ...] = ()
 
 
+class Drift(_Part):
+    """How one measure of a stretch of equal rate ran with time: `cost`, `function`, `p50`, `p99` (us) or `rss` (MiB).
+
+    `per_hour` is a share of `first` (of `rss` MiB), with its 95% interval; `claimed` when it is a finding. `of` names a
+    function or a process.
+    """
+
+    measure: str
+    of: str | None
+    first: Figure
+    last: Figure
+    per_hour: MaybeFigure
+    per_hour_low: MaybeFigure
+    per_hour_high: MaybeFigure
+    claimed: bool
+
+
+class OverTime(_Part):
+    """The longest stretch of one rate, once it was warm."""
+
+    tps: Figure
+    hours: Figure
+    units: int
+    unit_s: Figure
+    drifts: tuple[Drift, ...]
+
+
+class Sizing(_Part):
+    """Cores that `tps` needs; of `workers` so many are needed to be `busy_target` busy at most."""
+
+    tps: Figure
+    cores: Figure
+    cores_low: MaybeFigure
+    cores_high: MaybeFigure
+    workers: int | None
+    workers_needed: int | None
+    busy_target: Figure
+
+
 class Check(_Part):
     """A delivery invariant, checked when the run was over: whether it holds (null: not checked), and the figures."""
 
@@ -228,6 +267,8 @@ class Report(_Part):
     growth: Growth = Field(default=Growth(design="unfit", lowest_tps=None, highest_tps=None, blocks=0))
     warnings: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
+    over_time: OverTime | None = None
+    sizing: Sizing | None = None
 
     @property
     def is_broken(self) -> bool:

@@ -10,13 +10,15 @@ from clickhouse_connect.driver.client import Client
 from numpy.typing import NDArray
 
 from analysis.blocks import Selection, select
-from analysis.capacity import Prediction, predict
+from analysis.capacity import Modelled, Prediction, modelled
 from analysis.ceiling import Ceiling, ceiling
 from analysis.cost import Cost, cost_at, cost_per_request
-from analysis.findings import Figures
+from analysis.findings import Figures, Finding
 from analysis.folding import Growth, Growths, growths
 from analysis.growth import Experiment
+from analysis.sizing import Sizing, sizing
 from analysis.stacks import StackCounts
+from analysis.with_time import growing_with_time, told
 from schemas.stacks import frame, unfold
 from views import queries
 from views.facts import RunFacts
@@ -60,6 +62,12 @@ class ProfileFacts:
         return growths(self.stacks, self.experiment)
 
     @cached_property
+    def growing_with_time(self) -> tuple[Finding, ...]:
+        """Functions that get dearer with time in a run of levels, and not with the rate."""
+        found = growing_with_time(self.stacks, self.experiment)
+        return tuple(told(one) for one in found if one.function not in self.growths.culprits)
+
+    @cached_property
     def tested(self) -> int:
         """How many functions had samples enough for their growth to be told."""
         return sum(growth.fit is not None for growth in self.growths.by_function.values())
@@ -73,15 +81,25 @@ class ProfileFacts:
 
     @cached_property
     def prediction(self) -> Prediction | None:
-        """Where the CPU runs out. From levels only: along a ramp the fits would rest on one pass.
+        """Where the CPU runs out. From levels only: along a ramp the fits would rest on one pass."""
+        return self._model.prediction(self.ceiling.cores) if self.ceiling and self._model else None
 
-        Levels that may not be judged are left out: what is seen of them is at the edge of our own limit.
-        """
-        if self.ceiling is None or self.selection.design != "levels":
-            return None
-        rows = ~np.isin(self.experiment.level_tps, list(self.selection.limited_tps))
-        growing = {label: cpu_us[rows] for label, cpu_us in self._growing().items()}
-        return predict(self.experiment.at(rows), growing, self.ceiling.cores, seed=SEED)
+    @cached_property
+    def _model(self) -> Modelled | None:
+        growing = {label: cpu_us[self._unlimited] for label, cpu_us in self._growing().items()}
+        levels = self.selection.design == "levels"
+        return modelled(self.experiment.at(self._unlimited), growing, seed=SEED) if levels else None
+
+    @cached_property
+    def _unlimited(self) -> NDArray[np.bool_]:
+        """Blocks of levels that may be judged: what is seen of the others is at the edge of our own limit."""
+        return ~np.isin(self.experiment.level_tps, list(self.selection.limited_tps))
+
+    def sizing(self, at_tps: float | None) -> Sizing | None:
+        """What a rate needs, by default the highest that was measured."""
+        shares = [float(instance["cpu_us"]) for instance in self._run.instances]
+        experiment, design = self.experiment.at(self._unlimited), self.selection.design
+        return sizing(experiment, design, self._model, shares, at_tps=at_tps, host_cores=self._host_cores)
 
     def _growing(self) -> dict[str, Floats]:
         """CPU of each growing function in each block; a sample in two of them belongs to the deeper one."""

@@ -149,6 +149,37 @@ STACKS = Query(
     _BLOCKS,
 )
 
+_SOME_MINUTES = "run = {run:String} AND minute BETWEEN {first:UInt64} AND {last:UInt64}"
+_MINUTES: dict[str, Any] = {"run": "run-1", "first": 29_800_000, "last": 29_800_060}
+
+MINUTES = Query(
+    "minutes",
+    "SELECT minute, sum(window_us) AS window_us, sum(watched_us) AS watched_us, "
+    "sum(watched_requests) AS watched_requests, sum(failed) AS failed, sum(cpu_us) AS cpu_us, "
+    f"1000 * {quantile_ms(0.5)} AS p50_us, 1000 * {quantile_ms(0.99)} AS p99_us "
+    f"FROM minutes WHERE {_SOME_MINUTES} GROUP BY minute ORDER BY minute",
+    _MINUTES,
+)
+MINUTE_FUNCTIONS = Query(
+    "functions of minutes",
+    # Names are few and rows are many: one row a function comes back.
+    "SELECT function, file, groupArray(minute) AS minutes, groupArray(us) AS self_us, sum(us) AS own_us FROM ("
+    "SELECT function, file, minute, sum(self_cpu_us) AS us FROM minute_functions "
+    f"WHERE {_SOME_MINUTES} GROUP BY function, file, minute"
+    ") GROUP BY function, file QUALIFY own_us >= {least:Float64} * sum(own_us) OVER () ORDER BY function, file",
+    {**_MINUTES, "least": 0.01},
+)
+RESIDENT = Query(
+    "memory of a service",
+    "SELECT instance, groupArray(at) AS minutes, groupArray(rss) AS rss_bytes FROM ("
+    "SELECT instance, intDiv(window * {window_us:UInt64}, 60000000) AS at, avg(rss_bytes) AS rss FROM batches "
+    "WHERE topic = 'stacks' AND run = {run:String} AND instance != '' AND rss_bytes > 0 AND window BETWEEN "
+    "intDiv({first:UInt64} * 60000000, {window_us:UInt64}) AND "
+    "intDiv(({last:UInt64} + 1) * 60000000, {window_us:UInt64}) GROUP BY instance, at"
+    ") GROUP BY instance ORDER BY instance",
+    {**_MINUTES, "window_us": 1_000_000},
+)
+
 ALL: tuple[Query, ...] = (
     RUN,
     HOST,
@@ -168,6 +199,9 @@ ALL: tuple[Query, ...] = (
     DEAD_LETTERS,
     FUNCTIONS,
     STACKS,
+    MINUTES,
+    MINUTE_FUNCTIONS,
+    RESIDENT,
 )
 
 

@@ -15,6 +15,7 @@ from views import model, queries
 from views.facts import RunFacts, read_run
 from views.load import KEPT_UP, load_rows
 from views.model import Report
+from views.more import more_of
 from views.outcome import whole_outcome
 from views.profile import ProfileFacts
 from views.thresholds import judged
@@ -27,16 +28,17 @@ MOST_ERRORS = 100
 LEAST_SELF_SHARE, LEAST_TOTAL_SHARE = 0.003, 0.02
 
 
-def build_report(client: Client, run_id: str) -> Report:
+def build_report(client: Client, run_id: str, *, at_tps: float | None = None) -> Report:
     """Build the report of a run. Blocks: seconds for an hour at 1,000 requests a second.
 
-    Raises UnknownRunError, which names the newest runs, and StoreError when the store does not answer.
+    `at_tps` is the rate to size the service for, by default the highest that was measured. Raises UnknownRunError,
+    which names the newest runs, and StoreError when the store does not answer.
     """
     run = read_run(client, run_id)
-    return report_of(client, run, ProfileFacts(client, run))
+    return report_of(client, run, ProfileFacts(client, run), at_tps=at_tps)
 
 
-def report_of(client: Client, run: RunFacts, profile: ProfileFacts) -> Report:
+def report_of(client: Client, run: RunFacts, profile: ProfileFacts, *, at_tps: float | None = None) -> Report:
     """The same from what was read before."""
     rows = load_rows(run)
     outcome = whole_outcome(run, rows)
@@ -60,6 +62,7 @@ def report_of(client: Client, run: RunFacts, profile: ProfileFacts) -> Report:
         )
     )
     seen = measured([(row.achieved_tps, bool(row.held)) for row in rows if row.role == "measure"])
+    more = more_of(client, run, profile, rows, at_tps)
     return Report(
         run=model.Run(
             id=run.id,
@@ -75,13 +78,15 @@ def report_of(client: Client, run: RunFacts, profile: ProfileFacts) -> Report:
         generator=_generator(run, limited=int(by_generator.sum()) > LIMITED_SHARE * len(load)),
         profile=_profile(run),
         functions=_functions(profile),
-        findings=tuple(_row(finding) for finding in find(_case(run, profile, rows, seen))),
+        findings=tuple(map(_row, more.among(find(_case(run, profile, rows, seen))))),
         capacity=_capacity(profile, seen),
         thresholds=thresholds,
         errors=_errors(run),
         growth=_growth(profile),
         warnings=warnings_of(run, profile, accounting, rows, by_generator=by_generator, by_host=by_host),
         checks=checks,
+        over_time=more.over_time,
+        sizing=more.sizing,
     )
 
 

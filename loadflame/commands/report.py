@@ -27,6 +27,10 @@ def report(
     html: Annotated[
         Path | None, typer.Option(help="Also write one file for a browser, with every chart, that needs no network.")
     ] = None,
+    at_tps: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Size the service for this rate; default: the highest that was measured."),
+    ] = None,
     folded: Annotated[
         Path | None,
         typer.Option(help="Stacks as `a;b;c MICROSECONDS`, for FlameGraph and its kin.", rich_help_panel=_VIEWERS),
@@ -63,7 +67,7 @@ def report(
             typer.echo(path, err=as_json)
         if not (html or svg or as_json):
             return
-    built = build_report(client, run)
+    built = build_report(client, run, at_tps=at_tps)
     if html:
         from views.exports.page import page, saved
 

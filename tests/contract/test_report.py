@@ -22,6 +22,7 @@ VIEWS = {
     "checks",
     "dead_letters",
     "hosts",
+    *("minutes", "minute_functions"),
 }
 
 # The JSON contract of `loadflame report RUN --json`: names and nesting stay, fields may be added.
