@@ -6,12 +6,12 @@ Straight from scipy.special: importing scipy.stats takes a second of CPU, which 
 from scipy.special import ndtri, stdtr, stdtrit
 
 
-def t_quantile(probability: float, degrees: int) -> float:
+def t_quantile(probability: float, degrees: float) -> float:
     """The value below which Student's t with so many degrees of freedom stays with that probability."""
     return float(stdtrit(degrees, probability))
 
 
-def t_above(value: float, degrees: int) -> float:
+def t_above(value: float, degrees: float) -> float:
     """How probable a larger value than `value` is."""
     return float(stdtr(degrees, -value))
 
