@@ -13,6 +13,7 @@ from loadflame.commands import (
     dashboards,
     dead_letters,
     demo,
+    diff,
     doctor,
     find_limit,
     imports,
@@ -53,6 +54,7 @@ app.command("process", rich_help_panel=_PARTS)(process.process)
 app.add_typer(spool.app, name="spool", rich_help_panel=_PARTS)
 app.command("serve", rich_help_panel=_LOOK)(serve.serve)
 app.command("report", rich_help_panel=_LOOK)(report.report)
+app.command("diff", rich_help_panel=_LOOK)(diff.diff)
 app.command("runs", rich_help_panel=_LOOK)(runs.runs)
 app.command("verify", rich_help_panel=_LOOK)(verify.verify)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
