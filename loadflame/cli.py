@@ -10,6 +10,7 @@ from typing import NoReturn
 import typer
 
 from loadflame.commands import (
+    compare,
     dashboards,
     dead_letters,
     demo,
@@ -46,6 +47,7 @@ app.command("demo", rich_help_panel=_HERE)(demo.demo)
 app.command("init", rich_help_panel=_HERE)(init.init)
 app.command("run", rich_help_panel=_HERE)(run.run)
 app.command("find-limit", rich_help_panel=_HERE)(find_limit.find_limit)
+app.command("compare", rich_help_panel=_HERE)(compare.compare)
 app.command("import", rich_help_panel=_HERE)(imports.import_file)
 app.command("doctor", rich_help_panel=_HERE)(doctor.doctor)
 app.command("load", rich_help_panel=_PARTS)(load.load)
