@@ -80,13 +80,12 @@ def _side(groups: Groups, ids: Sequence[str]) -> model.Side:
 
 def _functions(comparison: Comparison, moves: Iterable[Moved]) -> Iterator[model.Function]:
     """What changed for certain, and the hottest of the others."""
-    moved_from = {(one.function, one.new_file): one.base_file for one in moves}
     for one in [one for one in comparison.functions if _is_shown(one, comparison.service)][:MOST_FUNCTIONS]:
         function, file = split_frame(one.label)
         yield model.Function(
             function=function,
             file=file,
-            moved_from=moved_from.get((function, file)),
+            moved_from=next((move.base_file for move in moves if move.gave((function, file))), None),
             base_share=one.base_share,
             new_share=one.new_share,
             self_us=_change(one.alone),
@@ -147,7 +146,10 @@ def _warnings(groups: Groups, comparison: Comparison | None) -> Iterator[str]:
             "`loadflame compare` interleaves them."
         )
     for one in groups.moved:
-        yield f"`{one.function}` is taken for the same function in {one.new_file} as in {one.base_file} before."
+        if one.function is None:
+            yield f"{one.new_file} is taken for the same file as {one.base_file} before."
+        else:
+            yield f"`{one.function}` is taken for the same function in {one.new_file} as in {one.base_file} before."
     latencies = comparison.latencies if comparison is not None else ()
     unknown = [f"{one.what} of {one.name}" for one in latencies if None in (_known(one.base), _known(one.new))]
     if unknown:

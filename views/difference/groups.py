@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.cells import Cell, Level, Shared, cells_of, shared_cells
 from analysis.difference import LEAST_SAMPLES, Latency, Measured, What
-from analysis.matching import Key, Moved, moved
+from analysis.matching import Key, Moved, moved, new_key
 from schemas.sketch import GAMMA
 from schemas.stacks import frame
 from views import queries
@@ -81,15 +81,15 @@ def _measured(
     service_us = (np.array([[cell.cpu_us for cell in mine] for mine in cells]) * weights).sum(axis=1)
     costs = [_function_costs(client, run, mine) for run, mine in zip(runs, cells, strict=True)]
     moves = moved(_samples(costs, ~is_new), _samples(costs, is_new), LEAST_SAMPLES)
-    new_file = {(one.function, one.base_file): one.new_file for one in moves}
-    places: dict[Key, int] = {}
-    for run, found in enumerate(costs):
-        for key in found.names:
-            places.setdefault(_key(key, new_file, is_new=bool(is_new[run])), len(places))
+    names = [
+        found.names if is_new[run] else tuple(new_key(key, moves) for key in found.names)
+        for run, found in enumerate(costs)
+    ]
+    places = {key: place for place, key in enumerate(dict.fromkeys(key for some in names for key in some))}
     shape = (len(places), len(runs))
     self_us, total_us, self_samples, total_samples = (np.zeros(shape) for _ in range(4))
     for run, found in enumerate(costs):
-        rows = [places[_key(key, new_file, is_new=bool(is_new[run]))] for key in found.names]
+        rows = [places[key] for key in names[run]]
         us_per_sample = float(found.total_us.sum()) / max(float(found.samples.sum()), 1.0)
         self_us[rows, run] = found.self_us @ weights[run]
         total_us[rows, run] = found.total_us @ weights[run]
@@ -108,11 +108,6 @@ def _measured(
         resolution=GAMMA,
     )
     return measured, moves
-
-
-def _key(key: Key, new_file: Mapping[Key, str], *, is_new: bool) -> Key:
-    """A function as the new side names it."""
-    return key if is_new else (key[0], new_file.get(key, key[1]))
 
 
 def _function_costs(client: Client, run: RunFacts, cells: Sequence[Cell]) -> FunctionCosts:
