@@ -132,13 +132,15 @@ def _level(name: str, cells: Sequence[Cell | None], is_new: Mask) -> tuple[Level
     refused: list[str] = []
     for side, called in ((False, "base"), (True, "new")):
         of_side = {place: cells[place] for place in np.flatnonzero(is_new == side).tolist()}
-        rates = {place: cell.tps for place, cell in of_side.items() if cell and not cell.why}
-        bad = {place: cell.why if cell else ABSENT for place, cell in of_side.items() if place not in rates}
-        middle = float(np.median(list(rates.values()))) if rates else 0.0
-        alike = [rate for rate in rates.values() if _equal(rate, middle)]
-        for place, rate in rates.items():
-            if not _equal(rate, middle):
-                bad[place] = f"{wording.tps(rate)} TPS, and {wording.tps(middle)} in others of its side"
+        usable = {place: cell for place, cell in of_side.items() if cell and not cell.why}
+        bad = {place: cell.why if cell else ABSENT for place, cell in of_side.items() if place not in usable}
+        usual_tps, usual_windows = _medians(list(usable.values()))
+        for place, cell in usable.items():
+            if 2 * len(cell.rows) < usual_windows:
+                bad[place] = f"cut short after {wording.count(len(cell.rows), 'window')}"
+            elif not _equal(cell.tps, usual_tps):
+                bad[place] = f"{wording.tps(cell.tps)} TPS, and {wording.tps(usual_tps)} in others of its side"
+        alike = [cell.tps for place, cell in usable.items() if place not in bad]
         if bad and 2 * len(bad) >= len(of_side):
             reason = Counter(bad.values()).most_common(1)[0][0]
             refused.append(f"{reason} in {wording.count(len(bad), f'{called} run')}")
@@ -153,6 +155,13 @@ def _level(name: str, cells: Sequence[Cell | None], is_new: Mask) -> tuple[Level
         why = f"base got through {wording.tps(base)} TPS and new through {wording.tps(new)}"
         return Level(name, base, new, why, one_sided=True), {}
     return Level(name, base, new), odd
+
+
+def _medians(cells: Sequence[Cell]) -> tuple[float, float]:
+    """Of the rates, and of the numbers of windows."""
+    if not cells:
+        return 0.0, 0.0
+    return float(np.median([cell.tps for cell in cells])), float(np.median([len(cell.rows) for cell in cells]))
 
 
 def _equal(one: float, other: float) -> bool:

@@ -116,6 +116,14 @@ def test_a_run_that_lacks_what_the_others_have_is_left_out_and_not_the_stage() -
     assert found.left_out == {2: f"high: {ABSENT}", 7: "high: 140 TPS, and 200 in others of its side"}
 
 
+def test_a_run_that_was_broken_off_early_is_left_out() -> None:
+    runs = [run(low=50) for _ in range(10)]
+    runs[9] = [replace(cell, rows=cell.rows[:1]) for cell in run(low=50)]
+    found = shared_cells(runs, FIVE_AND_FIVE)
+    assert found.compared == ("low",)
+    assert found.left_out == {9: "low: cut short after 1 window"}
+
+
 def test_single_runs_are_compared_where_they_can_be() -> None:
     found = shared_cells([run(low=50, high=200), run(low=50, high=100)], np.array([False, True]))
     assert found.compared == ("low",)

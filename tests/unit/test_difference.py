@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analysis.difference import Comparison, FunctionChange, compare
 from tests.support.groups import US_PER_REQUEST, abba, groups
@@ -152,6 +154,33 @@ def test_the_report_says_what_it_would_have_found() -> None:
         for seed in range(100, 160)
     ]
     assert 0.65 < np.mean(found) < 0.95
+
+
+@given(seed=st.integers(0, 10_000), times=st.floats(0.01, 100), pairs=st.integers(1, 6))
+@settings(max_examples=15)
+def test_neither_the_unit_nor_which_side_is_called_base_nor_the_order_of_functions_matters(
+    seed: int, times: float, pairs: int
+) -> None:
+    measured = groups(seed=seed, pairs=pairs, functions=24, slower={HOT - 5: 1.2})
+    there = {one.label: one for one in compare(measured).functions}
+    backwards = slice(None, None, -1)
+    other = replace(
+        measured,
+        is_new=~measured.is_new,
+        service_us=measured.service_us * times,
+        functions=measured.functions[backwards],
+        self_us=measured.self_us[backwards] * times,
+        total_us=measured.total_us[backwards] * times,
+        self_samples=measured.self_samples[backwards],
+        total_samples=measured.total_samples[backwards],
+    )
+    turned = {"dearer": "cheaper", "cheaper": "dearer", "new": "gone", "gone": "new"}
+    for one in compare(other).functions:
+        for mine, theirs in ((one.alone, there[one.label].alone), (one.whole, there[one.label].whole)):
+            assert mine.verdict == turned.get(theirs.verdict, theirs.verdict)
+            assert mine.difference == pytest.approx(-theirs.difference * times, abs=1e-9)
+            if mine.ratio_low and theirs.ratio_high:
+                assert mine.ratio_low == pytest.approx(1 / theirs.ratio_high)
 
 
 def test_more_runs_find_less() -> None:
