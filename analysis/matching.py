@@ -37,10 +37,10 @@ def moved(base: Samples, new: Samples, least_samples: float) -> tuple[Moved, ...
     Only functions with `least_samples` count: two of one name that were each seen once, by chance, are not one. Lambdas
     and comprehensions do not either, for their names say nothing; they go with their file.
     """
-    often = [_often(side, least_samples) for side in (base, new)]
-    files = tuple(_renamed(base, new, *often))
+    base_often, new_often = _often(base, least_samples), _often(new, least_samples)
+    files = tuple(_renamed(base, new, base_often, new_often))
     known = {one.base_file for one in files} | {one.new_file for one in files}
-    return (*files, *_of_functions(base, new, *often, known))
+    return (*files, *_of_functions(base, new, base_often, new_often, known))
 
 
 def new_key(key: Key, moves: tuple[Moved, ...]) -> Key:

@@ -80,7 +80,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Stored:
         for place, is_new in enumerate(sides):
             spread = float(np.exp(random.normal(0, 0.01)))
             costs = version(rank=DEARER, file="search.py", spread=spread) if is_new else version(spread=spread)
-            write(store, f"run-{place}", place, costs)
+            write(store, f"run-{place}", place, costs, seconds=SECONDS)
     names = [f"run-{place}" for place in range(10)]
     return Stored(
         data_dir,
@@ -90,12 +90,15 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Stored:
 
 
 def write(
-    store: ClickHouseStore, run: str, place: int, costs: dict[str, Callable[[float], float]], tps: float = 300
+    store: ClickHouseStore,
+    run: str,
+    place: int,
+    costs: dict[str, Callable[[float], float]],
+    *,
+    tps: float = 300,
+    seconds: int = 4,
 ) -> None:
-    stages = [
-        Stage("low", "low", "hold", SECONDS, 100),
-        Stage("high", "high", "hold", SECONDS, tps),
-    ]
+    stages = [Stage("low", "low", "hold", seconds, 100), Stage("high", "high", "hold", seconds, tps)]
     Synthetic(run=run, stages=stages, costs=costs, seed=place, first_window=WINDOW + 100 * place).write(store)
 
 

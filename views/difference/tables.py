@@ -55,9 +55,9 @@ def functions_table(difference: Difference, width: int) -> Table:
     most = max((abs(one.self_us.difference or 0.0) for one in shown), default=0.0) or 1.0
     rows = [(Text(difference.service, style="bold"), difference.cpu_us)] if difference.cpu_us else []
     rows += [(_name(one, with_file=width >= NARROW), one.self_us) for one in shown]
-    for place, (name, figure) in enumerate(rows):
+    for place, (called, figure) in enumerate(rows):
         bar = [Text() if place == 0 else _bar(figure, most)] if width >= WIDE else []
-        table.add_row(name, _us(figure.base), _us(figure.new), *bar, *_judged(figure, width))
+        table.add_row(called, _us(figure.base), _us(figure.new), *bar, *_judged(figure, width))
         if place == 0:
             table.add_section()
     return table
