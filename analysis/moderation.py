@@ -12,7 +12,7 @@ experiments", Stat. Appl. Genet. Mol. Biol. 3, 2004. Two things are not as there
   hundred functions then tell no more about the spread between runs than one does. The degrees of freedom are therefore
   bounded by how many independent figures there seem to be, from the traces of the residuals' covariance and of its
   square (unbiased: Srivastava, "Some tests concerning the covariance matrix in high dimensional data", J. Japan
-  Statist. Soc. 35, 2005). Without that bound a shared spread raises two to three times the false alarms.
+  Statist. Soc. 35, 2005). Without that bound a spread that all share would pass for one that is well known.
 """
 
 from dataclasses import dataclass
