@@ -10,9 +10,11 @@ from typing import NoReturn
 import typer
 
 from loadflame.commands import (
+    compare,
     dashboards,
     dead_letters,
     demo,
+    diff,
     doctor,
     find_limit,
     imports,
@@ -46,6 +48,7 @@ app.command("demo", rich_help_panel=_HERE)(demo.demo)
 app.command("init", rich_help_panel=_HERE)(init.init)
 app.command("run", rich_help_panel=_HERE)(run.run)
 app.command("find-limit", rich_help_panel=_HERE)(find_limit.find_limit)
+app.command("compare", rich_help_panel=_HERE)(compare.compare)
 app.command("import", rich_help_panel=_HERE)(imports.import_file)
 app.command("doctor", rich_help_panel=_HERE)(doctor.doctor)
 app.command("load", rich_help_panel=_PARTS)(load.load)
@@ -54,6 +57,7 @@ app.command("process", rich_help_panel=_PARTS)(process.process)
 app.add_typer(spool.app, name="spool", rich_help_panel=_PARTS)
 app.command("serve", rich_help_panel=_LOOK)(serve.serve)
 app.command("report", rich_help_panel=_LOOK)(report.report)
+app.command("diff", rich_help_panel=_LOOK)(diff.diff)
 app.command("runs", rich_help_panel=_LOOK)(runs.runs)
 app.command("watch", rich_help_panel=_LOOK)(watch.watch)
 app.command("verify", rich_help_panel=_LOOK)(verify.verify)

@@ -131,11 +131,10 @@ async def preflight(plan: Plan, settings: Settings, watch: Watch, stop: asyncio.
         await check_surroundings(settings, _WORKER_AND_AGENT + loads)
 
 
-def judge_and_print(outcome: RunOutcome, settings: Settings, console: Console, *, as_json: bool) -> "Report":
-    """Report on a run that is stored, keep its checks and verdict, print all, then raise what failed, if anything."""
-    # Not before: most of what a run can be refused for is told in the time that these take to be imported.
+def judge(outcome: RunOutcome, settings: Settings, console: Console) -> "Report":
+    """Report on a run that is stored; keep its checks and verdict, and make them known. Blocks."""
+    # Not before: most of what a run can be refused for is told in the time that this takes to be imported.
     from views.report import build_report  # noqa: PLC0415
-    from views.terminal import render  # noqa: PLC0415
 
     with contextlib.closing(open_store(settings.store_url)) as store:
         checks = [CheckOutcome(name=one.name, ok=one.ok, sentence=one.sentence[:_LONGEST]) for one in outcome.checks]
@@ -146,6 +145,14 @@ def judge_and_print(outcome: RunOutcome, settings: Settings, console: Console, *
         store.write_events([judged], [outcome.ended_at_us])
     if settings.broker is not None:  # the embedded one has ended, and nobody could hear of it
         asyncio.run(_tell(settings, settings.broker, (checked, judged), console))
+    return report
+
+
+def judge_and_print(outcome: RunOutcome, settings: Settings, console: Console, *, as_json: bool) -> "Report":
+    """Judge a run that is stored, print all of it, then raise what failed, if anything."""
+    from views.terminal import render  # noqa: PLC0415
+
+    report = judge(outcome, settings, console)
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     else:

@@ -53,7 +53,7 @@ class ProfileFacts:
             windows += run.windows.window[block.rows].tolist()
             numbers += [number] * len(block.rows)
         places = {"run": run.id, "windows": windows, "blocks": numbers}
-        self.costs = _costs(queries.fetch(client, queries.FUNCTIONS, **places), len(self.selection.blocks))
+        self.costs = function_costs(queries.fetch(client, queries.FUNCTIONS, **places), len(self.selection.blocks))
         self.stacks = _stacks(queries.fetch(client, queries.STACKS, **places), len(self.selection.blocks))
 
     @cached_property
@@ -165,7 +165,8 @@ def _matrix(table: pa.Table, column: str, blocks: int) -> Floats:
     return matrix
 
 
-def _costs(table: pa.Table, blocks: int) -> FunctionCosts:
+def function_costs(table: pa.Table, blocks: int) -> FunctionCosts:
+    """From rows of `queries.FUNCTIONS` over so many blocks."""
     names = zip(table["function"].to_pylist(), table["file"].to_pylist(), strict=True)
     samples = table["samples"].to_numpy().astype(np.int64)
     return FunctionCosts(tuple(names), _matrix(table, "self_us", blocks), _matrix(table, "total_us", blocks), samples)

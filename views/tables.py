@@ -28,7 +28,7 @@ _SHAPES: dict[Shape, tuple[str, str]] = {
 
 def load_table(report: Report, width: int) -> Table:
     """One row a stage or level."""
-    table = _table(expand=False)
+    table = plain_table(expand=False)
     table.add_column("stage", no_wrap=True)
     wide = width >= NARROW
     percentiles = _PERCENTILES if wide else _PERCENTILES[:-1]
@@ -74,7 +74,7 @@ def milliseconds(value: float) -> str:
 def functions_table(report: Report, width: int) -> Table:
     """The hottest functions with what they cost at the lowest and the highest rate, and how that grows."""
     shown = shown_functions(report)
-    table = _table()
+    table = plain_table()
     table.add_column("function", ratio=1, overflow="ellipsis", no_wrap=True)
     table.add_column("own CPU", no_wrap=True)
     table.add_column("own", justify="right", no_wrap=True)
@@ -165,7 +165,7 @@ def _bar(share: float, most: float, cells: int, style: str) -> Text:
 
 def errors_table(report: Report) -> Table:
     """How requests failed, the most frequent first."""
-    table = _table(expand=False)
+    table = plain_table(expand=False)
     table.add_column("requests", justify="right", no_wrap=True)
     table.add_column("error", style="red")
     table.add_column("endpoint")
@@ -209,7 +209,8 @@ def _interval(value: float, low: float | None, high: float | None) -> str:
     return wording.between(wording.tps(value), *(None if end is None else wording.tps(end) for end in (low, high)))
 
 
-def _table(*, expand: bool = True) -> Table:
+def plain_table(*, expand: bool = True) -> Table:
+    """Without any lines but that below its head."""
     return Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,

@@ -66,17 +66,17 @@ class _Page:
 def _parts(report: Report, width: int) -> Iterator[RenderableType]:
     yield _head(report)
     yield Padding(_findings(report), (1, 1, 0, 1))
-    yield _titled("Load", "ms from the scheduled start")
+    yield titled("Load", "ms from the scheduled start")
     yield Padding(load_table(report, width), (0, 1))
     if report.errors:
-        yield _titled("Errors", "requests that failed, by what went wrong")
+        yield titled("Errors", "requests that failed, by what went wrong")
         yield Padding(errors_table(report), (0, 1))
     if report.functions:
-        yield _titled("Hot functions", "CPU us per answered request; growth 1: the same at every rate")
+        yield titled("Hot functions", "CPU us per answered request; growth 1: the same at every rate")
         yield Padding(functions_table(report, width), (0, 1))
-    yield _titled("Capacity", "requests per second")
+    yield titled("Capacity", "requests per second")
     yield Padding(capacity_table(report), (0, 1))
-    yield _titled("Accounting and trust", "")
+    yield titled("Accounting and trust", "")
     yield Padding(Group(*_lines((*accounting_lines(report), *trust_lines(report)))), (0, 1))
     if report.warnings:
         warnings = (Text.assemble(("! ", "bold yellow"), (warning, "yellow")) for warning in report.warnings)
@@ -125,11 +125,11 @@ def _findings(report: Report) -> Table:
     table.add_column()
     for place, finding in enumerate(report.findings):
         style, mark = FINDINGS.get(finding.kind, OTHER)
-        table.add_row(Text(mark, style=style), _sentence(finding.summary, bold=place == 0))
+        table.add_row(Text(mark, style=style), sentence(finding.summary, bold=place == 0))
     return table
 
 
-def _sentence(summary: str, *, bold: bool) -> Text:
+def sentence(summary: str, *, bold: bool) -> Text:
     """The sentence with its function names, in backquotes, set off."""
     text = Text(style="bold" if bold else "")
     for place, part in enumerate(summary.split("`")):
@@ -137,7 +137,8 @@ def _sentence(summary: str, *, bold: bool) -> Text:
     return text
 
 
-def _titled(title: str, note: str) -> Padding:
+def titled(title: str, note: str) -> Padding:
+    """A rule with a title, and what is to be known of what follows."""
     return Padding(
         Rule(Text.assemble((title, "bold"), (f"  {note}" if note else "", "dim")), align="left"), (1, 0, 0, 0)
     )

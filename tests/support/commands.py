@@ -20,11 +20,13 @@ _FORKED.set_forkserver_preload(
         "loadflame.cli",
         "loadflame.session",
         "loadflame.limit_session",
+        "loadflame.comparing",
         "loadflame.importing",
         "loadflame.made_up",
         "producers.load.drafts",
         "views.report",
         "views.terminal",
+        "views.difference.terminal",
     ]
 )
 
