@@ -47,7 +47,7 @@ def play(task: Task, design: Design, *, commit: str, arrays: Path | None = None)
         )
         if result.what_if_tps is not None and not task.clean:
             with serving(drawn, folder, clean=True) as (url, pid):
-                limit = saturated(plan_of(drawn, url, pid, design), pid)
+                limit = saturated(plan_of(drawn, url, pid, design), pid, measured_s=design.limit_s)
             result = replace(result, twin_tps=limit.tps_of_a_core, twin_cores=limit.cores)
     return replace(result, took_s=round(time.monotonic() - began, 1))
 

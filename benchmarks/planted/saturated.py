@@ -11,7 +11,7 @@ from producers.load.runner import run_load
 from producers.publisher import MemoryPublisher
 
 USERS = 8
-WARM_UP_S, MEASURED_S = 2.0, 8.0
+_WARM_UP = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class Limit:
         return self.tps / self.cores
 
 
-def saturated(plan: Plan, pid: int, *, measured_s: float = MEASURED_S) -> Limit:
+def saturated(plan: Plan, pid: int, *, measured_s: float) -> Limit:
     """The limit of a running service that is held by one core; `plan` says what it is asked."""
-    for seconds in (WARM_UP_S, measured_s):
+    for seconds in (_WARM_UP * measured_s, measured_s):
         stage = {"name": "all", "users": USERS, "for": f"{seconds:g}s"}
         asked = Plan.model_validate(plan.model_dump(by_alias=True, exclude_none=True) | {"stages": [stage]})
         before = psutil.Process(pid).cpu_times()

@@ -22,13 +22,14 @@ LEVELS_TPS = (LOWEST_TPS, 50, 100, TOP_TPS)
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """How the rates are visited: four visits of four rates take 64 s."""
+    """How the rates are visited (four visits of four rates take 64 s), and how long a twin's limit is measured."""
 
     levels_tps: tuple[int, ...] = LEVELS_TPS
     visits: int = 4
     each_s: float = 4.0
     settle_s: float = 1.0
     soak_s: float = SOAK_S
+    limit_s: float = 8.0
 
     @property
     def words(self) -> str:
