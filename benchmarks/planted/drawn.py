@@ -36,6 +36,11 @@ class Endpoint:
     calls: tuple[str, ...]
     weight: int
 
+    @property
+    def handler(self) -> str:
+        """The function that answers."""
+        return f"answer_{self.path}"
+
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
@@ -56,6 +61,23 @@ class Drawn:
     def planted(self) -> Function:
         """The function with the defect."""
         return next(one for one in self.functions if one.work is None)
+
+    def reached(self, endpoint: Endpoint) -> frozenset[str]:
+        """The functions that a request to an endpoint calls, directly or not."""
+        calls = {one.name: one.calls for one in self.functions}
+        found, names = set[str](), list(endpoint.calls)
+        while names:
+            name = names.pop()
+            found.add(name)
+            names += calls[name]
+        return frozenset(found)
+
+    @property
+    def paid_by_one(self) -> tuple[str, ...]:
+        """Functions of which it is true that one endpoint alone pays for them."""
+        reached = [self.reached(one) for one in self.endpoints]
+        alone = [one.name for one in self.functions if sum(one.name in names for names in reached) == 1]
+        return (*alone, *(one.handler for one in self.endpoints))
 
 
 def draw(kind: str, seed: int) -> Drawn:

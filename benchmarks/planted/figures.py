@@ -49,7 +49,9 @@ def rank(result: Result, kind: Kind) -> int | None:
 def accused(result: Result, kinds: Mapping[str, Kind] = KINDS) -> tuple[str, ...]:
     """The summaries of findings that accuse somebody innocent."""
     kind = None if result.clean else kinds[result.kind]
-    return tuple(one.summary for one in result.said if is_false(kind, result.function, one))
+    return tuple(
+        one.summary for one in result.said if is_false(kind, result.function, one, paid_by_one=result.paid_by_one)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ from analysis.findings import Finding
 Load = Literal["levels", "modulated", "soak"]
 """Rates in random order; the same with the endpoints' weights swinging; one rate for as long."""
 
-STATED = frozenset({"none", "capacity", "hot"})
+STATED = frozenset({"none", "capacity", "hot", "steady", "sizing"})
 """What is said of every service, healthy ones too: no accusation."""
+PAID = "endpoint"
+"""Says which endpoint pays for a function, and accuses nobody of whom that is true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +68,23 @@ KINDS = {
 
 def is_found(kind: Kind, function: str, finding: Finding) -> bool:
     """Whether a finding shows the defect planted in `function`."""
-    names_it = finding.function is not None and finding.function.split(" ")[0] == function
-    return finding.kind in kind.found and (names_it or not kind.named)
+    return finding.kind in kind.found and (_name(finding) == function or not kind.named)
 
 
-def is_false(kind: Kind | None, function: str, finding: Finding) -> bool:
-    """Whether a finding accuses somebody innocent; `kind` None: of a service without a defect."""
-    if finding.kind in STATED:
+def is_false(kind: Kind | None, function: str, finding: Finding, *, paid_by_one: Collection[str] = ()) -> bool:
+    """Whether a finding accuses somebody innocent; `kind` None: of a service without a defect.
+
+    `paid_by_one` are functions that one endpoint alone calls.
+    """
+    if finding.kind in STATED or (finding.kind == PAID and _name(finding) in paid_by_one):
         return False
     if kind is None:
         return True
     return finding.kind not in kind.allowed or (finding.kind in kind.found and not is_found(kind, function, finding))
+
+
+def _name(finding: Finding) -> str | None:
+    return finding.function and finding.function.split(" ")[0]
 
 
 def looked_for(kind: Kind, known: Collection[str]) -> bool:

@@ -31,7 +31,8 @@ class Result:
     `what_if_tps` is the limit predicted for the planted function made linear, with its interval; `twin_tps` is what the
     clean twin then did when it was asked as fast as it answers, for each second of CPU it got, which was `twin_cores`
     of the time. `judged`: the rates were visited as planned, and enough of the visits could be used to judge growth.
-    `busy` is how many processes wanted a core when the run began (the load average of a minute).
+    `paid_by_one`: see `Drawn`. `busy` is how many processes wanted a core when the run began (the load average of a
+    minute).
     """
 
     kind: str
@@ -55,6 +56,7 @@ class Result:
     what_if_tps: tuple[float, float | None, float | None] | None = None
     twin_tps: float | None = None
     twin_cores: float | None = None
+    paid_by_one: tuple[str, ...] = ()
 
     @property
     def task(self) -> Task:
@@ -72,6 +74,7 @@ class Result:
         text = json.loads(line)
         for name in ("growth", "what_if_tps"):
             text[name] = None if text[name] is None else tuple(text[name])
+        text["paid_by_one"] = tuple(text.get("paid_by_one", ()))
         return cls(**text | {"findings": tuple((kind, function, said) for kind, function, said in text["findings"])})
 
     def line(self) -> str:
@@ -92,6 +95,7 @@ def of_report(drawn: Drawn, report: Mapping[str, Any], **more: Any) -> Result:
         effect=drawn.effect,
         function=name,
         threads=drawn.threads,
+        paid_by_one=drawn.paid_by_one,
         verdict=report["run"]["verdict"],
         why=report["run"]["why"],
         blocks=report["growth"]["blocks"],

@@ -121,7 +121,7 @@ def source_of(drawn: Drawn, *, clean: bool) -> str:
     head = head.replace("from collections import deque", f"from collections import deque\n{imports}".strip())
     if not drawn.threads:
         head = head.replace("import argparse\n", "import argparse\nimport asyncio\n")
-    handlers = ", ".join(f'"/{one.path}": {_handler(one)}' for one in drawn.endpoints)
+    handlers = ", ".join(f'"/{one.path}": {one.handler}' for one in drawn.endpoints)
     parts = [
         head,
         *(_function(drawn, one, clean=clean) for one in reversed(drawn.functions)),
@@ -143,10 +143,6 @@ def _function(drawn: Drawn, one: Function, *, clean: bool) -> str:
     return f"def {one.name}(key):\n{indent(lines, '    ')}\n    return {told}"
 
 
-def _handler(endpoint: Endpoint) -> str:
-    return f"answer_{endpoint.path}"
-
-
 def _endpoint(endpoint: Endpoint) -> str:
     parts = ", ".join(f'"{name}": {name}(f"{endpoint.path}-{{key}}")' for name in endpoint.calls)
-    return dedent(f"def {_handler(endpoint)}(key):\n    return json.dumps({{{parts}}})")
+    return dedent(f"def {endpoint.handler}(key):\n    return json.dumps({{{parts}}})")

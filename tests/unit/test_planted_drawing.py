@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.planted.defects import DEFECTS
-from benchmarks.planted.drawn import Drawn, draw
+from benchmarks.planted.drawn import draw
 from benchmarks.planted.kinds import KINDS
 from benchmarks.planted.serving import Design, plan_of
 from benchmarks.planted.source import source_of
@@ -20,11 +20,6 @@ SEEDS = range(25)
 
 def _functions(source: str) -> dict[str, str]:
     return {one.name: ast.unparse(one) for one in ast.parse(source).body if isinstance(one, ast.FunctionDef)}
-
-
-def _called(drawn: Drawn, *names: str) -> set[str]:
-    calls = {one.name: one.calls for one in drawn.functions}
-    return set(names).union(*(_called(drawn, *calls[name]) for name in names))
 
 
 @kinds
@@ -59,11 +54,19 @@ def test_every_request_reaches_the_planted_function_once_and_every_other_is_reac
     drawn = draw(kind, seed)
     assert 4 <= len(drawn.functions) <= 8
     assert 2 <= len(drawn.endpoints) <= 3
-    reached = [_called(drawn, *one.calls) for one in drawn.endpoints]
+    reached = [drawn.reached(one) for one in drawn.endpoints]
     assert set().union(*reached) == {one.name for one in drawn.functions}
     assert all(drawn.planted.name in one for one in reached)
     called = [name for one in drawn.functions for name in one.calls]
     assert len(called) == len(set(called))  # a tree: nobody is called from two functions
+
+
+def test_a_function_is_paid_by_one_endpoint_when_the_others_do_not_call_it() -> None:
+    drawn = draw("endpoint", 1)
+    first, *others = drawn.endpoints
+    alone = set(drawn.reached(first)).difference(*(drawn.reached(one) for one in others))
+    assert alone | {first.handler} <= set(drawn.paid_by_one)
+    assert drawn.planted.name not in drawn.paid_by_one
 
 
 def test_seeds_draw_names_places_sizes_and_servers() -> None:

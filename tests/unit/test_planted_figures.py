@@ -14,7 +14,7 @@ from benchmarks.planted import arrays
 from benchmarks.planted.__main__ import tasks
 from benchmarks.planted.drawn import draw
 from benchmarks.planted.figures import Share, accused, foretold, rank, rows, twins
-from benchmarks.planted.kinds import KINDS, STATED, Kind, is_false, is_found, looked_for
+from benchmarks.planted.kinds import KINDS, Kind, is_false, is_found, looked_for
 from benchmarks.planted.known import known_kinds
 from benchmarks.planted.page import page
 from benchmarks.planted.results import Result, Results, Task, of_report
@@ -76,9 +76,16 @@ def test_a_finding_counts_as_found_or_false_when(
     assert (kind is not None and is_found(KINDS[kind], "fold_seats", said)) == found, what
 
 
+def test_that_one_endpoint_pays_is_no_accusation_where_it_is_true() -> None:
+    said = ("endpoint", "rank_notes (a.py)", "`rank_notes` is paid for by `list`.")
+    clean = replace(CLEAN, findings=(said,))
+    assert accused(clean) == (said[2],)
+    assert accused(replace(clean, paid_by_one=("rank_notes",))) == ()
+
+
 def test_a_defect_is_looked_for_once_a_finding_of_its_kind_exists() -> None:
     known = known_kinds()
-    assert STATED | {"superlinear", "process-growth"} <= known
+    assert {"none", "capacity", "hot", "superlinear", "process-growth"} <= known
     assert looked_for(KINDS["superlinear"], known)
     assert not looked_for(KINDS["leak"], {"superlinear"})
     assert looked_for(KINDS["leak"], {"superlinear", "drift"})
