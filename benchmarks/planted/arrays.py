@@ -10,6 +10,7 @@ import json
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,9 @@ def write(path: Path, stacks: StackCounts, experiment: Experiment) -> None:
 def read(path: Path) -> tuple[StackCounts, Experiment]:
     """What `write` has kept; of each stack it is known which functions are on it, no more in which order."""
     text = json.loads(path.read_text())
-    columns = {name: np.array(one) if isinstance(one, list) else one for name, one in text["experiment"].items()}
+    columns: dict[str, Any] = {
+        name: np.array(one) if isinstance(one, list) else one for name, one in text["experiment"].items()
+    }
     stacks = [[text["functions"][place] for place in places] for places in text["stacks"]]
     counts = np.array([*text["counts"], text["unattributed"]], np.float64)
     return StackCounts.of([*stacks, []], counts), Experiment(**columns)

@@ -13,8 +13,8 @@ FIRST = 2
 """Ranked first or second."""
 NEAR = 0.15
 """A prediction is right when what the twin does is that close to it."""
-FULL = 0.8
-"""The least part of a core that a twin must have had for its limit to be judged."""
+FULL = 0.7
+"""The least part of a core that a twin must have had for its limit to be judged: it never had nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)

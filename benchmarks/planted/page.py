@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from benchmarks.planted import figures
 from benchmarks.planted.kinds import KINDS, looked_for
 from benchmarks.planted.results import Result
-from benchmarks.planted.saturated import USERS
+from benchmarks.planted.serving import USERS
 
 _HEAD = """# What was planted, and what was found
 
@@ -50,8 +50,8 @@ _WHAT_IF = """
 ## What-if
 
 Made linear, the service is predicted to hold so many requests/s; its clean twin, whose planted function costs at every
-rate what it costs at the lowest, then did so many. That is measured in the closed model ({users} users who never
-think), per second of CPU that the twin got, so that neighbours on the machine do not count; twins that got under
+rate what it costs at the lowest, then did so many. That is a run of its own in the closed model ({users} users who
+never think), per second of CPU that the twin got, so that neighbours on the machine do not count; twins that got under
 {full:.0%} of a core are left out ({left_out}). Within {near:.0%}: {right}.
 
 | seed | server | predicted | the twin did | off |

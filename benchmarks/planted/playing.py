@@ -15,8 +15,7 @@ from typing import Any
 
 from benchmarks.planted.drawn import Drawn, draw
 from benchmarks.planted.results import Result, Task, of_report
-from benchmarks.planted.saturated import saturated
-from benchmarks.planted.serving import Design, plan_of, serving
+from benchmarks.planted.serving import Design, limit_of, plan_of, serving, stage_of
 from schemas.errors import UserError
 
 GIVEN_UP_S, ENDED_S = 400.0, 60.0
@@ -32,7 +31,7 @@ def play(task: Task, design: Design, *, commit: str, arrays: Path | None = None)
     at = datetime.now(UTC).isoformat(timespec="seconds")
     with tempfile.TemporaryDirectory(prefix="loadflame-") as name:
         folder = Path(name)
-        report = _report(drawn, folder, design, clean=task.clean)
+        report = _report(drawn, folder, stage_of(drawn, design), clean=task.clean)
         if arrays is not None and task.clean:
             _keep_arrays(folder / "data", report["run"]["id"], arrays / f"{task.kind}-{task.seed}.json")
         result = of_report(
@@ -46,17 +45,19 @@ def play(task: Task, design: Design, *, commit: str, arrays: Path | None = None)
             judged=report["growth"]["design"] in ("levels", "steady") and not _lacks(report),
         )
         if result.what_if_tps is not None and not task.clean:
-            with serving(drawn, folder, clean=True) as (url, pid):
-                limit = saturated(plan_of(drawn, url, pid, design), pid, measured_s=design.limit_s)
-            result = replace(result, twin_tps=limit.tps_of_a_core, twin_cores=limit.cores)
+            # Watched and stored as the other: what that costs the service, caches above all, it costs both.
+            did = _report(drawn, folder, limit_of(design), clean=True)
+            used_s = did["profile"]["service_cpu_cores"] * did["accounting"]["windows"]  # of a second each
+            completed = did["accounting"]["completed"]
+            result = replace(result, twin_tps=completed / used_s, twin_cores=used_s / design.limit_s)
     return replace(result, took_s=round(time.monotonic() - began, 1))
 
 
-def _report(drawn: Drawn, folder: Path, design: Design, *, clean: bool) -> dict[str, Any]:
+def _report(drawn: Drawn, folder: Path, stage: Mapping[str, object], *, clean: bool) -> dict[str, Any]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LOADFLAME_")}
     with serving(drawn, folder, clean=clean) as (url, pid):
         plan = folder / "plan.yaml"
-        plan.write_text(plan_of(drawn, url, pid, design).to_yaml())
+        plan.write_text(plan_of(drawn, url, pid, stage).to_yaml())
         command = [sys.executable, "-m", "loadflame", "run", str(plan), "--json", "--no-web"]
         code, out, err = _ended([*command, "--data-dir", str(folder / "data")], environment)
     if code == ABORTED:

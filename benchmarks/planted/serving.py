@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from benchmarks.planted.source import source_of
 from producers.load.plan import Plan
 from schemas.errors import UserError
 
+USERS = 8
 LEVELS_TPS = (LOWEST_TPS, 50, 100, TOP_TPS)
 
 
@@ -86,21 +87,29 @@ def serving(drawn: Drawn, folder: Path, *, clean: bool) -> Iterator[tuple[str, i
         yield url, process.pid
 
 
-def plan_of(drawn: Drawn, url: str, pid: int, design: Design) -> Plan:
-    """What the service is asked: its endpoints by their weights, at the rates that its kind needs."""
+def stage_of(drawn: Drawn, design: Design) -> dict[str, object]:
+    """The rates that the kind of defect needs."""
     load = KINDS[drawn.kind].load
     if load == "soak":
-        stage: dict[str, object] = {"name": "soak", "soak": SOAK_TPS, "for": f"{design.soak_s:g}s"}
-    else:
-        stage = {
-            "name": "map",
-            "levels": list(design.levels_tps),
-            "visits": design.visits,
-            "each": f"{design.each_s:g}s",
-            "settle": f"{design.settle_s:g}s",
-            "seed": drawn.seed,
-            "modulate": load == "modulated",
-        }
+        return {"name": "soak", "soak": SOAK_TPS, "for": f"{design.soak_s:g}s"}
+    return {
+        "name": "map",
+        "levels": list(design.levels_tps),
+        "visits": design.visits,
+        "each": f"{design.each_s:g}s",
+        "settle": f"{design.settle_s:g}s",
+        "seed": drawn.seed,
+        "modulate": load == "modulated",
+    }
+
+
+def limit_of(design: Design) -> dict[str, object]:
+    """As fast as the service answers: the closed model, users who never think."""
+    return {"name": "all", "users": USERS, "for": f"{design.limit_s:g}s"}
+
+
+def plan_of(drawn: Drawn, url: str, pid: int, stage: Mapping[str, object]) -> Plan:
+    """What the service is asked: its endpoints by their weights."""
     return Plan.model_validate(
         {
             "target": url,

@@ -2,6 +2,8 @@
 
 import ast
 import difflib
+import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from benchmarks.planted.defects import DEFECTS
 from benchmarks.planted.drawn import draw
 from benchmarks.planted.kinds import KINDS
-from benchmarks.planted.serving import Design, plan_of
+from benchmarks.planted.serving import Design, downstream, plan_of, stage_of
 from benchmarks.planted.source import source_of
 from producers.load.stages import Levels, Soak
 
@@ -61,6 +63,19 @@ def test_every_request_reaches_the_planted_function_once_and_every_other_is_reac
     assert len(called) == len(set(called))  # a tree: nobody is called from two functions
 
 
+@kinds
+def test_every_endpoint_of_a_service_and_of_its_twin_answers(kind: str) -> None:
+    drawn = draw(kind, 5)
+    for clean in (False, True):
+        module: dict[str, Any] = {"__name__": "service"}
+        exec(source_of(drawn, clean=clean), module)
+        with downstream() as port:
+            module["downstream"] = ("127.0.0.1", port)
+            for endpoint in drawn.endpoints:
+                answer = json.loads(module["HANDLERS"][f"/{endpoint.path}"]("tea"))
+                assert list(answer) == list(endpoint.calls)
+
+
 def test_a_function_is_paid_by_one_endpoint_when_the_others_do_not_call_it() -> None:
     drawn = draw("endpoint", 1)
     first, *others = drawn.endpoints
@@ -98,7 +113,7 @@ def test_the_growing_function_costs_its_twins_at_the_lowest_rate() -> None:
 def test_every_kind_can_be_planted_and_asked(kind: str) -> None:
     drawn = draw(kind, 3)
     assert kind in DEFECTS
-    plan = plan_of(drawn, "http://127.0.0.1:1", 1, Design())
+    plan = plan_of(drawn, "http://127.0.0.1:1", 1, stage_of(drawn, Design()))
     assert [one.path for one in plan.requests] == [f"/{one.path}?key=tea" for one in drawn.endpoints]
     (stage,) = plan.stages
     if KINDS[kind].load == "soak":
