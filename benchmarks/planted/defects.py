@@ -44,7 +44,7 @@ DEFECTS = {
     # As long as the last second has requests, to a power; the twin costs at every rate what it does at the lowest.
     "superlinear": Defect("steps = int($scale * len(entries) ** $power)", "steps = $flat", _RECENT, entries=""),
     "convoy": Defect("with guard:\n    time.sleep($wait_s)", "time.sleep($wait_s)", "steps = $steps"),
-    "cache": Defect("steps = $steps + int(len(kept) * $each)", "steps = $steps", "kept.append(key)"),
+    "cache": Defect("kept.append(key)\nsteps = $steps + int(len(kept) * $each)", "steps = $steps"),
     "garbage": Defect(
         "for node in nodes:\n    node['next'] = nodes[node['number'] - 1]",
         "",

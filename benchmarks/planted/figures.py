@@ -9,6 +9,8 @@ from scipy.special import betaincinv
 from benchmarks.planted.kinds import KINDS, Kind, is_false, is_found
 from benchmarks.planted.results import Result
 
+AMPLE = 400
+"""With so many samples a growth of 2 is to be found in 95% of all runs."""
 FIRST = 2
 """Ranked first or second."""
 NEAR = 0.15
@@ -58,13 +60,15 @@ def accused(result: Result, kinds: Mapping[str, Kind] = KINDS) -> tuple[str, ...
 class Row:
     """One defect of one size. `unjudged` runs said themselves that they could not tell, and count for nothing else.
 
-    `samples` is the median of the planted function's; `held` are the 95% intervals of its growth that hold the truth.
+    `ample` are those found of the runs in which the planted function has 400 samples or more; `samples` is the median
+    of all; `held` are the 95% intervals of its growth that hold the truth.
     """
 
     kind: str
     effect: float
     unjudged: int
     found: Share
+    ample: Share
     leading: Share
     false: Share
     samples: int
@@ -87,6 +91,7 @@ def rows(results: Iterable[Result], looked: Collection[str]) -> list[Row]:
 def _row(kind: str, effect: float, group: Sequence[Result]) -> Row:
     judged = [one for one in group if one.judged]
     ranks = [rank(one, KINDS[kind]) for one in judged]
+    ample = [place for one, place in zip(judged, ranks, strict=True) if one.samples >= AMPLE]
     # Only there is the true growth of the planted function the size of the effect.
     intervals = [one.growth for one in judged if one.growth is not None and kind == "superlinear"]
     return Row(
@@ -94,6 +99,7 @@ def _row(kind: str, effect: float, group: Sequence[Result]) -> Row:
         effect=effect,
         unjudged=len(group) - len(judged),
         found=Share(sum(place is not None for place in ranks), len(judged)),
+        ample=Share(sum(place is not None for place in ample), len(ample)),
         leading=Share(sum(place is not None and place <= FIRST for place in ranks), len(judged)),
         false=Share(sum(bool(accused(one)) for one in judged), len(judged)),
         samples=round(statistics.median(one.samples for one in judged)) if judged else 0,

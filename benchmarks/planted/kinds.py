@@ -51,10 +51,10 @@ KINDS = {
     "superlinear": Kind(
         _kinds("superlinear"), "growth", (1.4, 2.0, 2.0), follows=_kinds("process-growth", "slow", "waiting")
     ),
-    "convoy": Kind(
-        _kinds("slow", "waiting"), "ms under the lock", (2, 4), follows=_kinds("capacity"), threads=True, named=False
+    "convoy": Kind(_kinds("slow", "waiting"), "ms under the lock", (2, 4), threads=True, named=False),
+    "cache": Kind(
+        _kinds("drift", "change"), "x dearer at the end", (2, 4), follows=_kinds("slow", "leak"), load="soak"
     ),
-    "cache": Kind(_kinds("drift", "change"), "x dearer at the end", (2, 4), follows=_kinds("slow"), load="soak"),
     "garbage": Kind(_kinds("hot"), "cyclic objects a request", (1500, 3000), follows=_kinds("slow")),
     "linear": Kind(_kinds("hot"), "of the work", (0.4, 0.6)),
     "endpoint": Kind(_kinds("endpoint"), "x on one endpoint", (4, 10), follows=_kinds("slow"), load="modulated"),

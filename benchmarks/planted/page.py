@@ -16,8 +16,10 @@ costs, endpoints, kind of server (one thread or many), place and size of the def
 
     {command}
 
-{n} runs between {first} and {last} (UTC), seeds {seeds}, of loadflame at {commits}. Each visits {visits}. When the
-runs began, {busy} processes wanted one of the machine's {cores} cores on average: it was shared with other work.
+- {n} runs between {first} and {last} (UTC), seeds {seeds}
+- of loadflame at {commits} (the last commit that changed the product; + where it was changed since)
+- each visits {visits}
+- when they began, {busy} processes wanted one of the machine's {cores} cores, on average
 
 Shares have Clopper-Pearson 95% bounds. Runs that said themselves that too little was left to judge growth by (visits
 are left out when a thread is over 85% busy, a backlog grows, or the host or the generator is the limit) are `unjudged`,
@@ -30,8 +32,8 @@ Found: a finding that counts as such by the table in `benchmarks/planted/kinds.p
 where it can. First or second: its place among all findings of the report. Accuses another: any finding beside, except
 what is said of every service ({stated}).
 
-| defect | size | unjudged | median samples | found | first or second | accuses another |
-|---|---|---|---|---|---|---|
+| defect | size | unjudged | median samples | found | with {ample} samples | first or second | accuses another |
+|---|---|---|---|---|---|---|---|
 """
 _TWINS = """
 ## Clean twins
@@ -84,11 +86,13 @@ def page(results: Sequence[Result], *, command: str, design: str, cores: int, kn
 def _found(results: Sequence[Result], looked: Collection[str]) -> str:
     lines = [
         f"| {row.kind} | {row.effect:g} {KINDS[row.kind].unit} | {row.unjudged} | {row.samples} | {row.found} "
-        f"| {row.leading} | {row.false} |"
+        f"| {row.ample} | {row.leading} | {row.false} |"
         for row in figures.rows(results, looked)
     ]
     stated = "the capacity, the hottest function, that there is nothing to find"
-    text = _DETECTION.format(stated=stated) + "".join(f"{line}\n" for line in lines) if lines else ""
+    text = (
+        _DETECTION.format(stated=stated, ample=figures.AMPLE) + "".join(f"{line}\n" for line in lines) if lines else ""
+    )
     wrong = [f"- {one.task.words}: {said}" for one in results if not one.clean for said in figures.accused(one)]
     return text + ("\nAccused beside what was planted:\n\n" + "\n".join(map(_cell, wrong)) + "\n" if wrong else "")
 

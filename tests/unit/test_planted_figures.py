@@ -118,7 +118,7 @@ def test_a_share_of_nothing_is_a_dash() -> None:
 
 
 def test_rows_are_by_kind_and_size_and_unjudged_runs_count_neither_way() -> None:
-    third = replace(RUN, seed=2, findings=(CAPACITY, HOT, GROWS))
+    third = replace(RUN, seed=2, findings=(CAPACITY, HOT, GROWS), samples=399)
     missed = replace(RUN, seed=3, findings=(NONE, CAPACITY))
     unjudged = replace(missed, seed=4, judged=False)
     weak = replace(RUN, seed=5, effect=1.4, findings=(BESIDE, GROWS), growth=(1.7, 1.5, 1.9))
@@ -126,7 +126,7 @@ def test_rows_are_by_kind_and_size_and_unjudged_runs_count_neither_way() -> None
     slight, strong = rows([RUN, third, missed, unjudged, weak, leak, CLEAN], ["superlinear"])
     assert (slight.effect, strong.effect) == (1.4, 2.0)
     assert (strong.found, strong.leading, strong.false) == (Share(2, 3), Share(1, 3), Share(0, 3))
-    assert strong.unjudged == 1
+    assert (strong.unjudged, strong.ample, strong.samples) == (1, Share(1, 2), 420)
     assert strong.held == Share(3, 3)
     assert (slight.found, slight.leading, slight.false, slight.held) == (*[Share(1, 1)] * 3, Share(0, 1))
 
@@ -163,7 +163,7 @@ def test_the_page_says_what_was_found_and_what_is_not_looked_for() -> None:
     assert "- superlinear 2, clean twin: `fold_seats` gets dearer." in text
     assert "| 1 | async | 700 [600, 800] | 680 | +3% |" in text
     assert "No finding of this version can show: `convoy`, `cache`" in text
-    assert "seeds 1 to 2, of loadflame at abc" in text
+    assert "seeds 1 to 2\n- of loadflame at abc" in text
 
 
 def test_a_campaign_goes_on_behind_what_is_there_also_after_a_torn_line(tmp_path: Path) -> None:
