@@ -18,6 +18,7 @@ from producers.load.plan import Plan
 from schemas.errors import UserError
 
 USERS = 8
+_POLL_S = 0.05
 LEVELS_TPS = (LOWEST_TPS, 50, 100, TOP_TPS)
 
 
@@ -57,7 +58,7 @@ class _Server(socketserver.ThreadingTCPServer):
 def downstream() -> Iterator[int]:
     """Something on a loopback port that services wait for."""
     with _Server(("127.0.0.1", 0), _Downstream) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), daemon=True)
         thread.start()
         try:
             yield server.server_address[1]
