@@ -79,7 +79,14 @@ def page(results: Sequence[Result], *, command: str, design: str, cores: int, kn
         busy=f"{sum(one.busy for one in results) / len(results):.1f}",
         cores=cores,
     )
-    parts = [head, _found(results, looked), _twins(results), _growth(results), _what_if(results), _unlooked(looked)]
+    parts = [
+        head,
+        _found(results, looked),
+        _twins(results),
+        _growth(results),
+        _what_if(results),
+        _unlooked(results, looked),
+    ]
     return "".join(filter(None, parts))
 
 
@@ -131,11 +138,12 @@ def _what_if(results: Sequence[Result]) -> str:
     return head + "".join(lines)
 
 
-def _unlooked(looked: Collection[str]) -> str:
-    rest = [f"`{name}`" for name in KINDS if name not in looked]
-    if not rest:
-        return ""
-    return f"\n## Not looked for yet\n\nNo finding of this version can show: {', '.join(rest)}.\n"
+def _unlooked(results: Sequence[Result], looked: Collection[str]) -> str:
+    run = {one.kind for one in results}
+    waiting = ", ".join(f"`{name}`" for name in looked if name not in run)
+    text = f"\n## Looked for, and not run yet\n\n{waiting}\n" if waiting else ""
+    rest = ", ".join(f"`{name}`" for name in KINDS if name not in looked)
+    return text + (f"\n## Not looked for yet\n\nNo finding of this version can show: {rest}.\n" if rest else "")
 
 
 def _server(one: Result) -> str:

@@ -162,6 +162,7 @@ def test_the_page_says_what_was_found_and_what_is_not_looked_for() -> None:
     assert "1 of 2: 50%" in text
     assert "- superlinear 2, clean twin: `fold_seats` gets dearer." in text
     assert "| 1 | async | 700 [600, 800] | 680 | +3% |" in text
+    assert "## Looked for, and not run yet\n\n`garbage`, `linear`\n" in text
     assert "No finding of this version can show: `convoy`, `cache`" in text
     assert "seeds 1 to 2\n- of loadflame at abc" in text
 
