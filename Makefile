@@ -6,7 +6,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-agrees test lint types clickhouse-go lock asyncapi fixtures dashboards browser screenshots truth freshness generators \
-        omission audit memory large-bodies worker-speed reading soak faults faults-short bench-tools clean
+        omission audit memory large-bodies worker-speed reading planted coverage soak faults faults-short bench-tools clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -85,6 +85,12 @@ reading: $(VENV)/.dev  ## p50 and p95 of every query of the page over a 24-hour 
 	$(BIN)/python -m benchmarks.reading
 
 MINUTES ?= 30
+planted: $(VENV)/.dev  ## is what was planted found, and nothing else? MINUTES=30 more of it, of KINDS=superlinear,linear
+	$(BIN)/python -m benchmarks.planted --minutes $(MINUTES) $(if $(KINDS),--kinds $(KINDS)) --page docs/planted.md
+
+coverage: $(VENV)/.dev  ## do the intervals of growth hold the truth? thinned runs that `planted` kept, and generators
+	$(BIN)/python -m benchmarks.coverage --page docs/coverage.md
+
 soak: $(VENV)/.dev  ## memory, lag, freshness and disk over MINUTES=30 at 2,000 requests/s, plotted to a file
 	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 

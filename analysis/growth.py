@@ -114,9 +114,11 @@ def fit_growth(counts: Floats, others: Floats, total: Floats, experiment: Experi
     if relative is None:
         return None
     us_per_sample = experiment.cpu_us / np.maximum(total, 1)
-    absolute = rate_slope(
-        us_per_sample * counts, experiment.completed, experiment.columns, least_dispersion=float(us_per_sample.mean())
-    )
+    amounts_us = us_per_sample * counts
+    # The process's CPU time is the kernel's and exact: only how it is divided rests on samples, as a binomial does.
+    divided = us_per_sample * (1 - counts / np.maximum(total, 1))
+    least = float((divided * amounts_us).sum() / max(float(amounts_us.sum()), 1e-9))
+    absolute = rate_slope(amounts_us, experiment.completed, experiment.columns, least_dispersion=least)
     smaller = relative if absolute is None or relative.value <= absolute.value else absolute
     return _fit(smaller, int(counts.sum()), relative, absolute)
 

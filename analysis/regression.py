@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.student import t_above, t_quantile
+from analysis.student import normal_above, normal_quantile, t_above, t_quantile
 
 Floats = NDArray[np.float64]
 
@@ -22,22 +22,31 @@ _LARGEST_EXPONENT = 40.0
 
 @dataclass(frozen=True, slots=True)
 class Slope:
-    """A fitted coefficient; `degrees` are the degrees of freedom left to judge it by."""
+    """A fitted coefficient, and its error as the data show it, with the degrees of freedom left to judge that by.
+
+    `least_error` is what counting alone makes it: no data are quieter, however smooth they look. It is known, not
+    estimated, so the normal distribution goes with it and Student's with the other; the wider of the two holds.
+    """
 
     value: float
     standard_error: float
     degrees: int
+    least_error: float = 0.0
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """The two-sided interval that holds the true value in `level` of all cases."""
-        half = t_quantile((1 + level) / 2, self.degrees) * self.standard_error
+        tail = (1 + level) / 2
+        shown = t_quantile(tail, self.degrees) * self.standard_error
+        half = max(shown, normal_quantile(tail) * self.least_error)
         return self.value - half, self.value + half
 
     def p_above(self, bound: float) -> float:
         """How probable so large a value is, or a larger one, when the true value is `bound` (one-sided)."""
-        if self.standard_error == 0:
-            return 0.0 if self.value > bound else 1.0
-        return t_above((self.value - bound) / self.standard_error, self.degrees)
+        above = self.value - bound
+        if self.standard_error == self.least_error == 0:
+            return 0.0 if above > 0 else 1.0
+        shown = t_above(above / self.standard_error, self.degrees) if self.standard_error else 0.0
+        return max(shown, normal_above(above / self.least_error) if self.least_error else 0.0)
 
 
 def design(log_tps: Floats, minutes: Floats | None = None) -> Floats:
@@ -58,8 +67,8 @@ def odds_slope(counts: Floats, others: Floats, columns: Floats) -> Slope | None:
 
     Two overdispersed Poisson counts side by side, compared by the ratio of their rates. Given their sum the one is
     quasi-binomial, so this is the quasi-Poisson regression with `others` as exposure, except that the noise of the
-    exposure is counted too (taking it as exact is biased as soon as the function outweighs the rest). The dispersion
-    is never put below that of independent samples. None when the data cannot tell.
+    exposure is counted too (taking it as exact is biased as soon as the function outweighs the rest). The error is
+    never put below that of independent samples. None when the data cannot tell.
     """
     size = counts + others
     known = size > 0
@@ -78,15 +87,15 @@ def odds_slope(counts: Floats, others: Floats, columns: Floats) -> Slope | None:
             break
     else:
         return None
-    dispersion = max(1.0, float(((counts - size * share) ** 2 / weight).sum() / degrees))
-    return _slope(beta, columns, weight / dispersion, degrees)
+    dispersion = float(((counts - size * share) ** 2 / weight).sum() / degrees)
+    return _slope(beta, columns, weight, dispersion, degrees, least_dispersion=1.0)
 
 
-def rate_slope(amounts: Floats, exposure: Floats, columns: Floats, *, least_dispersion: float = 1e-12) -> Slope | None:
+def rate_slope(amounts: Floats, exposure: Floats, columns: Floats, *, least_dispersion: float = 0.0) -> Slope | None:
     """Change of log(amounts / exposure) with column 1 of `columns`: any amounts (CPU time, say), of shape (n,).
 
     The variance is taken as proportional to the mean, and the factor from the data, but not below `least_dispersion`
-    (for amounts that are counts times a unit: the unit). None when the data cannot tell.
+    (for amounts that are independent counts times a unit: the unit). None when the data cannot tell.
     """
     known = exposure > 0
     amounts, exposure, columns = amounts[known], exposure[known], columns[known]
@@ -104,7 +113,7 @@ def rate_slope(amounts: Floats, exposure: Floats, columns: Floats, *, least_disp
     else:
         return None
     dispersion = float(((amounts - mean) ** 2 / mean).sum() / degrees)
-    return _slope(beta, columns, mean / max(dispersion, least_dispersion), degrees)
+    return _slope(beta, columns, mean, dispersion, degrees, least_dispersion=least_dispersion)
 
 
 def holm(p_values: Floats, level: float) -> NDArray[np.bool_]:
@@ -129,6 +138,11 @@ def _solve(columns: Floats, weight: Floats, residual: Floats) -> Floats:
     return np.asarray(np.clip(change, -2.0, 2.0), np.float64)
 
 
-def _slope(beta: Floats, columns: Floats, weight: Floats, degrees: int) -> Slope | None:
-    error = float(np.sqrt(np.linalg.inv(_information(columns, weight))[1, 1]))
-    return Slope(float(beta[1]), error, degrees) if np.isfinite(error) else None
+def _slope(
+    beta: Floats, columns: Floats, weight: Floats, dispersion: float, degrees: int, *, least_dispersion: float
+) -> Slope | None:
+    variance = float(np.linalg.inv(_information(columns, weight))[1, 1])
+    if not np.isfinite(variance):
+        return None
+    shown, least = (float(np.sqrt(variance * factor)) for factor in (dispersion, least_dispersion))
+    return Slope(float(beta[1]), shown, degrees, least)

@@ -3,7 +3,7 @@
 Straight from scipy.special: importing scipy.stats takes a second of CPU, which every report and run would pay.
 """
 
-from scipy.special import ndtri, stdtr, stdtrit
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 
 def t_quantile(probability: float, degrees: float) -> float:
@@ -19,3 +19,8 @@ def t_above(value: float, degrees: float) -> float:
 def normal_quantile(probability: float) -> float:
     """The value below which a standard normal stays with that probability."""
     return float(ndtri(probability))
+
+
+def normal_above(value: float) -> float:
+    """How probable a larger value than `value` is."""
+    return float(ndtr(-value))
