@@ -108,6 +108,27 @@ def test_a_flame_graph_of_thousands_of_stacks_is_drawn_at_once(page: Page, site:
     assert took_ms < DRAWN_MS
 
 
+def test_a_long_name_keeps_the_end_that_tells_it_apart(page: Page, site: Site) -> None:
+    shown(page, site.url, f"runs/{site.run}/functions")
+    expect(page.locator("table[aria-label='Functions'] tbody tr").first).to_be_visible()
+    names = [f"Shop.{'check_all_that_can_be_checked_' * 5}v{n}" for n in (1, 2)]
+    page.evaluate(
+        "names => { const { run } = page.view; const was = run.report.functions; run.report.functions = was.map("
+        "(one, n) => n < 2 ? { ...one, function: names[n] } : one); page.view.update(page.view.values);"
+        " run.report.functions = was; }",
+        names,
+    )
+    for name in names:
+        cell = page.locator("table[aria-label='Functions'] td", has_text=name)
+        assert (cell.get_attribute("title") or "").startswith(f"{name} (")
+        box, end = cell.bounding_box(), cell.locator(".tail").bounding_box()
+        assert box
+        assert end
+        assert end["x"] + end["width"] <= box["x"] + box["width"]
+        assert cell.locator(".tail").inner_text() == name[-14:]
+        assert cell.locator(".lead").evaluate("(lead) => lead.scrollWidth > lead.clientWidth")
+
+
 def test_a_saved_file_shows_the_same_without_a_network(
     browser: Browser, page: Page, site: Site, tmp_path: Path
 ) -> None:

@@ -45,6 +45,15 @@ export function segments(label, choices, chosen, choose) {
     h("button", { type: "button", "aria-pressed": String(value === chosen), title, onclick: () => choose(value) }, text)));
 }
 
+const TAIL = 14;
+
+/** A name that loses its middle where there is no room: what tells names apart is mostly at their end. `more` is not shown without room for all of it. */
+export function named(before, name, more = "") {
+  const at = name.length > TAIL ? name.length - TAIL : name.length;
+  return h("span", { class: "named" }, before, h("span", { class: "name" }, h("span", { class: "lead" }, name.slice(0, at)), at < name.length && h("span", { class: "tail" }, name.slice(at))),
+    more && h("span", { class: "file" }, more));
+}
+
 let tip;
 
 /** Show lines beside the pointer; null hides them. */

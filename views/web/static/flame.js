@@ -1,7 +1,7 @@
 // The flame graph of a range, or the difference of two, with its tools and the functions beside it.
 
 import { differenceColour, functionColour, packageColour } from "./colours.js";
-import { fill, h, segments } from "./dom.js";
+import { fill, h, named, segments } from "./dom.js";
 import * as f from "./format.js";
 import { Icicle } from "./icicle.js";
 import { ask, runPath } from "./source.js";
@@ -186,7 +186,7 @@ export class FlamePanel {
     const head = tree.base
       ? [[`self, ${each}`, ""], ["A", ""], ["B", ""], ["B − A", ""]]
       : [["function", ""], ["self", "CPU"], ["total", "CPU"]];
-    const name = (one) => h("td", { class: "clip", title: one.label }, h("i", { class: "swatch", style: { background: functionColour(one.label) } }), ` ${f.brief(one.label)}`);
+    const name = (one) => h("td", { class: "clip", title: one.label }, named(h("i", { class: "swatch", style: { background: functionColour(one.label) } }), f.brief(one.label)));
     const row = (one) => (tree.base
       ? [name(one), h("td", { class: "n" }, f.number(one.base)), h("td", { class: "n" }, f.number(one.self)),
         h("td", { class: `n ${one.self > one.base ? "up" : "down"}` }, f.signed(f.number(one.self - one.base), one.self - one.base))]

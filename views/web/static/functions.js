@@ -2,7 +2,7 @@
 
 import { axis, draw, faint } from "./charts.js";
 import { functionColour, hasColour, token } from "./colours.js";
-import { fill, h, svg, tell } from "./dom.js";
+import { fill, h, named, svg, tell } from "./dom.js";
 import * as f from "./format.js";
 import { ask, runPath } from "./source.js";
 import { set } from "./state.js";
@@ -102,7 +102,7 @@ export class FunctionsView {
     };
     return h("tr", { class: "pick", tabindex: 0, "aria-selected": String(isChosen), "data-label": one.label, onclick: choose, onkeydown: key },
       h("td", { class: "clip", title: one.label + (one.inherits_from ? `\ngrows through ${one.inherits_from}` : "") },
-        h("i", { class: "swatch", style: { background: functionColour(one.label) } }), ` ${f.brief(one.label)} `, h("span", { class: "file" }, one.file)),
+        named(h("i", { class: "swatch", style: { background: functionColour(one.label) } }), f.brief(one.label), one.file)),
       h("td", {}, this.spark(one.label)),
       h("td", { class: "n", title: one.inherits_from ? `grows through ${one.inherits_from}` : one.shape }, one.inherits_from && h("span", { class: "dim" }, "↳ "), growth),
       h("td", { class: "n" }, h("span", { class: "bar", style: { width: "64px", "margin-left": "auto" } }, h("i", { style: { width: `${(100 * one.self_share) / most}%` } }), h("span", {}, f.percent(one.self_share)))),
