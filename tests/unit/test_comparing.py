@@ -71,7 +71,7 @@ class Runs:
             failure = None
         return RunOutcome(run_id, 1, [], failure)
 
-    def _judge(self, outcome: RunOutcome, _: Any) -> Any:
+    def _judge(self, outcome: RunOutcome, *_: Any) -> Any:
         profile, accounting = SimpleNamespace(service_cpu_cores=0.5), SimpleNamespace(completed=1_000)
         return SimpleNamespace(run=SimpleNamespace(verdict="passed"), profile=profile, accounting=accounting, load=())
 

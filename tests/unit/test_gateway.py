@@ -107,7 +107,8 @@ def test_settings_of_the_answer_s_form_pass_those_of_the_transport_do_not_matter
 CALLED = [
     ("SELECT file('a')", {"file"}),
     ("SELECT * APPLY file, b FROM numbers(3) AS t", {"file", "numbers"}),
-    ("SELECT * APPLY (x -> file(x))", {"APPLY", "file"}),
+    ("SELECT * APPLY (x -> file(x))", {"APPLY", "file", "x"}),
+    ("SELECT * APPLY (file, 'p_')", {"APPLY", "file"}),
     ("SELECT 'file(', a, `a(b`, `x`(1), file FROM t", {"x"}),
     ("SELECT 'it\\'s file(' AS q", set()),
 ]
