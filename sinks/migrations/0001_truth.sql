@@ -5,6 +5,9 @@
 -- often a batch is stored it counts once. Time to live is counted from the write (the upper bits of the flush), not
 -- from the time of the request: data that is replayed lives as long as data that came live.
 --
+-- Parts that were merged are kept for a minute, and not for eight: flushes come twice a second and fill seven tables,
+-- so that the memory and the files of thousands of parts would be kept that nobody reads.
+--
 -- Readers see views only: no flush ids to filter by, no FINAL to remember. Every view may be filtered by run, which is
 -- the first column of every order and therefore prunes.
 
@@ -46,7 +49,8 @@ CREATE TABLE IF NOT EXISTS batches_stored
     host_cpu_us UInt64 CODEC(ZSTD(1))
 )
 ENGINE = ReplacingMergeTree(flush)
-ORDER BY (topic, run, window, producer, seq);
+ORDER BY (topic, run, window, producer, seq)
+SETTINGS old_parts_lifetime = 60;
 
 -- Sorted by flush within a window, so that the flush costs nothing. A flush is of one batch, of which the writer sends
 -- the rows by endpoint and time, so that neighbours are alike: the store keeps their order and compares nothing.
@@ -75,7 +79,7 @@ PARTITION BY toDate(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22)), 
 PRIMARY KEY (run, window)
 ORDER BY (run, window, flush)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 7 DAY
-SETTINGS ttl_only_drop_parts = 1, allow_suspicious_low_cardinality_types = 1, min_bytes_for_wide_part = 67108864;
+SETTINGS old_parts_lifetime = 60, ttl_only_drop_parts = 1, allow_suspicious_low_cardinality_types = 1, min_bytes_for_wide_part = 67108864;
 
 -- Times of samples are whole milliseconds, which is what GCD finds out.
 CREATE TABLE IF NOT EXISTS samples_stored
@@ -96,7 +100,7 @@ PARTITION BY toDate(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22)), 
 PRIMARY KEY (run, window)
 ORDER BY (run, window, flush, sampled_at)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 7 DAY
-SETTINGS ttl_only_drop_parts = 1, allow_suspicious_low_cardinality_types = 1;
+SETTINGS old_parts_lifetime = 60, ttl_only_drop_parts = 1, allow_suspicious_low_cardinality_types = 1;
 
 -- Text of each stack of a run, sent again on every new day, so that it outlives whatever refers to it: samples, and
 -- minutes for longer.
@@ -109,7 +113,8 @@ CREATE TABLE IF NOT EXISTS stacks_stored
 )
 ENGINE = ReplacingMergeTree(seen_on)
 ORDER BY (run, stack_id)
-TTL seen_on + INTERVAL 402 DAY;
+TTL seen_on + INTERVAL 402 DAY
+SETTINGS old_parts_lifetime = 60;
 
 CREATE OR REPLACE VIEW batches AS
 SELECT

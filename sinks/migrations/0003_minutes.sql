@@ -41,7 +41,8 @@ CREATE TABLE IF NOT EXISTS minutes_stored
 )
 ENGINE = ReplacingMergeTree(batches_covered)
 ORDER BY (run, minute)
-TTL toDateTime(made_at) + INTERVAL 400 DAY;
+TTL toDateTime(made_at) + INTERVAL 400 DAY
+SETTINGS old_parts_lifetime = 60;
 
 CREATE TABLE IF NOT EXISTS minute_endpoints_stored
 (
@@ -65,7 +66,7 @@ PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22))
 PRIMARY KEY (run, minute)
 ORDER BY (run, minute, flush, stage, endpoint)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 400 DAY
-SETTINGS ttl_only_drop_parts = 1;
+SETTINGS old_parts_lifetime = 60, ttl_only_drop_parts = 1;
 
 CREATE TABLE IF NOT EXISTS minute_functions_stored
 (
@@ -87,7 +88,7 @@ PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22))
 PRIMARY KEY (run, minute)
 ORDER BY (run, minute, flush, service, function, file)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 400 DAY
-SETTINGS ttl_only_drop_parts = 1;
+SETTINGS old_parts_lifetime = 60, ttl_only_drop_parts = 1;
 
 CREATE TABLE IF NOT EXISTS minute_stacks_stored
 (
@@ -104,7 +105,7 @@ PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22))
 PRIMARY KEY (run, minute)
 ORDER BY (run, minute, flush, service, stack_id)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 400 DAY
-SETTINGS ttl_only_drop_parts = 1;
+SETTINGS old_parts_lifetime = 60, ttl_only_drop_parts = 1;
 
 CREATE OR REPLACE VIEW minutes AS
 SELECT

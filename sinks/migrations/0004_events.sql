@@ -9,7 +9,8 @@ CREATE TABLE IF NOT EXISTS events_stored
     data String CODEC(ZSTD(3))
 )
 ENGINE = ReplacingMergeTree(time)
-ORDER BY (type, run, id);
+ORDER BY (type, run, id)
+SETTINGS old_parts_lifetime = 60;
 
 CREATE OR REPLACE VIEW runs AS
 SELECT

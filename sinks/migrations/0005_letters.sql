@@ -17,7 +17,8 @@ CREATE TABLE IF NOT EXISTS dead_letters_stored
     seq UInt64
 )
 ENGINE = ReplacingMergeTree
-ORDER BY (topic, partition, offset, received_at);
+ORDER BY (topic, partition, offset, received_at)
+SETTINGS old_parts_lifetime = 60;
 
 -- What was sent again, so that nobody does it twice by accident.
 CREATE TABLE IF NOT EXISTS replays_stored
@@ -30,7 +31,8 @@ CREATE TABLE IF NOT EXISTS replays_stored
     to_offset UInt64
 )
 ENGINE = ReplacingMergeTree(replayed_at)
-ORDER BY (topic, partition, offset, received_at);
+ORDER BY (topic, partition, offset, received_at)
+SETTINGS old_parts_lifetime = 60;
 
 CREATE OR REPLACE VIEW dead_letters AS
 SELECT

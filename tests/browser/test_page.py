@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import Site, shown
 from tests.support.chromium import looking
+from tests.support.polling import wait_until
 
 SWEEP = "Shop.sweep_sessions (sample/shop.py)"
 LEFT, RIGHT = 58, 12
@@ -268,7 +269,7 @@ def test_functions_are_sorted_by_growth_cost_and_share(page: Page, site: Site) -
     rows = page.locator("table[aria-label='Functions'] tbody tr")
     expect(rows.first).to_have_attribute("data-label", SWEEP)
     assert rows.first.locator("svg polyline").count() == 1
-    page.wait_for_function("page.view.points")
+    wait_until(lambda: page.evaluate("Boolean(page.view.points)"), 20, "the chosen function's points")
     used = page.evaluate("page.view.points.used.map((place) => page.view.points.t_s[place])")
     where = f"RUN AND $s IN ({', '.join(f'{at:g}' for at in used)})"
     self_us = site.one(f"SELECT sum(self_cpu_us) FROM functions WHERE {where} AND function = 'Shop.sweep_sessions'")
