@@ -161,12 +161,6 @@ def modelled(experiment: Experiment, growing: dict[str, Floats], *, seed: int) -
     )
 
 
-def predict(experiment: Experiment, growing: dict[str, Floats], limit_cores: float, *, seed: int) -> Prediction | None:
-    """Where the CPU runs out; see `modelled`. None as well when the limit is out of sight."""
-    service = modelled(experiment, growing, seed=seed)
-    return None if service is None else service.prediction(limit_cores)
-
-
 def measured(held: Sequence[tuple[float, bool]]) -> float | None:
     """The highest throughput that held its thresholds, from pairs (throughput, held) of stages; None if none did."""
     return max((tps for tps, kept in held if kept), default=None)

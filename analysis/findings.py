@@ -220,7 +220,7 @@ def _none(case: Case) -> Finding:
             "none",
             f"No finding about growth: between {low_tps} and {high_tps} TPS no function of {case.service} had samples "
             f"enough to tell; let the visits last longer, or try higher rates.{left_out}",
-            evidence={"visits": len(case.experiment.tps), "functions": 0},
+            evidence=evidence,
         )
     text = (
         f"No finding: no function of {case.service} got dearer per request between {low_tps} and {high_tps} TPS "

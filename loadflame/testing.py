@@ -13,7 +13,7 @@ from analysis.cost import Cost, cost_per_request
 from analysis.difference_sentences import named
 from loadflame.settings import read_settings
 from schemas.errors import UserError
-from schemas.stacks import frame, unfold
+from schemas.stacks import join_frame, unfold
 from sinks.clickhouse import open_for_reading
 from views import queries
 from views.facts import RunFacts, read_run
@@ -64,7 +64,7 @@ def _place(profile: ProfileFacts, run: str, function: str) -> int:
         raise CostUnknownError(
             f"run {run} has nothing to judge a cost by; `loadflame report {run}` says what was left out and why"
         )
-    labels = [_label(*name) for name in profile.costs.names]
+    labels = [join_frame(*name) for name in profile.costs.names]
     for known in (labels, [name for name, _ in profile.costs.names], [_last(name) for name, _ in profile.costs.names]):
         places = [place for place, one in enumerate(known) if one == function]
         if len(places) == 1:
@@ -73,7 +73,7 @@ def _place(profile: ProfileFacts, run: str, function: str) -> int:
             several = ", ".join(labels[place] for place in places)
             raise CostUnknownError(f"run {run} has several functions {function!r}; name one of {several}")
     samples = int(profile.costs.samples.max(initial=0))
-    by_name = {_last(name): _label(name, file) for name, file in profile.costs.names}
+    by_name = {_last(name): join_frame(name, file) for name, file in profile.costs.names}
     near = [by_name[name] for name in difflib.get_close_matches(function.partition(" (")[0], by_name, 3)]
     meant = f"; did you mean {' or '.join(near)}?" if near else ""
     raise CostUnknownError(f"run {run} saw no function {function!r} in {wording.count(samples, 'sample')}{meant}")
@@ -82,7 +82,7 @@ def _place(profile: ProfileFacts, run: str, function: str) -> int:
 def _message(
     client: Client, run: RunFacts, profile: ProfileFacts, place: int, cost: Cost, *, max_us: float, of: str
 ) -> str:
-    label = _label(*profile.costs.names[place])
+    label = join_frame(*profile.costs.names[place])
     blocks, tps = len(profile.selection.blocks), profile.experiment.tps
     rates = " to ".join(dict.fromkeys(wording.tps(float(rate)) for rate in (tps.min(), tps.max())))
     part = "with what it calls" if of == "total" else "in its own code"
@@ -109,10 +109,6 @@ def _stacks(client: Client, run: RunFacts, profile: ProfileFacts) -> list[tuple[
     table = queries.fetch(client, queries.STACKS, run=run.id, windows=windows, blocks=[0] * len(windows))
     rows = zip(table["stack"].to_pylist(), table["samples"].to_pylist(), strict=True)
     return [(unfold(stack), float(sum(samples))) for stack, samples in rows]
-
-
-def _label(function: str, file: str) -> str:
-    return frame(function, file) if file else function
 
 
 def _last(function: str) -> str:

@@ -16,6 +16,11 @@ def frame(function: str, file: str) -> str:
     return f"{function} ({'/'.join(file.rsplit('/', 2)[-2:])})"
 
 
+def join_frame(function: str, file: str) -> str:
+    """Label of a function; of one without a file its name. The inverse of `split_frame`."""
+    return frame(function, file) if file else function
+
+
 def split_frame(label: str) -> tuple[str, str]:
     """Function and file of a label; the file is empty when there is none."""
     match = _LABEL.match(label)

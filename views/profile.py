@@ -19,7 +19,7 @@ from analysis.growth import Experiment
 from analysis.sizing import Sizing, sizing
 from analysis.stacks import StackCounts
 from analysis.with_time import growing_with_time, told
-from schemas.stacks import frame, unfold
+from schemas.stacks import join_frame, unfold
 from views import queries
 from views.facts import RunFacts
 
@@ -130,8 +130,8 @@ class ProfileFacts:
             ends = (
                 [cost_at(level, total_us, requests, levels) for level in (levels.min(), levels.max())] if spread else []
             )
-            growth = self.growth_of(_label(function, file))
-            found[_label(function, file)] = Figures(
+            growth = self.growth_of(join_frame(function, file))
+            found[join_frame(function, file)] = Figures(
                 function=function,
                 file=file,
                 self_share=float(self_us.sum()) / service_us,
@@ -149,10 +149,6 @@ class ProfileFacts:
                 shape=growth.shape,
             )
         return found
-
-
-def _label(function: str, file: str) -> str:
-    return frame(function, file) if file else function
 
 
 def _matrix(table: pa.Table, column: str, blocks: int) -> Floats:

@@ -10,7 +10,7 @@ from analysis.blocks import ERROR_SHARE, Segment, inside
 from analysis.drift import MINUTE_US, Soak
 from analysis.limits import Windows
 from analysis.overrun import limited, mostly_fit
-from schemas.stacks import frame
+from schemas.stacks import join_frame
 from views import queries
 from views.facts import RunFacts
 
@@ -43,7 +43,7 @@ def read_soak(client: Client, run: RunFacts) -> Soak | None:
     functions = queries.fetch(client, queries.MINUTE_FUNCTIONS, **asked, least=FUNCTION_SHARE)
     resident = queries.fetch(client, queries.RESIDENT, **asked, window_us=int(run.windows.window_us[0]))
     names = zip(functions["function"].to_pylist(), functions["file"].to_pylist(), strict=True)
-    labels = [frame(function, file) if file else function for function, file in names]
+    labels = [join_frame(function, file) for function, file in names]
     return Soak(
         tps=stretch.rate_from_tps,
         unit_us=MINUTE_US,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from analysis.capacity import Prediction, measured, predict
+from analysis.capacity import Prediction, measured, modelled
 from analysis.ceiling import ceiling
 from analysis.folding import growths
 from tests.support.experiments import Costs, experiment, service
@@ -18,7 +18,9 @@ def predicted(costs: Costs, *, cores: float = 1.0, seed: int = 1, **setting: flo
         name: measured_costs.cpu_us * stacks.inclusive()[stacks.functions.index(name)] / stacks.total
         for name in growths(stacks, measured_costs).culprits
     }
-    found = predict(measured_costs, growing, cores, seed=1)
+    service_as_curves = modelled(measured_costs, growing, seed=1)
+    assert service_as_curves is not None
+    found = service_as_curves.prediction(cores)
     assert found is not None
     return found
 
@@ -81,7 +83,8 @@ def test_a_level_visited_once_gives_a_limit_without_an_interval() -> None:
 )
 def test_what_cannot_be_told_is_none(setting: dict[str, tuple[float, ...]], cores: float) -> None:
     _, costs = experiment(service(sweep=lambda _: 400.0), **setting)
-    assert predict(costs, {}, cores, seed=1) is None
+    curves = modelled(costs, {}, seed=1)
+    assert curves is None or curves.prediction(cores) is None
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from analysis.cells import Cell, Level, Shared, cells_of, shared_cells
 from analysis.difference import LEAST_SAMPLES, Latency, Measured, What
 from analysis.matching import Key, Moved, moved, new_key
 from schemas.sketch import GAMMA
-from schemas.stacks import frame
+from schemas.stacks import join_frame
 from views import queries
 from views.facts import RunFacts, read_run
 from views.outcome import Outcome, outcome_of
@@ -99,7 +99,7 @@ def _measured(
         is_new=is_new,
         at=np.array([run.started_at.timestamp() for run in runs]),
         service_us=service_us,
-        functions=tuple(frame(*key) if key[1] else key[0] for key in places),
+        functions=tuple(join_frame(*key) for key in places),
         self_us=self_us,
         total_us=total_us,
         self_samples=self_samples,
