@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser.conftest import Site, shown
 from tests.support.chromium import looking
@@ -156,6 +156,20 @@ def test_the_pointer_reads_a_second(page: Page, site: Site) -> None:
     )[0]
     assert number(legend(page, "offered")) == offered
     assert number(legend(page, "p99")) == pytest.approx(p99, rel=0.04)
+
+
+def test_a_pointer_that_was_there_before_the_figures_reads_them_when_they_come(page: Page, site: Site) -> None:
+    held: list[Route] = []
+    page.route("**/series*", lambda route: held.append(route))
+    with page.expect_request("**/series*"):
+        page.goto(f"{site.url}/?held#/runs/{site.run}/time")
+    box = over_time(page).bounding_box()
+    assert box
+    page.mouse.move(box["x"] + LEFT + (box["width"] - LEFT - RIGHT) * 18.5 / 44, box["y"] + 60)
+    for route in held:
+        route.continue_()
+    page.unroute("**/series*")
+    expect(page.locator(".readout")).to_contain_text("18 s")
 
 
 def test_a_range_that_is_dragged_over_has_its_own_flame_graph(page: Page, site: Site) -> None:

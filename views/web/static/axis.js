@@ -12,7 +12,7 @@ const NEAR = 4; // pixels: a shorter drag is a click
  */
 export class TimeBox {
   constructor({ height, left, right, times, label, onRead, onSelect, onClick = null }) {
-    Object.assign(this, { left, right, times, onRead, onSelect, onClick, cursor: null, drag: null, ranges: {} });
+    Object.assign(this, { left, right, times, onRead, onSelect, onClick, cursor: null, pointer: null, drag: null, ranges: {} });
     this.plot = h("div", { class: "plot" });
     this.hair = h("div", { class: "hair", hidden: true });
     this.brushes = { a: h("div", { class: "brush a", hidden: true }, h("i", {}, "A")), b: h("div", { class: "brush b", hidden: true }, h("i", {}, "B")) };
@@ -96,6 +96,16 @@ export class TimeBox {
   }
 
   read(at, event = null) {
+    this.pointer = event && { clientX: event.clientX };
+    this.show(at, event);
+  }
+
+  /** Once the axis has changed: the pointer rests where it was, and may be at another time. */
+  reread() {
+    this.show(this.pointer ? this.timeOf(this.pointer) : this.cursor);
+  }
+
+  show(at, event = null) {
     this.cursor = at;
     this.hair.hidden = at === null;
     if (at !== null) this.hair.style.left = `${this.x(at)}px`;

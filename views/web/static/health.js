@@ -120,7 +120,7 @@ export class HealthView {
       annotations: [{ xref: "paper", x: 1, yref: "y3", y: Math.log10(LAG_LIMIT_MS), xanchor: "right", yanchor: "bottom", showarrow: false, text: "limit: 10 ms and a tenth of the p99 latency", font: { size: 10, color: token("--bad") } }],
     });
     this.box.repaint(MARGIN.t, MARGIN.b);
-    this.read(this.box.cursor);
+    this.box.reread();
   }
 
   read(at) {

@@ -66,7 +66,7 @@ export class TimeView {
     this.box.paint("a", range(values.a));
     this.box.paint("b", range(values.b));
     if (!isSame) await this.draw();
-    this.read(this.box.cursor);
+    this.box.reread();
     await this.drawFlame();
   }
 
