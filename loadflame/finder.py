@@ -1,29 +1,28 @@
 """Findings while a run is on, and when it is over: looked for in the store, beside the worker and never in its way.
 
-A look builds the report, as `loadflame report` does, in a thread with a client of its own, and is to cost a twentieth
-of the time at most. What it finds is held against what was told before, which the store knows; so a worker that was
-started again, or another one, goes on where the last one was.
+A look builds the report, as `loadflame report` does, in a process of its own, and is to take a twentieth of the time at
+most. Whether there is reason for one is asked here, in a thread with a client of its own. What a look finds is held
+against what was told before, which the store knows; so a worker that was started again, or another one, goes on where
+the last one was.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 import structlog
 from clickhouse_connect.driver.client import Client
 
+from loadflame.looked import Look, Stored, is_settled, stored_of
 from processors.desk import Desk
 from processors.drain import is_over, is_stored
 from sinks.clickhouse import ClickHouseStore
 from sinks.errors import StoreError
 from views.runs import RunRow, list_runs
-
-if TYPE_CHECKING:
-    from loadflame.looks import Look, Stored
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,9 +72,19 @@ class Eyes:
 class _Looked:
     """The last look at a run: what there was of it, what was found, and when the next one is due."""
 
-    stored: "Stored"
+    stored: Stored
     names: frozenset[str]
     due_s: float
+
+
+class Looks(Protocol):
+    """Who builds reports, and says what there is to be told of them: `loadflame.looks_apart.LooksApart`."""
+
+    async def look_at(self, run_id: str, stored: Stored, *, is_over: bool, before: Collection[str] = ()) -> Look:
+        """See `loadflame.looks.look_at`."""
+
+    async def rest(self) -> None:
+        """There is nothing to look at just now."""
 
 
 @dataclass(slots=True)
@@ -87,11 +96,12 @@ class StoreFinder:
 
     desk: Desk
     eyes: Eyes
+    looks: Looks
     poll_s: float = POLL_S
     now_s: Callable[[], float] = time.monotonic
     wall_s: Callable[[], float] = time.time
     _looked: dict[str, _Looked] = field(default_factory=dict)
-    _settled: "dict[str, Stored]" = field(default_factory=dict)
+    _settled: dict[str, Stored] = field(default_factory=dict)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def work(self) -> None:
@@ -117,6 +127,8 @@ class StoreFinder:
         known = {run.id for run in runs}
         self._looked = {run: looked for run, looked in self._looked.items() if run in known}
         self._settled = {run: stored for run, stored in self._settled.items() if run in known}
+        async with self._looking:
+            await self.looks.rest()
 
     async def _look_at(self, run_id: str) -> None:
         """A run that is on: not again before something more is joined, and the last look lies far enough behind."""
@@ -124,12 +136,11 @@ class StoreFinder:
             last = self._looked.get(run_id)
             if last and self.now_s() < last.due_s:
                 return
-            await self.eyes.see(_ready)
-            began_s = self.now_s()
-            seen = await self.eyes.see(_seen, run_id, last)
-            if seen is None:
+            stored = await self.eyes.see(stored_of, run_id)
+            if not stored.windows or (last and last.stored == stored):
                 return
-            stored, look = seen
+            began_s = self.now_s()
+            look = await self.looks.look_at(run_id, stored, is_over=False, before=last.names if last else ())
             await self.desk.tell(look.events)
             ended_s = self.now_s()
             self._looked[run_id] = _Looked(stored, look.names, ended_s + REST * (ended_s - began_s))
@@ -137,11 +148,11 @@ class StoreFinder:
     async def _settle(self, run_id: str, *, waits: bool) -> None:
         """A run that has ended: all that is found of it, unless that was said of what is stored now."""
         async with self._looking:
-            seen = await self.eyes.see(_seen_at_the_end, run_id, self._settled.get(run_id), waits=waits)
-            if seen is None:
+            stored = await self.eyes.see(_to_settle, run_id, self._settled.get(run_id), waits=waits)
+            if stored is None:
                 return
-            stored, look = seen
-            if look is not None:
+            if not await self.eyes.see(is_settled, run_id, stored):
+                look = await self.looks.look_at(run_id, stored, is_over=True)
                 await self.desk.tell(look.events)
             self._settled[run_id] = stored
 
@@ -162,30 +173,8 @@ def _newest(store: ClickHouseStore) -> list[RunRow]:
     return list_runs(store.client, most=NEWEST)
 
 
-def _ready(_: ClickHouseStore) -> None:
-    """What a report needs, half a second of CPU, is imported at the first look: not as the worker starts."""
-    import loadflame.looks  # noqa: F401, PLC0415
-
-
-def _seen(store: ClickHouseStore, run_id: str, last: _Looked | None) -> "tuple[Stored, Look] | None":
-    """None when there is nothing more than there was at the last look."""
-    from loadflame.looks import look_at, stored_of  # noqa: PLC0415  see `_ready`
-
-    stored = stored_of(store, run_id)
-    if not stored.windows or (last and last.stored == stored):
-        return None
-    return stored, look_at(store, run_id, stored, is_over=False, before=last.names if last else ())
-
-
-def _seen_at_the_end(
-    store: ClickHouseStore, run_id: str, settled: "Stored | None", *, waits: bool
-) -> "tuple[Stored, Look | None] | None":
-    """None when nothing came since, or, where one `waits`, something is to come; no look when all was said before."""
-    from loadflame.looks import is_settled, look_at, stored_of  # noqa: PLC0415  see `_ready`
-
+def _to_settle(store: ClickHouseStore, run_id: str, settled: Stored | None, *, waits: bool) -> Stored | None:
+    """How much there is of a run; None when nothing came since, or, where one `waits`, something is to come."""
     if stored_of(store, run_id) == settled or (waits and not (is_over(store, run_id) and is_stored(store, run_id))):
         return None
-    stored = stored_of(store, run_id)  # not before it is all there
-    if is_settled(store, run_id, stored):
-        return stored, None
-    return stored, look_at(store, run_id, stored, is_over=True)
+    return stored_of(store, run_id)  # not before it is all there

@@ -38,6 +38,7 @@ def process(
 
 async def _process(settings: Settings, drain: str | None, stop: asyncio.Event, watch: Watch) -> None:
     from loadflame.finder import Eyes, StoreFinder
+    from loadflame.looks_apart import LooksApart
     from processors.worker import WorkerConfig, run_worker
     from sinks.clickhouse import open_store
     from sinks.connect import open_client
@@ -52,6 +53,7 @@ async def _process(settings: Settings, drain: str | None, stop: asyncio.Event, w
 
             await stack.enter_async_context(read_beside(settings.store_url))
         eyes = stack.enter_context(Eyes(lambda: open_client(settings.store_url)))
+        looks = await stack.enter_async_context(LooksApart(settings.store_url))
         config = WorkerConfig(
             bootstrap=broker,
             topics=settings.topics,
@@ -66,5 +68,5 @@ async def _process(settings: Settings, drain: str | None, stop: asyncio.Event, w
             stop=stop,
             on_ready=say_ready,
             on_start=lambda worker: watch.show(worker.health, worker.figures),
-            finder=(lambda desk: StoreFinder(desk, eyes)) if settings.findings else None,
+            finder=(lambda desk: StoreFinder(desk, eyes, looks)) if settings.findings else None,
         )

@@ -160,7 +160,7 @@ def test_the_pointer_reads_a_second(page: Page, site: Site) -> None:
 
 def test_a_pointer_that_was_there_before_the_figures_reads_them_when_they_come(page: Page, site: Site) -> None:
     held: list[Route] = []
-    page.route("**/series*", lambda route: held.append(route))
+    page.route("**/series*", lambda route: held.append(route))  # noqa: PLW0108  Playwright marks what it is given
     with page.expect_request("**/series*"):
         page.goto(f"{site.url}/?held#/runs/{site.run}/time")
     box = over_time(page).bounding_box()

@@ -1,7 +1,7 @@
 """Findings beside a worker: told while the run is on, at its end as the report has them, and kept in the store."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,8 @@ import pytest
 
 from loadflame import finder
 from loadflame.finder import LATE_S, NEWEST, PATIENCE_S, REST, Eyes, StoreFinder
-from loadflame.looks import WITHDRAWN, told_in
+from loadflame.looked import Look, Stored
+from loadflame.looks import WITHDRAWN, look_at, told_in
 from processors.desk import WorkerDesk
 from processors.records import Place
 from schemas.events import EventData, FindingMade, FindingsSettled, FindingWithdrawn, RunStarted, from_message
@@ -29,6 +30,19 @@ TOPICS = Topics()
 SWEEP = "superlinear/sweep (shop.py)"
 SHORT = levels(visits=2, seconds=4)
 """Enough for growth to be told, in little time."""
+
+
+@dataclass
+class LooksHere:
+    """Looks in this process: its store serves one at a time."""
+
+    eyes: Eyes
+
+    async def look_at(self, run_id: str, stored: Stored, *, is_over: bool, before: Collection[str] = ()) -> Look:
+        return await self.eyes.see(look_at, run_id, stored, is_over=is_over, before=before)
+
+    async def rest(self) -> None:
+        """They have nowhere to go."""
 
 
 @dataclass
@@ -56,7 +70,7 @@ class Bench:
 
         desk = WorkerDesk(TOPICS, send, self.store, ask, lambda: self.places)
         self.finder = StoreFinder(
-            desk, eyes, now_s=lambda: self.at_s, wall_s=lambda: self.ended_at_s + self.ended_s_ago
+            desk, eyes, LooksHere(eyes), now_s=lambda: self.at_s, wall_s=lambda: self.ended_at_s + self.ended_s_ago
         )
 
     async def look(self) -> list[EventData]:

@@ -15,7 +15,8 @@ import typer
 from clickhouse_connect.driver.client import Client
 
 from loadflame.heard import Heard, Told, heard
-from loadflame.looks import look_at, stored_of
+from loadflame.looked import stored_of
+from loadflame.looks import look_at
 from processors.announcements import letter_headers, letter_value, window_event
 from processors.desk import SOURCE
 from processors.pipeline import Pipeline

@@ -1,0 +1,99 @@
+"""Looks in a process of their own: what they give is what a look here gives, and the process is nobody's burden."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from loadflame import looks_apart
+from loadflame.looked import stored_of
+from loadflame.looks import look_at
+from loadflame.looks_apart import LooksApart
+from schemas.events import FindingMade, FindingsSettled
+from sinks.clickhouse import open_store
+from sinks.errors import StoreError
+from tests.support.polling import until
+from tests.support.synthetic import Synthetic, levels
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """A store of one run, open nowhere: the embedded engine serves one process at a time."""
+    url = f"chdb://{tmp_path}/store"
+    with closing(open_store(url)) as store:
+        Synthetic(run="r", stages=levels(visits=2, seconds=4)).write(store)
+    return url
+
+
+@pytest.fixture
+async def looks(url: str) -> AsyncIterator[LooksApart]:
+    async with LooksApart(url) as looks:
+        yield looks
+
+
+def pid_of(looks: LooksApart) -> int | None:
+    return looks._process.pid if looks._process else None
+
+
+async def test_a_look_from_afar_is_a_look_from_here(looks: LooksApart, url: str) -> None:
+    with closing(open_store(url)) as store:
+        stored = stored_of(store, "r")
+        here = look_at(store, "r", stored, is_over=True)
+    afar = await looks.look_at("r", stored, is_over=True)
+    assert afar == here
+    assert {type(event) for event in afar.events} == {FindingMade, FindingsSettled}
+    first = pid_of(looks)
+    waiting = await looks.look_at("r", stored, is_over=False)
+    assert (waiting.events, waiting.names) == ((), here.names), "while a run is on a second look confirms the first"
+    told = await looks.look_at("r", stored, is_over=False, before=waiting.names)
+    assert {event.finding for event in told.events if isinstance(event, FindingMade)} == here.names
+    assert pid_of(looks) == first, "it is there already"
+
+
+async def test_a_store_that_is_not_to_be_had_and_a_process_that_dies_are_told_and_the_next_look_is_taken(
+    looks: LooksApart, url: str, tmp_path: Path
+) -> None:
+    with closing(open_store(url)) as store:
+        stored = stored_of(store, "r")
+        with pytest.raises(StoreError, match=f"in use by process {os.getpid()}"):
+            await looks.look_at("r", stored, is_over=True)
+    first = pid_of(looks)
+    assert first is not None
+    look = asyncio.create_task(looks.look_at("r", stored, is_over=True))
+    await asyncio.sleep(0)
+    os.kill(first, 9)
+    with pytest.raises(RuntimeError, match="ended with code -9"):
+        await look
+    assert pid_of(looks) is None
+    assert (await looks.look_at("r", stored, is_over=True)).events
+    async with LooksApart("http://writer@127.0.0.1:9") as nobody:
+        with pytest.raises(StoreError, match="no ClickHouse answers") as away:
+            await nobody.look_at("r", stored, is_over=True)
+    assert away.value.retriable
+
+
+async def test_it_goes_when_it_is_idle_after_some_looks_and_with_the_worker(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(open_store(url)) as store:
+        stored = stored_of(store, "r")
+    monkeypatch.setattr(looks_apart, "LOOKS", 1)
+    async with LooksApart(url) as looks:
+        await looks.look_at("r", stored, is_over=True)
+        first = pid_of(looks)
+        await looks.rest()
+        assert pid_of(looks) == first
+        await looks.look_at("r", stored, is_over=True)
+        second = pid_of(looks)
+        assert first != second
+        monkeypatch.setattr(looks_apart, "IDLE_S", 0.0)
+        await looks.rest()
+        assert pid_of(looks) is None
+        await looks.look_at("r", stored, is_over=True)
+        third = pid_of(looks)
+    for pid in (first, second, third):
+        assert pid is not None
+        await until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), 5, "its end")
