@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pyarrow as pa
 
+from schemas.ordering import order_of, ranks_of
 from schemas.precision import lags_us, latencies_us
 from schemas.rows import REQUESTS, STACKS
 from schemas.stacks import fold, frame
@@ -25,7 +26,7 @@ _STACKS, _MODULES = 300, 12
 
 
 def request_rows(random: np.random.Generator, window: int, count: int, stage: str = "hold") -> pa.RecordBatch:
-    """Rows of `schemas.rows.REQUESTS` that end in a window, in the order in which they end."""
+    """Rows of `schemas.rows.REQUESTS` that end in a window, in the order in which a load sends them."""
     _, shares, medians_us, sent, received = (np.array(column) for column in zip(*ENDPOINTS, strict=True))
     endpoint = random.choice(len(ENDPOINTS), count, p=shares).astype(np.int16)
     error = random.choice([-1, 0, 1], count, p=_SHARES).astype(np.int16)
@@ -48,7 +49,10 @@ def request_rows(random: np.random.Generator, window: int, count: int, stage: st
         pa.array(answered.astype(np.uint64)),
         pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int16)), [stage]),
     ]
-    return pa.RecordBatch.from_arrays(columns, schema=REQUESTS)
+    ranks = ranks_of([name for name, *_ in ENDPOINTS])[endpoint]
+    order = order_of(np.zeros(count, np.int64), ranks, ended_us - latency_us)
+    rows = pa.RecordBatch.from_arrays(columns, schema=REQUESTS)
+    return rows if order is None else rows.take(pa.array(order))
 
 
 @cache

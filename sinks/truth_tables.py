@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from schemas.batches import Batch
+from schemas.ordering import order_of
 from schemas.rows import REQUESTS, STACKS, RequestFacts, StackFacts
 from sinks.interning import StackKey, stack_id
 from sinks.store import StoredBatch
@@ -22,20 +23,22 @@ _FACTS = {name: field.annotation for name, field in (RequestFacts.model_fields |
 def requests_table(batches: Sequence[Batch], flushes: Sequence[int]) -> pa.Table:
     """Rows for `requests_stored`, in the order that it keeps; `flushes` are the ids of the batches, one each.
 
-    Sorted here, a batch at a time and by one number for each row, they cost a fifth of what the store's sorting does.
+    Those that do not come so are sorted here, a batch at a time: for a fifth of what the store's sorting costs.
     """
     batches, flushes = _in_order(batches, flushes)
     parts = [batch.rows for batch in batches]
     texts = {name: _texts([rows[name] for rows in parts]) for name in ("stage", "endpoint", "error")}
     orders = [
-        _order(stages, endpoints, len(texts["endpoint"].names), _times(rows["scheduled_at"]))
+        order_of(stages, endpoints, _times(rows["scheduled_at"]))
         for rows, stages, endpoints in zip(parts, texts["stage"].codes, texts["endpoint"].codes, strict=True)
     ]
     columns: dict[str, pa.Array] = {}
     for field in REQUESTS:
         text = texts.get(field.name)
         values = text.codes if text else [_numbers(rows[field.name]) for rows in parts]
-        sorted_values = np.concatenate([part[order] for part, order in zip(values, orders, strict=True)])
+        sorted_values = np.concatenate(
+            [part if order is None else part[order] for part, order in zip(values, orders, strict=True)]
+        )
         columns[field.name] = text.column(sorted_values) if text else pa.array(sorted_values).view(field.type)
     return _with_origin(columns, frozenset({"error"}), batches, flushes)
 
@@ -160,16 +163,6 @@ def _texts(columns: Sequence[pa.DictionaryArray]) -> _Texts:
         known = np.array([*(place[text] for text in texts), -1], np.int32)
         codes.append(known[_numbers(column.indices.fill_null(len(texts)) if column.null_count else column.indices)])
     return _Texts(names, codes)
-
-
-def _order(stages: np.ndarray, endpoints: np.ndarray, names: int, times_us: np.ndarray) -> np.ndarray:
-    """The places of rows by stage, endpoint and time."""
-    first_us, last_us = int(times_us.min()), int(times_us.max())
-    span = last_us - first_us + 1
-    groups = stages.astype(np.int64) * names + endpoints
-    if (int(groups.max()) + 1) * span >= 1 << 63:
-        return np.lexsort((times_us, groups))
-    return np.argsort(groups * span + (times_us - first_us))
 
 
 def _times(column: pa.Array) -> np.ndarray:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from schemas.ordering import order_of, ranks_of
 from schemas.precision import lags_us, latencies_us
 from schemas.rows import REQUESTS
 
@@ -24,9 +25,10 @@ OTHER_ERRORS = "other errors"
 
 @dataclass(frozen=True, slots=True)
 class WindowRecord:
-    """One window. `rows` has the schema `schemas.rows.REQUESTS`; `in_flight` is at the window's end.
+    """One window. `rows` has the schema `schemas.rows.REQUESTS`, in the order of `schemas.ordering`.
 
-    `scheduled` and `dropped` count arrivals that fell due in the window, `sent` requests that were written in it.
+    `scheduled` and `dropped` count arrivals that fell due in the window, `sent` requests that were written in it;
+    `in_flight` is at the window's end.
     """
 
     window: int
@@ -62,6 +64,7 @@ class Recorder:
     def __init__(self, endpoints: Sequence[str], stages: Sequence[str], *, window_us: int) -> None:
         self._endpoints = pa.array(endpoints, pa.string())
         self._stages = list(stages)
+        self._endpoint_ranks, self._stage_ranks = ranks_of(list(endpoints)), ranks_of(self._stages)
         self._window_us = window_us
         self._errors: dict[str, int] = {}
         self._open: dict[int, _Window] = {}
@@ -162,7 +165,9 @@ class Recorder:
         return self._errors.setdefault(error, len(self._errors))
 
     def _rows(self, window: _Window) -> pa.RecordBatch:
-        columns = np.array(window.numbers, np.int64).reshape(-1, _COLUMNS).T
+        rows = np.array(window.numbers, np.int64).reshape(-1, _COLUMNS)
+        order = order_of(self._stage_ranks[rows[:, 1]], self._endpoint_ranks[rows[:, 0]], rows[:, 2])
+        columns = (rows if order is None else rows[order]).T
         endpoint, stage, due_us, dispatched_us, written_us, ended_us, status, error, sent, received = columns
         first, last = (int(stage.min()), int(stage.max())) if window.count else (0, -1)
 
