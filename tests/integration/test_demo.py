@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.demo_agrees import LINEAR, PLANTED, demo, function_of, uncounted, unfound
+from loadflame.demo import MIX_TPS, MIX_VISIT_S, MIX_VISITS
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 VISITS, LEVELS_TPS, EACH_S = 3, (40, 80, 160, 320), 4
@@ -15,7 +16,7 @@ def test_the_demo_counts_every_request_and_names_the_planted_function_first(tmp_
     done = demo("--visits", str(VISITS), data_dir=str(tmp_path / "data"))
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    assert report["accounting"]["scheduled"] == VISITS * EACH_S * sum(LEVELS_TPS)
+    assert report["accounting"]["scheduled"] == VISITS * EACH_S * sum(LEVELS_TPS) + MIX_TPS * MIX_VISITS * MIX_VISIT_S
     assert uncounted(report) == []
     assert report["profile"]["coverage"] > 0.9
     assert function_of(report, PLANTED)["samples"] > 0
