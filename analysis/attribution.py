@@ -70,9 +70,8 @@ class Mix:
         of_level = _by_level(requests, levels)
         usual = (of_level / np.maximum(of_level.sum(axis=0), _LEAST))[:, levels]
         size = requests.sum(axis=0)
-        swing = requests / np.maximum(size, _LEAST) / np.maximum(usual, _LEAST) - 1
+        swing = (requests / np.maximum(size, _LEAST) - usual) / share[:, None]
         swing[:, size <= 0] = 0.0
-        swing[usual <= 0] = 0.0
         information = (swing * size / size.sum()) @ swing.T
         inverse = np.linalg.inv(information + 1e-9 * np.eye(len(share)))
         contrast = np.eye(len(share)) - share[:, None]

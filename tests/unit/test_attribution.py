@@ -146,6 +146,13 @@ def test_a_mix_swung_to_the_full_needs_only_a_few_times_the_samples_of_a_trace()
     assert a_mix(swing=0.3).inflation() == pytest.approx(9 * a_mix().inflation(), rel=0.05)
 
 
+def test_requests_that_come_by_chance_swing_as_well_as_counted_ones() -> None:
+    """The mix of a level is then never quite that of the next."""
+    mix = a_mix()
+    drawn = Mix(NAMES, np.random.default_rng(1).poisson(mix.requests).astype(float), mix.level_tps)
+    assert drawn.inflation() == pytest.approx(mix.inflation(), rel=0.1)
+
+
 # With noise that is not the model's
 
 
