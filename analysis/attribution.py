@@ -7,17 +7,20 @@ in a visit v of the level l, with n requests of each endpoint j answered in it,
 
 is fitted by quasi-likelihood: Poisson with identity link, so that what endpoints cost adds up, and a factor for each
 level, so that a cost which depends on the rate is no endpoint's fault. All that the mix *within* a level does not show
-(growth, fixed work, a sampler whose recall drifts with the load) goes into the factors. The share of an endpoint, and
-so its microseconds per request, has the interval of the profile likelihood: the shares at which twice the loss of
-log-likelihood over the dispersion is the square of Student's t. Fitted by expectation-maximisation, which keeps every
+(growth, fixed work, a sampler whose recall drifts with the load) goes into the factors. The share of an endpoint has
+the interval of the profile likelihood: the shares at which twice the loss of log-likelihood over the dispersion is the
+square of Student's t. Its microseconds per request are that share of the function's CPU time, which is sampled as well
+and independent of it; their interval puts both together (MOVER). Fitted by expectation-maximisation, which keeps every
 cost at or above zero.
 
 Sources: McCullagh, Nelder, "Generalized Linear Models", 2nd ed., chapters 6 and 9; Shepp, Vardi, "Maximum likelihood
 reconstruction for emission tomography", IEEE Trans. Med. Imaging 1, 1982 (the fit); Venzon, Moolgavkar, "A method for
-computing profile-likelihood-based confidence intervals", Applied Statistics 37, 1988.
+computing profile-likelihood-based confidence intervals", Applied Statistics 37, 1988; Zou, Donner, "Construction of
+confidence limits about effect measures", Statistics in Medicine 27, 2008 (MOVER).
 """
 
 from dataclasses import dataclass
+from math import hypot
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,7 +130,9 @@ def attribute(cpu_us: Floats, process_us: float, samples: float, mix: Mix) -> li
     fitted = visits.fit(busy, np.tile(visits.fair, (len(busy), 1)), rounds=_FIRST)
     least = process_us / max(samples, 1.0) * (1 - np.minimum(busy.sum(axis=1) / max(process_us, 1.0), 1.0))
     dispersion = np.maximum(visits.dispersion(busy, fitted, mix.degrees), least)
-    low, high = _intervals(visits, busy, fitted, dispersion * t_quantile((1 + CONFIDENCE) / 2, mix.degrees) ** 2, tells)
+    allowed = dispersion * t_quantile((1 + CONFIDENCE) / 2, mix.degrees) ** 2
+    low, high = _intervals(visits, busy, fitted, allowed, tells)
+    unsure = np.sqrt(allowed / np.maximum(busy.sum(axis=1), _LEAST))
     each = busy.sum(axis=1)[:, None] / mix.asked[tells]
 
     def cost(function: int, told: int) -> Cost:
@@ -138,8 +143,8 @@ def attribute(cpu_us: Floats, process_us: float, samples: float, mix: Mix) -> li
         return Cost(
             endpoint=mix.endpoints[endpoint],
             us=us * share,
-            us_low=us * least,
-            us_high=us * most,
+            us_low=max(0.0, us * (share - hypot(share - least, share * unsure[function]))),
+            us_high=us * (share + hypot(most - share, share * unsure[function])),
             share=share,
             share_low=least,
             share_high=most,

@@ -100,6 +100,8 @@ class Seen:
     samples: float
     truth: Floats
     """The endpoints' shares of each function, shape (functions, endpoints)."""
+    truth_us: Floats
+    """What a request of each makes it cost, in the same shape."""
 
 
 def seen(world: World, seed: int) -> Seen:
@@ -116,7 +118,7 @@ def seen(world: World, seed: int) -> Seen:
     place = np.log(tps / tps.min()) / max(np.log(tps.max() / tps.min()), 1e-9)
     times = np.arange(len(visits)) / len(visits)
     shared = _wander(random, world.common, world.memory, len(visits))
-    spent, truth = [], []
+    spent, truth, truth_us = [], [], []
     for work in world.works.values():
         each = np.array(work.us)[:, None] * (tps / 160) ** np.array(work.grows)[:, None]
         by_endpoint = each * counts
@@ -125,8 +127,9 @@ def seen(world: World, seed: int) -> Seen:
         spent.append(total * np.exp(shared + own + world.leak * times))
         # Fixed work is nobody's; it shows as if all requests paid for it alike.
         fixed = work.fixed_us_per_s * seconds * counts / counts.sum(axis=0)
-        paid = (by_endpoint + fixed).sum(axis=1)
+        paid = ((by_endpoint + fixed) * np.exp(world.leak * times)).sum(axis=1)
         truth.append(paid / paid.sum())
+        truth_us.append(paid / counts.sum(axis=1))
     cpu = np.array(spent)
     recall = 0.9 * (1 - world.recall * (1 - place)) * np.ones_like(cpu)
     recall[::2] *= 1 - world.blind * (1 - place)
@@ -134,7 +137,8 @@ def seen(world: World, seed: int) -> Seen:
     kernel = cpu.sum(axis=0)
     us_per_sample = kernel / np.maximum(samples.sum(axis=0), 1)
     mix = Mix(ENDPOINTS, counts, tps)
-    return Seen(mix, samples * us_per_sample, float(kernel.sum()), float(samples.sum()), np.array(truth))
+    cpu_us, process_us = samples * us_per_sample, float(kernel.sum())
+    return Seen(mix, cpu_us, process_us, float(samples.sum()), np.array(truth), np.array(truth_us))
 
 
 def _wander(random: np.random.Generator, spread: float, memory: float, visits: int) -> Floats:
@@ -150,6 +154,7 @@ class Tally:
 
     held: list[bool] = field(default_factory=list)
     held_at_end: list[bool] = field(default_factory=list)
+    held_us: list[bool] = field(default_factory=list)
     blamed: list[bool] = field(default_factory=list)
     found: list[bool] = field(default_factory=list)
     wrong: list[bool] = field(default_factory=list)
@@ -162,14 +167,16 @@ def tally(world: World, runs: int, first_seed: int = 0) -> Tally:
     for seed in range(first_seed, first_seed + runs):
         run = seen(world, seed)
         found = attribute(run.cpu_us, run.process_us, run.samples, run.mix)
-        for name, costs, truth in zip(world.works, found, run.truth, strict=True):
-            _count(told, name, costs, truth)
+        for name, costs, truth, us in zip(world.works, found, run.truth, run.truth_us, strict=True):
+            _count(told, name, costs, truth, us)
     return told
 
 
-def _count(told: Tally, name: str, costs: Sequence[Cost], truth: Floats) -> None:
+def _count(told: Tally, name: str, costs: Sequence[Cost], truth: Floats, truth_us: Floats) -> None:
     for cost in costs:
-        share = truth[ENDPOINTS.index(cost.endpoint)]
+        share, us = (column[ENDPOINTS.index(cost.endpoint)] for column in (truth, truth_us))
+        if share > 1e-9:
+            told.held_us.append(bool(cost.us_low <= us <= cost.us_high))
         holds = cost.share_low - 1e-6 <= share <= cost.share_high + 1e-6
         (told.held if 1e-9 < share < 1 - 1e-9 else told.held_at_end).append(bool(holds))
         if share < 1e-9:
@@ -191,13 +198,22 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=400)
     options = parser.parse_args()
     table = Table(title=f"{options.runs} simulated runs each")
-    for name in ("world", "95% holds", "of 0 and 1", "innocent over 10%", "alone: found", "width", "wrongly found"):
+    for name in (
+        "world",
+        "95% holds",
+        "of 0 and 1",
+        "of us",
+        "innocent over 10%",
+        "alone: found",
+        "width",
+        "wrongly found",
+    ):
         table.add_column(name)
     for name, world in WORLDS.items():
         one = tally(replace(world), options.runs)
         table.add_row(
             name,
-            *map(_share, (one.held, one.held_at_end, one.blamed, one.found)),
+            *map(_share, (one.held, one.held_at_end, one.held_us, one.blamed, one.found)),
             f"{np.mean(one.widths):.3f}" if one.widths else "–",
             _share(one.wrong),
         )

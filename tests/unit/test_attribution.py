@@ -161,4 +161,5 @@ def test_intervals_hold_the_truth_and_no_innocent_endpoint_pays(world: str) -> N
     told = tally(WORLDS[world], 20)
     assert np.mean(told.held) >= 0.9
     assert np.mean(told.held_at_end) >= 0.92
+    assert np.mean(told.held_us) >= (0.6 if "of some functions" in world else 0.9)  # who is not seen seems cheap
     assert not any(told.wrong)
