@@ -14,6 +14,7 @@ from analysis.growth import MIN_SAMPLES
 from views import queries
 from views.facts import RunFacts
 from views.profile import block_matrix, function_costs
+from views.warnings import left_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class Paid:
 
 def read_paid(client: Client, run: RunFacts) -> Paid:
     """Over all visits that findings may rest on, those with a swung mix as well. Blocks; raises StoreError."""
-    blocks = select(run.windows, run.segments, every_mix=True).blocks
+    selection = select(run.windows, run.segments, every_mix=True)
+    blocks = selection.blocks
     places = {
         "run": run.id,
         "windows": [int(window) for block in blocks for window in run.windows.window[block.rows]],
@@ -36,6 +38,8 @@ def read_paid(client: Client, run: RunFacts) -> Paid:
         queries.fetch(client, queries.MIX, **places), np.array([block.level_tps for block in blocks], np.float64)
     )
     note = why_not_told(mix) or ""
+    if note and (lost := left_out(selection)):
+        note += f" Left out: {'; '.join(lost)}."
     if not mix.tells().any():
         return Paid({}, note)
     functions = function_costs(queries.fetch(client, queries.FUNCTIONS, **places), len(blocks))

@@ -211,6 +211,13 @@ def test_a_fixed_mix_is_said_to_tell_no_endpoint_with_the_remedy(planted: Report
     assert {one.endpoints for one in planted.functions} == {()}
 
 
+def test_what_was_left_out_of_a_swung_mix_is_said_beside_it(client: Client) -> None:
+    busy = [replace(stage, tps=640) for stage in mixes()]  # over 85% of a core
+    note = report_of(client, Synthetic(stages=[*levels(), *busy])).endpoints_note
+    assert note.startswith("Which endpoint pays for a function is not identifiable")
+    assert re.search(r"Left out: .*a thread over 85% busy.*\.$", note)
+
+
 def test_the_clean_twin_gives_no_finding_about_growth(client: Client) -> None:
     report = report_of(client, Synthetic(costs=shop_costs(planted=False)))
     assert report.findings[0].kind == "none"
