@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis.attribution import Cost, Mix, attribute
+from loadflame.demo import demo_plan
 from producers.load.plan import Plan
 from producers.load.segments import segments_of
 
@@ -26,8 +27,7 @@ Floats = NDArray[np.float64]
 ENDPOINTS = ("search", "product", "checkout")
 WEIGHTS = (3.0, 2.0, 1.0)
 HZ = 400.0
-MIX = {"name": "mix", "levels": [160], "visits": 6, "each": "2s", "settle": 0, "modulate": 0.9, "seed": 7}
-MAP = {"name": "map", "levels": [40, 80, 160, 320], "visits": 4, "each": "4s", "settle": "1s", "seed": 7}
+MAP, MIX = demo_plan("http://127.0.0.1").model_dump(mode="json", by_alias=True, exclude_defaults=True)["stages"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,16 @@ from producers.load.plan import Plan
 from schemas.errors import UserError
 
 LEVELS_TPS = (40, 80, 160, 320)
+VISITS, VISIT_S = 3, 4
 MIX_TPS = 160
-MIX_VISITS, MIX_VISIT_S = 6, 2
+MIX_VISITS, MIX_VISIT_S = 8, 2
 
 
-def demo_plan(url: str, visits: int = 4) -> Plan:
-    """The plan of the demo: an eightfold range of rates, each visited several times in random order; then mixes."""
+def demo_plan(url: str, visits: int = VISITS) -> Plan:
+    """The plan of the demo: an eightfold range of rates, each visited several times in random order; then mixes.
+
+    64 s: of the fourth visits that the rates might have, the swung mix has the time.
+    """
     requests = [
         {"name": "search", "weight": 3, "path": "/search?q=green+mint+tea"},
         {"name": "product", "weight": 2, "path": "/products/17"},
@@ -31,7 +35,14 @@ def demo_plan(url: str, visits: int = 4) -> Plan:
             "service": "shop",
             "target_count_path": "/counts",
             "stages": [
-                {"name": "map", "levels": list(LEVELS_TPS), "visits": visits, "each": "4s", "settle": "1s", "seed": 7},
+                {
+                    "name": "map",
+                    "levels": list(LEVELS_TPS),
+                    "visits": visits,
+                    "each": f"{VISIT_S}s",
+                    "settle": "1s",
+                    "seed": 7,
+                },
                 *mixes,
             ],
             "requests": requests,
