@@ -109,7 +109,16 @@ class Cost:
     @property
     def pays(self) -> bool:
         """Whether the function belongs to the endpoint: nearer to all of it than to what its requests alone explain."""
-        return self.share_low >= (1 + self.requests_share) / 2
+        return self.share_low >= self._most
+
+    @property
+    def seems_to_pay(self) -> bool:
+        """The same by the likeliest share, whatever its interval."""
+        return self.share >= self._most
+
+    @property
+    def _most(self) -> float:
+        return (1 + self.requests_share) / 2
 
 
 def attribute(cpu_us: Floats, process_us: float, samples: float, mix: Mix) -> list[tuple[Cost, ...]]:

@@ -4,40 +4,53 @@ from collections.abc import Mapping, Sequence
 from math import floor, log10
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analysis import wording
 from analysis.attribution import LEAST_DEGREES, Cost, Mix
 from analysis.findings import HOT_SHARE, RELATION, Evidence, Figures, Finding
 from analysis.stacks import StackCounts
 
+Floats = NDArray[np.float64]
+
 
 def endpoint_findings(
-    functions: Mapping[str, Figures], costs: Mapping[str, Sequence[Cost]], stacks: StackCounts
+    functions: Mapping[str, Figures], costs: Mapping[str, Sequence[Cost]], alone: Mapping[str, Sequence[Cost]]
 ) -> tuple[Finding, ...]:
-    """A finding for each function that weighs something by itself and that one endpoint pays for, the dearest first.
+    """A finding for each function that one endpoint pays for, the dearest first; all is by label.
 
-    `functions` and `costs` are by label. What a function does by itself is what it costs without the deeper functions
-    that weigh something as well: of a handler and the one function that it consists of, only the latter is named.
+    `alone` are the costs of what functions do by themselves (see `samples_alone`). Whoever only calls what an endpoint
+    pays for is not named: what a function does by itself must seem to be paid for by the same.
     """
-    paid = [(functions[label], cost) for label in _weighty(functions, stacks) for cost in costs.get(label, ())]
-    paid = sorted((one for one in paid if one[1].pays), key=lambda one: -one[0].total_share * one[1].share)
+    paid = [
+        (functions[label], cost)
+        for label, own in alone.items()
+        for cost in costs.get(label, ())
+        if cost.pays and any(one.endpoint == cost.endpoint and one.seems_to_pay for one in own)
+    ]
+    paid.sort(key=lambda one: -one[0].total_share * one[1].share)
     return tuple(_finding(figures, cost) for figures, cost in paid)
 
 
-def _weighty(functions: Mapping[str, Figures], stacks: StackCounts) -> list[str]:
+def samples_alone(functions: Mapping[str, Figures], stacks: StackCounts) -> dict[str, Floats]:
+    """Samples in each visit of what functions do by themselves, of those of which this weighs something; by label.
+
+    By itself is without the deeper functions that weigh something as well: of a handler and the one function that it
+    consists of, only the latter is there.
+    """
     known = [
         (stacks.depth[place], place, label)
         for place, label in enumerate(stacks.functions)
         if label in functions and functions[label].total_share >= HOT_SHARE and not functions[label].plumbing
     ]
-    samples = stacks.counts.sum(axis=1)
-    taken = np.zeros(len(samples), dtype=bool)
-    found = []
+    taken = np.zeros(len(stacks.counts), dtype=bool)
+    found = {}
     for _, place, label in sorted(known, reverse=True):
         on = stacks.stacks_with(place) & ~taken
         taken |= on
-        if samples[on].sum() >= HOT_SHARE * stacks.total.sum():
-            found.append(label)
+        samples = stacks.counts[on].sum(axis=0)
+        if samples.sum() >= HOT_SHARE * stacks.total.sum():
+            found[label] = samples
     return found
 
 

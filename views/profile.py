@@ -58,7 +58,7 @@ class ProfileFacts:
             numbers += [number] * len(block.rows)
         places = {"run": run.id, "windows": windows, "blocks": numbers}
         self.costs = function_costs(queries.fetch(client, queries.FUNCTIONS, **places), len(self.selection.blocks))
-        self.stacks = _stacks(queries.fetch(client, queries.STACKS, **places), len(self.selection.blocks))
+        self.stacks = stack_counts(queries.fetch(client, queries.STACKS, **places), len(self.selection.blocks))
 
     @cached_property
     def growths(self) -> Growths:
@@ -174,7 +174,8 @@ def function_costs(table: pa.Table, blocks: int) -> FunctionCosts:
     )
 
 
-def _stacks(table: pa.Table, blocks: int) -> StackCounts:
+def stack_counts(table: pa.Table, blocks: int) -> StackCounts:
+    """From rows of `queries.STACKS` over so many blocks."""
     return StackCounts.of(
         [unfold(stack) for stack in table["stack"].to_pylist()], block_matrix(table, "samples", blocks)
     )

@@ -64,8 +64,8 @@ def report_of(client: Client, run: RunFacts, profile: ProfileFacts, *, at_tps: f
             broken=[f"{check.name}: {check.sentence}" for check in checks if check.ok is False],
         )
     )
-    paid = read_paid(client, run)
-    by_endpoint = endpoint_findings(profile.figures, paid.costs, profile.stacks)
+    paid = read_paid(client, run, profile.figures)
+    by_endpoint = endpoint_findings(profile.figures, paid.costs, paid.alone)
     seen = measured([(row.achieved_tps, bool(row.held)) for row in rows if row.role == "measure"])
     more = more_of(client, run, profile, rows, at_tps)
     return Report(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.attribution import Cost, Mix
-from analysis.endpoint_findings import endpoint_findings, why_not_told
+from analysis.endpoint_findings import endpoint_findings, samples_alone, why_not_told
 from analysis.findings import Figures
 from analysis.stacks import StackCounts
 
@@ -33,7 +33,7 @@ SHARED = replace(PAID, share=0.3, share_low=0.2, share_high=0.4)
 
 def test_the_function_that_does_the_work_is_named_with_what_each_request_costs() -> None:
     costs = {LOOP: (PAID,), HANDLER: (PAID,), SIGN: (PAID,), SWEEP: (SHARED,)}
-    (found,) = endpoint_findings(FUNCTIONS, costs, STACKS)
+    (found,) = endpoint_findings(FUNCTIONS, costs, {SIGN: (PAID,), SWEEP: (SHARED,)})
     assert found.summary == (
         "`sign` (shop.py) is paid for by `checkout`: 1.2 ms [1.0, 1.4] for each, 93% of its CPU [81%, 100%]."
     )
@@ -42,31 +42,49 @@ def test_the_function_that_does_the_work_is_named_with_what_each_request_costs()
     assert found.evidence["us_low"] == 1_049.0
 
 
-def test_a_handler_that_does_most_by_itself_is_named() -> None:
-    handler = StackCounts.of([(LOOP, HANDLER), (LOOP, HANDLER, SIGN)], np.array([[70.0], [3.0]]))
+def test_by_themselves_weigh_those_that_do_the_work_and_never_the_machinery() -> None:
+    alone = samples_alone(FUNCTIONS, STACKS)
+    assert {label: counts.tolist() for label, counts in alone.items()} == {SWEEP: [40.0], SIGN: [30.0], RANK: [28.0]}
+
+
+def test_a_handler_that_does_most_by_itself_weighs() -> None:
+    handler = StackCounts.of([(LOOP, HANDLER), (LOOP, HANDLER, SIGN)], np.array([[70.0, 20.0], [3.0, 1.0]]))
     small = {**FUNCTIONS, SIGN: figures(SIGN, 0.03)}
-    (found,) = endpoint_findings(small, {HANDLER: (PAID,), SIGN: (PAID,)}, handler)
+    assert {label: counts.tolist() for label, counts in samples_alone(small, handler).items()} == {
+        HANDLER: [73.0, 21.0]
+    }
+
+
+def test_who_only_calls_what_an_endpoint_pays_for_is_not_named() -> None:
+    costs = {HANDLER: (PAID,), SIGN: (PAID,)}
+    (found,) = endpoint_findings(FUNCTIONS, costs, {HANDLER: (SHARED,), SIGN: (PAID,)})
+    assert found.function == SIGN
+    unsure = replace(PAID, share_low=0.1)
+    found, _ = endpoint_findings(FUNCTIONS, costs, {HANDLER: (unsure,), SIGN: (PAID,)})
     assert found.function == HANDLER
+    elsewhere = replace(PAID, endpoint="search")
+    assert endpoint_findings(FUNCTIONS, {HANDLER: (PAID,)}, {HANDLER: (elsewhere,)}) == ()
 
 
 def test_the_dearest_comes_first() -> None:
     search = replace(PAID, endpoint="search", us=84.0, us_low=70.0, us_high=98.0)
-    found = endpoint_findings(FUNCTIONS, {RANK: (search,), SIGN: (PAID,)}, STACKS)
+    found = endpoint_findings(FUNCTIONS, {RANK: (search,), SIGN: (PAID,)}, {RANK: (search,), SIGN: (PAID,)})
     assert [one.function for one in found] == [SIGN, RANK]
     assert "84 us [70, 98] for each" in found[1].summary
 
 
 @pytest.mark.parametrize(
-    ("cost", "text"),
+    ("given", "text"),
     [
         ((8.4, 7.26, 9.5), "8.4 us [7.3, 9.5]"),
         ((126.0, 119.6, 131.0), "126 us [120, 131]"),
         ((45_300.0, 40_100.0, 50_900.0), "45 ms [40, 51]"),
     ],
 )
-def test_microseconds_have_two_digits_at_least(cost: tuple[float, float, float], text: str) -> None:
-    us, low, high = cost
-    (found,) = endpoint_findings(FUNCTIONS, {SIGN: (replace(PAID, us=us, us_low=low, us_high=high),)}, STACKS)
+def test_microseconds_have_two_digits_at_least(given: tuple[float, float, float], text: str) -> None:
+    us, low, high = given
+    cost = replace(PAID, us=us, us_low=low, us_high=high)
+    (found,) = endpoint_findings(FUNCTIONS, {SIGN: (cost,)}, {SIGN: (cost,)})
     assert f": {text} for each" in found.summary
 
 
