@@ -51,6 +51,8 @@ class Segment:
     rate_to_tps: float
     settle_us: int | None = None
     role: str = "measure"
+    modulated: bool = False
+    """Whether its mix of requests is swung about the plan's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,8 +104,10 @@ class Selection:
         return tuple(sorted({block.level_tps for block in self.blocks}))
 
 
-def select(windows: Windows, segments: Sequence[Segment]) -> Selection:
+def select(windows: Windows, segments: Sequence[Segment], *, every_mix: bool = False) -> Selection:
     """Choose the windows that findings may rest on, and group them.
+
+    Visits with a swung mix are taken only when there are no others, or with `every_mix`.
 
     Of each segment the start is left out while things settle (see `Segment`), and so are windows
     without a profile, generator-limited ones and host-limited ones, and without levels what comes after the first
@@ -111,7 +115,7 @@ def select(windows: Windows, segments: Sequence[Segment]) -> Selection:
     errors, a growing backlog or a thread over 85% busy. These three are judged over the visit, never by the window:
     leaving out single busy windows of a level near that bound would keep its cheap ones and so fake a lower cost.
     """
-    levels = [segment for segment in segments if segment.form == "level"]
+    levels = _levels(segments, every_mix=every_mix)
     unfit = {
         NO_PROFILE: windows.instances == 0,
         GENERATOR: generator_limited(windows),
@@ -137,6 +141,11 @@ def select(windows: Windows, segments: Sequence[Segment]) -> Selection:
     rates = [block.tps for block in blocks]
     design: Design = "levels" if levels else "ramp" if max(rates) > STEADY_RANGE * min(rates) else "steady"
     return Selection(design, tuple(blocks), tuple(left_out), _limited_levels(windows, levels))
+
+
+def _levels(segments: Sequence[Segment], *, every_mix: bool) -> list[Segment]:
+    levels = [segment for segment in segments if segment.form == "level"]
+    return [segment for segment in levels if every_mix or not segment.modulated] or levels
 
 
 def _limited_levels(windows: Windows, levels: Sequence[Segment]) -> frozenset[float]:

@@ -7,27 +7,45 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
+from producers.load.modulation import mix_stages
 from producers.load.plan import Plan
 from schemas.errors import UserError
 
 LEVELS_TPS = (40, 80, 160, 320)
+VISITS, VISIT_S = 3, 4
+MIX_TPS = 160
+MIX_VISITS, MIX_VISIT_S = 8, 2
 
 
-def demo_plan(url: str, visits: int = 4) -> Plan:
-    """The plan of the demo: an eightfold range of rates, each visited several times in random order."""
+def demo_plan(url: str, visits: int = VISITS) -> Plan:
+    """The plan of the demo: an eightfold range of rates, each visited several times in random order; then mixes.
+
+    64 s: of the fourth visits that the rates might have, the swung mix has the time.
+    """
+    requests = [
+        {"name": "search", "weight": 3, "path": "/search?q=green+mint+tea"},
+        {"name": "product", "weight": 2, "path": "/products/17"},
+        {"name": "checkout", "weight": 1, "method": "POST", "path": "/checkout", "json": {"item": 7}},
+    ]
+    # The shop settles at once: it is as fast as ever with another mix.
+    mixes = mix_stages(len(requests), MIX_TPS, visits=MIX_VISITS, each=f"{MIX_VISIT_S}s", settle=0)
     return Plan.model_validate(
         {
             "target": url,
             "service": "shop",
             "target_count_path": "/counts",
             "stages": [
-                {"name": "map", "levels": list(LEVELS_TPS), "visits": visits, "each": "4s", "settle": "1s", "seed": 7}
+                {
+                    "name": "map",
+                    "levels": list(LEVELS_TPS),
+                    "visits": visits,
+                    "each": f"{VISIT_S}s",
+                    "settle": "1s",
+                    "seed": 7,
+                },
+                *mixes,
             ],
-            "requests": [
-                {"name": "search", "weight": 3, "path": "/search?q=green+mint+tea"},
-                {"name": "product", "weight": 2, "path": "/products/17"},
-                {"name": "checkout", "weight": 1, "method": "POST", "path": "/checkout", "json": {"item": 7}},
-            ],
+            "requests": requests,
             "thresholds": ["p99 < 500ms", "errors < 1%"],
         }
     )

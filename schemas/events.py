@@ -79,6 +79,8 @@ class StageEntered(EventData):
     """How much of its beginning is for things to settle, and left out of findings."""
     role: Literal["measure", "warm-up", "cool-down"] = "measure"
     """No capacity is drawn from the other two."""
+    modulate: Annotated[Number, Field(ge=0, le=1)] = 0.0
+    """How far the requests' weights are swung in it, as a part of them; 0: the plan's mix."""
 
     def event_id(self) -> str:
         """One for each label of a run."""

@@ -140,6 +140,7 @@ def _segments(table: pa.Table, ended_at: datetime | None) -> tuple[Segment, ...]
             row["rate_to_tps"],
             row["settle_us"] if row["form"] == "level" else row["settle_us"] or None,
             row["role"],
+            row["modulate"] > 0,
         )
         for row in table.to_pylist()
     )

@@ -7,6 +7,7 @@ FINDINGS = {
     "process-growth": ("yellow", "△"),
     "capacity": ("cyan", "◆"),
     "hot": OTHER,
+    "endpoint": ("magenta", "◇"),
     "drift": ("yellow", "↗"),
     "leak": ("yellow", "↗"),
     "change": ("yellow", "↕"),

@@ -138,11 +138,26 @@ class Profile(_Part):
     instances: tuple[Instance, ...] = ()
 
 
+class EndpointCost(_Part):
+    """What a request of an endpoint makes a function cost, and the endpoint's share of its CPU; 95% intervals.
+
+    Microseconds with what the function calls, on the mean of the rates.
+    """
+
+    endpoint: str
+    us_per_request: Figure
+    us_low: Figure
+    us_high: Figure
+    share: Figure
+    share_low: Figure
+    share_high: Figure
+
+
 class Function(_Part):
     """One function; shares are of the service's CPU, `us_low` to `us_high` the interval of `total_us_per_request`.
 
     `growth` is its own: what it inherits from a function that it calls is folded under `inherits_from`; a function
-    with `part_of` belongs to a growing one.
+    with `part_of` belongs to a growing one. `endpoints` are those whose part in it the mix of requests tells.
     """
 
     function: str
@@ -162,6 +177,7 @@ class Function(_Part):
     us_at_highest: MaybeFigure = None
     inherits_from: str | None = None
     part_of: str | None = None
+    endpoints: tuple[EndpointCost, ...] = ()
 
 
 class FindingRow(_Part):
@@ -265,6 +281,8 @@ class Report(_Part):
     thresholds: tuple[Threshold, ...] = ()
     errors: tuple[ErrorRow, ...] = ()
     growth: Growth = Field(default=Growth(design="unfit", lowest_tps=None, highest_tps=None, blocks=0))
+    endpoints_note: str = ""
+    """Why costs are not given to endpoints, or not to all of them, with the remedy."""
     warnings: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     over_time: OverTime | None = None

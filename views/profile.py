@@ -38,6 +38,10 @@ class FunctionCosts:
     total_us: Floats
     samples: NDArray[np.int64]
 
+    def label(self, place: int) -> str:
+        """As stacks name it."""
+        return join_frame(*self.names[place])
+
 
 class ProfileFacts:
     """The profile of a run over the blocks that findings may rest on. Reads the store when made; blocks."""
@@ -54,7 +58,7 @@ class ProfileFacts:
             numbers += [number] * len(block.rows)
         places = {"run": run.id, "windows": windows, "blocks": numbers}
         self.costs = function_costs(queries.fetch(client, queries.FUNCTIONS, **places), len(self.selection.blocks))
-        self.stacks = _stacks(queries.fetch(client, queries.STACKS, **places), len(self.selection.blocks))
+        self.stacks = stack_counts(queries.fetch(client, queries.STACKS, **places), len(self.selection.blocks))
 
     @cached_property
     def growths(self) -> Growths:
@@ -151,7 +155,7 @@ class ProfileFacts:
         return found
 
 
-def _matrix(table: pa.Table, column: str, blocks: int) -> Floats:
+def block_matrix(table: pa.Table, column: str, blocks: int) -> Floats:
     """Rows of pairs (block, value) as a matrix of shape (rows, blocks)."""
     matrix = np.zeros((table.num_rows, blocks))
     places, values = (table[name].combine_chunks() for name in ("blocks", column))
@@ -165,8 +169,13 @@ def function_costs(table: pa.Table, blocks: int) -> FunctionCosts:
     """From rows of `queries.FUNCTIONS` over so many blocks."""
     names = zip(table["function"].to_pylist(), table["file"].to_pylist(), strict=True)
     samples = table["samples"].to_numpy().astype(np.int64)
-    return FunctionCosts(tuple(names), _matrix(table, "self_us", blocks), _matrix(table, "total_us", blocks), samples)
+    return FunctionCosts(
+        tuple(names), block_matrix(table, "self_us", blocks), block_matrix(table, "total_us", blocks), samples
+    )
 
 
-def _stacks(table: pa.Table, blocks: int) -> StackCounts:
-    return StackCounts.of([unfold(stack) for stack in table["stack"].to_pylist()], _matrix(table, "samples", blocks))
+def stack_counts(table: pa.Table, blocks: int) -> StackCounts:
+    """From rows of `queries.STACKS` over so many blocks."""
+    return StackCounts.of(
+        [unfold(stack) for stack in table["stack"].to_pylist()], block_matrix(table, "samples", blocks)
+    )

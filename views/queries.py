@@ -40,7 +40,8 @@ RUNS = Query(
 STAGES = Query(
     "stages",
     f"SELECT label, stage, form, visit, {_UNIX_US}(starts_at) AS starts_us, {_UNIX_US}(ends_at) AS ends_us, "
-    "rate_from_tps, rate_to_tps, settle_us, role FROM stages WHERE run = {run:String} ORDER BY starts_us, label",
+    "rate_from_tps, rate_to_tps, settle_us, role, modulate FROM stages WHERE run = {run:String} "
+    "ORDER BY starts_us, label",
     _RUN,
 )
 PRODUCERS = Query(
@@ -140,6 +141,13 @@ FUNCTIONS = Query(
     ") GROUP BY function, file ORDER BY arraySum(self_us) DESC, function, file",
     _BLOCKS,
 )
+MIX = Query(
+    "mix of requests",
+    "SELECT endpoint, groupArray(block) AS blocks, groupArray(done) AS requests FROM ("
+    f"SELECT endpoint, {_OF_BLOCK} AS block, sum(completed) AS done FROM endpoints WHERE {_IN_BLOCKS} "
+    "GROUP BY endpoint, block) GROUP BY endpoint ORDER BY endpoint",
+    _BLOCKS,
+)
 STACKS = Query(
     "stacks",
     "SELECT any(text) AS stack, groupArray(block) AS blocks, groupArray(seen) AS samples FROM ("
@@ -198,6 +206,7 @@ ALL: tuple[Query, ...] = (
     INSTANCES,
     DEAD_LETTERS,
     FUNCTIONS,
+    MIX,
     STACKS,
     MINUTES,
     MINUTE_FUNCTIONS,

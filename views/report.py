@@ -5,13 +5,16 @@ from collections import Counter
 from clickhouse_connect.driver.client import Client
 
 from analysis import wording
+from analysis.attribution import Cost
 from analysis.capacity import measured
+from analysis.endpoint_findings import endpoint_findings
 from analysis.findings import Case, Finding, find
 from analysis.growth import fit_process
 from analysis.limits import LIMITED_SHARE, generator_limited, host_limited
 from analysis.verdict import Course, judge
 from schemas.events import counted_by_target
 from views import model, queries
+from views.attribution import Paid, read_paid
 from views.facts import RunFacts, read_run
 from views.load import KEPT_UP, load_rows
 from views.model import Report
@@ -61,6 +64,8 @@ def report_of(client: Client, run: RunFacts, profile: ProfileFacts, *, at_tps: f
             broken=[f"{check.name}: {check.sentence}" for check in checks if check.ok is False],
         )
     )
+    paid = read_paid(client, run, profile.figures)
+    by_endpoint = endpoint_findings(profile.figures, paid.costs, paid.alone)
     seen = measured([(row.achieved_tps, bool(row.held)) for row in rows if row.role == "measure"])
     more = more_of(client, run, profile, rows, at_tps)
     return Report(
@@ -77,12 +82,13 @@ def report_of(client: Client, run: RunFacts, profile: ProfileFacts, *, at_tps: f
         load=rows,
         generator=_generator(run, limited=int(by_generator.sum()) > LIMITED_SHARE * len(load)),
         profile=_profile(run),
-        functions=_functions(profile),
-        findings=tuple(map(_row, more.among(find(_case(run, profile, rows, seen))))),
+        functions=_functions(profile, paid),
+        findings=tuple(map(_row, more.among((*find(_case(run, profile, rows, seen)), *by_endpoint)))),
         capacity=_capacity(profile, seen),
         thresholds=thresholds,
         errors=_errors(run),
         growth=_growth(profile),
+        endpoints_note=paid.note if profile.figures else "",
         warnings=warnings_of(run, profile, accounting, rows, by_generator=by_generator, by_host=by_host),
         checks=checks,
         over_time=more.over_time,
@@ -152,7 +158,7 @@ def _profile(run: RunFacts) -> model.Profile:
     )
 
 
-def _functions(profile: ProfileFacts) -> tuple[model.Function, ...]:
+def _functions(profile: ProfileFacts, paid: Paid) -> tuple[model.Function, ...]:
     """Those that weigh something, the hottest in itself first; growing ones are there however small."""
     rows = []
     for label, figures in profile.figures.items():
@@ -180,9 +186,22 @@ def _functions(profile: ProfileFacts) -> tuple[model.Function, ...]:
                 us_at_highest=figures.us_highest,
                 inherits_from=growth.inherits_from,
                 part_of=growth.part_of,
+                endpoints=tuple(map(_endpoint, paid.costs.get(label, ()))),
             )
         )
     return tuple(rows[:MOST_FUNCTIONS])
+
+
+def _endpoint(cost: Cost) -> model.EndpointCost:
+    return model.EndpointCost(
+        endpoint=cost.endpoint,
+        us_per_request=cost.us,
+        us_low=cost.us_low,
+        us_high=cost.us_high,
+        share=cost.share,
+        share_low=cost.share_low,
+        share_high=cost.share_high,
+    )
 
 
 def _case(run: RunFacts, profile: ProfileFacts, rows: tuple[model.LoadRow, ...], seen: float | None) -> Case:

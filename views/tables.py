@@ -88,6 +88,9 @@ def functions_table(report: Report, width: int) -> Table:
         table.add_column(f"@{low} → @{high}" if width >= NARROW else f"@{low}→@{high}", justify="right", no_wrap=True)
     table.add_column("growth", justify="right", no_wrap=True)
     table.add_column("shape", no_wrap=True)
+    paid = width >= WIDE and any(one.endpoints for one in shown)
+    if paid:
+        table.add_column("paid for by", no_wrap=True)
     most = max((one.self_share for one in shown), default=0) or 1
     for one in shown:
         style, mark = _SHAPES[one.shape]
@@ -103,8 +106,15 @@ def functions_table(report: Report, width: int) -> Table:
             cells.append(f"{_us(one.us_low or 0)} – {_us(one.us_high or 0)}" if ends else "–")
         if spread:
             cells.append(_from_to(one))
-        table.add_row(*cells, _growth(one, width), _shape(one, style, mark))
+        cells += [_growth(one, width), _shape(one, style, mark)]
+        table.add_row(*cells, *([_payer(one)] if paid else []))
     return table
+
+
+def _payer(one: model.Function) -> str:
+    """The endpoint that pays for most of it, by the low end of its interval."""
+    payers = (f"{cost.endpoint} {cost.share:.0%}" for cost in one.endpoints if cost.share_low > 0.5)
+    return next(payers, "–")
 
 
 class _Name:

@@ -74,6 +74,8 @@ def _parts(report: Report, width: int) -> Iterator[RenderableType]:
     if report.functions:
         yield titled("Hot functions", "CPU us per answered request; growth 1: the same at every rate")
         yield Padding(functions_table(report, width), (0, 1))
+        if report.endpoints_note:
+            yield Padding(sentence(report.endpoints_note, bold=False), (1, 1, 0, 1))
     yield titled("Capacity", "requests per second")
     yield Padding(capacity_table(report), (0, 1))
     yield titled("Accounting and trust", "")

@@ -145,7 +145,9 @@ def _planted_us(rng: random.Random, kind: str, effect: float) -> float:
     """What the planted function costs: without its defect, or for the kinds that grow and are hot, with it."""
     if kind == "linear":
         return effect / (1 - effect) * sum(REST_US) / 2
-    if kind in ("endpoint", "branch", "cache"):
+    if kind == "endpoint":
+        return rng.uniform(*PLANTED_US) / effect  # the dear one pays what others' defects cost, the others a part of it
+    if kind in ("branch", "cache"):
         return rng.uniform(*PLANTED_US) / 6
     if kind.startswith("slower"):
         return rng.uniform(*PLANTED_US) / 4

@@ -57,7 +57,7 @@ KINDS = {
     ),
     "garbage": Kind(_kinds("hot"), "cyclic objects a request", (1500, 3000), follows=_kinds("slow")),
     "linear": Kind(_kinds("hot"), "of the work", (0.4, 0.6)),
-    "endpoint": Kind(_kinds("endpoint"), "x on one endpoint", (4, 10), follows=_kinds("slow"), load="modulated"),
+    "endpoint": Kind(_kinds("endpoint"), "x on one endpoint", (4, 10, 30), follows=_kinds("slow"), load="modulated"),
     "branch": Kind(_kinds("slow"), "x in 2% of requests", (20, 80)),
     "downstream": Kind(_kinds("slow", "waiting"), "ms in 10% of requests", (20, 80), threads=True, named=False),
     "leak": Kind(_kinds("leak", "drift", "change"), "KiB a request", (8, 32), load="soak", named=False),

@@ -14,16 +14,16 @@ def demo(
     data_dir: DataDir = None,
     store: StoreUrl = None,
     backend: Backend = "auto",
-    visits: Annotated[int, typer.Option(min=3, help="Visits of each of the four levels, 4 s each.")] = 4,
+    visits: Annotated[int, typer.Option(min=3, help="Visits of each of the four levels, 4 s each.")] = 3,
     no_web: NoWeb = False,
     as_json: AsJson = False,
 ) -> None:
     """Load and profile a small shop that comes with loadflame, and say which function stops it.
 
     Starts the shop, an embedded broker, the stream processor, the profiler and the load as processes of their own,
-    visits four rates in random order, and ends them all. Nothing is downloaded, nothing leaves this machine. Exit code
-    0 whatever the verdict, for the shop is meant to be limited; 3 when not every outcome is accounted for, 130 when it
-    was ended by Ctrl-C.
+    visits four rates in random order, then one with other shares of its requests, and ends them all. Nothing is
+    downloaded, nothing leaves this machine. Exit code 0 whatever the verdict, for the shop is meant to be limited; 3
+    when not every outcome is accounted for, 130 when it was ended by Ctrl-C.
     """
     from loadflame.demo import demo_plan, sample_shop
     from loadflame.session import Watch, run_and_report

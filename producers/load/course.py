@@ -195,6 +195,7 @@ class Course:
                 rate_to_tps=segment.rate_to_tps,
                 settle_us=round(segment.settle_s * 1e6),
                 role=segment.role,
+                modulate=segment.modulate,
             )
         )
 

@@ -29,25 +29,6 @@ def cycle_of(weights: Sequence[float]) -> NDArray[np.int16]:
     return cycle
 
 
-SWING = 0.9
-
-
-def modulated(weights: Sequence[float], level: int, visit: int, visits: int) -> tuple[float, ...]:
-    """Weights of one visit (from 0) of a level (from 0): each swung up or down by 90%, in a balanced pattern.
-
-    Over the visits of a level each endpoint is up as often as down, and of two endpoints each pair of signs is as
-    frequent (rows of a Hadamard matrix in Sylvester's form), where the visits are a power of two and more than the
-    endpoints; another row in the next level helps where they are fewer. So the cost of each endpoint can be told from
-    the others'. One endpoint alone cannot swing against another, and keeps its weight.
-    """
-    order = 1 << (visits.bit_length() - 1)
-    if len(weights) == 1 or order < 2:
-        return tuple(weights)
-    rows = (1 + (endpoint + level) % (order - 1) for endpoint in range(len(weights)))
-    signs = ((-1) ** (row & visit % order).bit_count() for row in rows)
-    return tuple(weight * (1 + sign * SWING) for weight, sign in zip(weights, signs, strict=True))
-
-
 def _whole(weights: Sequence[float]) -> list[int]:
     """Whole numbers in the proportion of the weights, as small as can be."""
     total = sum(weights)

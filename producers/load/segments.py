@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from producers.load.mix import modulated
+from producers.load.modulation import modulated
 from producers.load.plan import Plan
 from producers.load.rates import BytesPerS
 from producers.load.stages import Hold, Levels, Ramp, Role, Sine, Soak, Spike, Step, Users
@@ -54,6 +54,8 @@ class Segment:
     settle_s: float = 0.0
     weights: tuple[float, ...] = ()
     """Of the plan's requests, in their order, in this stretch."""
+    modulate: float = 0.0
+    """How far they are swung, as a part of them; see `modulation`."""
     users: int = 0
     think_s: float = 0.0
     """Of the closed model: users, and how long each thinks between an answer and the next request."""
@@ -100,26 +102,17 @@ def segments_of(plan: Plan) -> tuple[Segment, ...]:
     """The segments of a settled plan (see `settled`), in order and without gaps."""
     segments: list[Segment] = []
     offset_s = 0.0
+    plain = tuple(request.weight for request in plan.requests)
     for stage in plan.stages:
-        for segment in _of_stage(stage, offset_s):
+        for segment in _of_stage(stage, offset_s, plain):
             # Findings rest on what comes after settling: of a warm-up that is nothing.
             settles_s = segment.settle_s if stage.role == "measure" else segment.duration_s
-            weights = _weights(plan, stage, segment)
-            segments.append(replace(segment, settle_s=settles_s, role=stage.role, weights=weights))
+            segments.append(replace(segment, settle_s=settles_s, role=stage.role, weights=segment.weights or plain))
             offset_s = segment.end_s
     return tuple(segments)
 
 
-def _weights(plan: Plan, stage: PlanStage, segment: Segment) -> tuple[float, ...]:
-    weights = tuple(request.weight for request in plan.requests)
-    if not isinstance(stage, Levels) or not stage.modulate:
-        return weights
-    # Visits go round by round: in each round every level once.
-    round_, level = (segment.visit - 1) // len(stage.levels), stage.levels.index(segment.rate_from_tps)
-    return modulated(weights, level, round_, stage.visits)
-
-
-def _of_stage(stage: PlanStage, offset_s: float) -> Iterable[Segment]:
+def _of_stage(stage: PlanStage, offset_s: float, plain: tuple[float, ...]) -> Iterable[Segment]:
     name = stage.name
     match stage:
         case Hold(hold=rate) | Soak(soak=rate):
@@ -138,10 +131,28 @@ def _of_stage(stage: PlanStage, offset_s: float) -> Iterable[Segment]:
                 start_s = offset_s + (visit - 1) * stage.each_s
                 yield Segment(f"{name}[{visit}]", name, "hold", visit, start_s, (Piece(stage.each_s, rate, rate),))
         case Levels():
-            for visit, rate in enumerate(visiting_order(stage), 1):
-                start_s = offset_s + (visit - 1) * stage.each_s
-                piece = Piece(stage.each_s, rate, rate)
-                yield Segment(f"{name}[{visit}]", name, "level", visit, start_s, (piece,), stage.settle_s)
+            yield from _visits(stage, offset_s, plain)
+
+
+def _visits(stage: Levels, offset_s: float, plain: tuple[float, ...]) -> Iterable[Segment]:
+    weights = modulated(
+        plain, levels=len(stage.levels), visits=stage.visits, swing=stage.modulate, seed=stage.seed
+    ).tolist()
+    swing = stage.modulate if len(plain) > 1 else 0.0
+    for place, rate in enumerate(visiting_order(stage)):
+        # Visits go round by round: in each round every level once.
+        mix = weights[stage.levels.index(rate)][place // len(stage.levels)]
+        yield Segment(
+            f"{stage.name}[{place + 1}]",
+            stage.name,
+            "level",
+            place + 1,
+            offset_s + place * stage.each_s,
+            (Piece(stage.each_s, rate, rate),),
+            stage.settle_s,
+            tuple(mix),
+            swing,
+        )
 
 
 def _tps(rate: float | BytesPerS) -> float:

@@ -25,9 +25,11 @@ from pydantic import (
     Field,
     PlainSerializer,
     Tag,
+    WithJsonSchema,
     model_validator,
 )
 
+from producers.load.modulation import SWING
 from producers.load.rates import Level, Rate, plain_number
 from producers.load.until import Until, end_s
 from schemas.durations import DurationS
@@ -50,6 +52,20 @@ def _pair(value: Any) -> Any:
     return value
 
 
+def _zero(value: Any) -> Any:
+    return 0 if value == "0s" else value  # as it is written
+
+
+def _swing(value: Any) -> Any:
+    return SWING * value if isinstance(value, bool) else value
+
+
+Swing = Annotated[
+    Number,
+    BeforeValidator(_swing),
+    Field(ge=0, le=SWING),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "number", "minimum": 0, "maximum": SWING}]}),
+]
 Role = Literal["measure", "warm-up", "cool-down"]
 Rates = Annotated[tuple[Rate, Rate], BeforeValidator(_pair)]
 
@@ -114,10 +130,12 @@ class Levels(_Stage):
     visits: int = Field(4, ge=1, le=1000, description="Visits of each level.")
     each_s: DurationS = Field(alias="each", description="How long one visit lasts.")
     seed: int = Field(1, ge=0, description="Seed of the order of the visits.")
-    modulate: bool = Field(
-        False, description="Swing the requests' weights by 90% from visit to visit, to tell endpoints' costs apart."
+    modulate: Swing = Field(
+        0.0,
+        description="Swing the requests' weights by so much of them from visit to visit, to tell endpoints' costs "
+        "apart; true: by 0.9. Growth and capacity rest on stages without it, where there are any.",
     )
-    settle: DurationS | None = Field(
+    settle: Annotated[DurationS | Literal[0] | None, BeforeValidator(_zero)] = Field(
         None, description="How much of a visit's beginning is left out; default: 1s, at most a quarter of the visit."
     )
 

@@ -58,7 +58,8 @@ SELECT
     JSONExtractUInt(data, 'settle_us') AS settle_us,
     JSONExtractFloat(data, 'rate_from_tps') AS rate_from_tps,
     JSONExtractFloat(data, 'rate_to_tps') AS rate_to_tps,
-    JSONExtractString(data, 'role') AS role
+    JSONExtractString(data, 'role') AS role,
+    JSONExtractFloat(data, 'modulate') AS modulate
 FROM events_stored FINAL
 WHERE type = 'loadflame.stage.entered.v1';
 

@@ -14,7 +14,7 @@ from sinks.migrate import migrate
 from tests.browser.conftest import Site, shown
 from tests.support.chromium import looking
 from tests.support.page_server import page_served
-from tests.support.synthetic import Stage, Synthetic
+from tests.support.synthetic import Stage, Synthetic, levels, mixes
 from views.exports.page import page as file_of
 from views.exports.page import saved
 
@@ -69,6 +69,18 @@ def test_names_of_a_service_are_text_wherever_they_stand(page: Page, site: Site)
     expect(page.locator(f"tr[data-label='{HOSTILE} (<b>.py)']")).to_be_visible()
     text = file_of(saved(site.client, "hostile"))
     assert HOSTILE not in text
+
+
+def test_which_endpoint_pays_for_a_function_stands_beside_it(page: Page, site: Site) -> None:
+    facts = page.locator("section[aria-label='One function'] tr")
+    Synthetic(run="swung", stages=[*levels(), *mixes()], seed=4).write(site.store)
+    shown(page, site.url, "runs/swung/functions?fn=sign (shop.py)")
+    expect(facts.filter(has_text="a request of checkout")).to_contain_text("of this function's CPU")
+    shown(page, site.url, f"runs/{site.run}/functions?fn=Shop.sign_receipt (sample/shop.py)")
+    expect(facts.filter(has_text="by endpoint")).to_contain_text("is not identifiable")
+    shown(page, site.url, "runs/swung/time")
+    paid = page.locator(".findings li.endpoint")
+    expect(paid.filter(has_text="sign").locator(".mark")).to_have_text("◇")
 
 
 def big_flame() -> dict[str, Any]:

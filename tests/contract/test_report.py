@@ -12,7 +12,7 @@ from schemas.events import CheckOutcome, LoadTotals, ProducerEnded, RunChecked
 from sinks.clickhouse import ClickHouseStore
 from sinks.connect import open_client
 from sinks.migrate import migrate
-from tests.support.synthetic import FIXED_US_PER_S, Stage, Synthetic, levels, shop_costs
+from tests.support.synthetic import FIXED_US_PER_S, Stage, Synthetic, levels, mixes, shop_costs
 from views import queries
 from views.report import Report, build_report
 from views.warnings import PYSPY_IN_POOLS
@@ -181,6 +181,41 @@ def test_the_profile_says_how_far_it_can_be_trusted(planted: Report) -> None:
     assert planted.generator.send_lag_p99_ms == pytest.approx(0.12)
     assert [(one.pid, one.backend) for one in planted.profile.instances] == [(100, "austin")]
     assert (planted.run.verdict, planted.warnings) == ("passed", ())
+
+
+def test_a_swung_mix_tells_which_endpoint_pays_and_growth_rests_on_the_plans_own(client: Client) -> None:
+    report = report_of(client, Synthetic(stages=[*levels(), *mixes()], seed=4))
+    paid = {str(one.function): one.summary for one in report.findings if one.kind == "endpoint"}
+    assert paid.keys() == {"rank (shop.py)", "sign (shop.py)"}
+    assert re.fullmatch(
+        r"`sign` \(shop\.py\) is paid for by `checkout`: \d{3} us \[\d{3}, \d{3}\] for each, \d+% of its CPU "
+        r"\[\d+%, \d+%\]\.",
+        paid["sign (shop.py)"],
+    )
+    (mine,) = [one for one in function(report, "sign").endpoints if one.endpoint == "checkout"]
+    assert mine.us_low < 120 / 0.3 < mine.us_high
+    swept = {one.endpoint: one.share for one in function(report, "sweep").endpoints}
+    assert swept == pytest.approx({"search": 0.7, "checkout": 0.3}, abs=0.1)
+    assert report.endpoints_note == ""
+    assert (report.growth.design, report.growth.blocks, report.growth.highest_tps) == ("levels", 16, 320)
+    assert report.findings[0].kind == "superlinear"
+    assert [(row.stage, row.visits) for row in report.load][-1] == ("mix@160", 8)
+
+
+def test_a_fixed_mix_is_said_to_tell_no_endpoint_with_the_remedy(planted: Report) -> None:
+    assert planted.endpoints_note == (
+        "Which endpoint pays for a function is not identifiable: the mix of requests was nearly the same whenever the "
+        "rate was; add a stage like `{name: mix, levels: [160], visits: 8, each: 4s, modulate: 0.9}`."
+    )
+    assert not [one for one in planted.findings if one.kind == "endpoint"]
+    assert {one.endpoints for one in planted.functions} == {()}
+
+
+def test_what_was_left_out_of_a_swung_mix_is_said_beside_it(client: Client) -> None:
+    busy = [replace(stage, tps=640) for stage in mixes()]  # over 85% of a core
+    note = report_of(client, Synthetic(stages=[*levels(), *busy])).endpoints_note
+    assert note.startswith("Which endpoint pays for a function is not identifiable")
+    assert re.search(r"Left out: .*a thread over 85% busy.*\.$", note)
 
 
 def test_the_clean_twin_gives_no_finding_about_growth(client: Client) -> None:

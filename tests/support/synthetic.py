@@ -25,6 +25,7 @@ HZ = 400
 RECALL = 0.9
 LATE_US = 40_000
 FIXED_US_PER_S = 12_000.0
+USUAL_CHECKOUT = 0.3
 
 PLUMBING = ("main (shop.py)", "run_forever (asyncio/base_events.py)", "_run_once (asyncio/base_events.py)")
 FIXED_STACK = ";".join(PLUMBING)
@@ -58,7 +59,7 @@ def shop_costs(*, planted: bool = True, sweep_us: float = 4.0) -> Costs:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One segment to be run; `to_tps` makes it a ramp."""
+    """One segment to be run; `to_tps` makes it a ramp. `checkout` is the part of the requests that are checkouts."""
 
     label: str
     stage: str
@@ -68,6 +69,8 @@ class Stage:
     to_tps: float | None = None
     visit: int = 0
     role: Literal["measure", "warm-up", "cool-down"] = "measure"
+    checkout: float = USUAL_CHECKOUT
+    modulate: float = 0.0
 
 
 def levels(
@@ -80,6 +83,21 @@ def levels(
         Stage(f"map[{place}]", "map", "level", seconds, float(rate), visit=int(visit))
         for place, (rate, visit) in enumerate(order)
     ]
+
+
+def mixes(tps: float = 160, *, visits: int = 8, seconds: int = 4) -> list[Stage]:
+    """Visits of one rate with as many checkouts as searches, and with next to none, in turns."""
+    return [
+        Stage(f"mix[{at}]", "mix", "level", seconds, tps, visit=at, checkout=(0.03, 0.57)[at % 2], modulate=0.9)
+        for at in range(visits)
+    ]
+
+
+def _asked(stack: str, checkout: float) -> float:
+    """How often a stack's endpoint is asked for, over how often it usually is."""
+    if CHECKOUT in stack:
+        return checkout / USUAL_CHECKOUT
+    return (1 - checkout) / (1 - USUAL_CHECKOUT) if SEARCH in stack else 1.0
 
 
 @dataclass(slots=True)
@@ -129,7 +147,7 @@ class Synthetic:
             failed = self.timeouts_per_s if extra else 0
             dropped = self.dropped_per_s if extra else 0
             lag_us = LATE_US if number in self.late_windows else self.dispatch_lag_us
-            rows = self._requests(random, window, stage.label, completed=completed, failed=failed, lag_us=lag_us)
+            rows = self._requests(random, window, stage, completed=completed, failed=failed, lag_us=lag_us)
             requests = RequestFacts(
                 engine="aiohttp",
                 scheduled=completed + failed + dropped,
@@ -138,7 +156,9 @@ class Synthetic:
                 in_flight=3,
                 generator_cpu_us=90_000,
             )
-            stacks, facts = self._samples(random, window, tps, profiled=number >= self.unprofiled_windows)
+            stacks, facts = self._samples(
+                random, window, tps, stage.checkout, profiled=number >= self.unprofiled_windows
+            )
             mine = [request_batch(rows, run=self.run, window=window, facts=requests, final=True)]
             if facts:
                 mine.append(stack_batch(stacks, run=self.run, window=window, facts=facts, final=True))
@@ -175,14 +195,14 @@ class Synthetic:
                 yield stage, stage.tps + ((stage.to_tps or stage.tps) - stage.tps) * share
 
     def _requests(
-        self, random: np.random.Generator, window: int, label: str, *, completed: int, failed: int, lag_us: int
+        self, random: np.random.Generator, window: int, stage: Stage, *, completed: int, failed: int, lag_us: int
     ) -> pa.RecordBatch:
         count = completed + failed
         latency = (self.latency_us * np.exp(random.normal(0, 0.3, count))).astype(np.uint32)
         latency[completed:] = 5_000_000
         ended = window * WINDOW_US + np.sort(random.integers(0, WINDOW_US, count))
         in_vain = np.arange(count) >= completed
-        endpoint = (random.random(count) < 0.3).astype(np.int16)
+        endpoint = (random.random(count) < stage.checkout).astype(np.int16)
         lag = np.full(count, lag_us, np.uint32)
         columns = [
             pa.array(ended - latency, pa.int64()).cast(pa.timestamp("us", tz="UTC")),
@@ -194,14 +214,15 @@ class Synthetic:
             pa.DictionaryArray.from_arrays(pa.array(endpoint), ["search", "checkout"]),
             pa.array(np.full(count, 200, np.uint64)),
             pa.array(np.where(in_vain, 0, 800).astype(np.uint64)),
-            pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int16)), [label]),
+            pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int16)), [stage.label]),
         ]
         return pa.RecordBatch.from_arrays(columns, schema=REQUESTS)
 
     def _samples(
-        self, random: np.random.Generator, window: int, tps: float, *, profiled: bool
+        self, random: np.random.Generator, window: int, tps: float, checkout: float, *, profiled: bool
     ) -> tuple[pa.RecordBatch, StackFacts | None]:
-        us = {stack: cost(tps) * round(tps) for stack, cost in self.costs.items()} | {FIXED_STACK: FIXED_US_PER_S}
+        us = {stack: cost(tps) * round(tps) * _asked(stack, checkout) for stack, cost in self.costs.items()}
+        us[FIXED_STACK] = FIXED_US_PER_S
         seen = {stack: random.poisson(value / 1e6 * HZ * RECALL) if profiled else 0 for stack, value in us.items()}
         stacks = [stack for stack, count in seen.items() for _ in range(count)]
         random.shuffle(stacks)
@@ -257,6 +278,7 @@ class Synthetic:
                 ends_at_us=at_us + stage.seconds * WINDOW_US,
                 settle_us=min(2, stage.seconds - 1) * WINDOW_US if stage.form == "level" else 0,
                 role=stage.role,
+                modulate=stage.modulate,
                 rate_from_tps=stage.tps,
                 rate_to_tps=stage.tps if stage.to_tps is None else stage.to_tps,
             )

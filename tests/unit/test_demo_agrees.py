@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.demo_agrees import LINEAR, PLANTED, disagreements
+from benchmarks.demo_agrees import LINEAR, PLANTED, SIGNED, disagreements
 
 GOOD: dict[str, Any] = {
     "accounting": {
@@ -28,6 +28,12 @@ GOOD: dict[str, Any] = {
         {"kind": "superlinear", "function": f"{PLANTED} (sample/shop.py)"},
         {"kind": "superlinear", "function": "search (sample/shop.py)"},
         {"kind": "capacity", "function": None},
+        {"kind": "endpoint", "function": f"{SIGNED} (sample/shop.py)", "evidence": {"endpoint": "checkout"}},
+        {
+            "kind": "endpoint",
+            "function": f"{LINEAR}.<locals>.<genexpr> (sample/shop.py)",
+            "evidence": {"endpoint": "search"},
+        },
     ],
 }
 
@@ -49,6 +55,20 @@ CASES = [
     ("one that hardly grows", ("functions", 0, "growth_low"), 1.15, 90, "grows by 1.15 at least"),
     ("a linear function that is accused", ("functions", 1, "shape"), "superlinear", 90, f"{LINEAR} is superlinear"),
     ("another function first", ("findings", 0, "function"), "main (shop.py)", 90, "main (shop.py) comes first"),
+    (
+        "a signature that nobody pays for",
+        ("findings", 3, "kind"),
+        "hot",
+        90,
+        "nobody is said to pay for Shop.sign_receipt",
+    ),
+    (
+        "one that another pays for",
+        ("findings", 3, "evidence", "endpoint"),
+        "search",
+        90,
+        "search is said to pay for Shop.sign_receipt",
+    ),
     ("a profile with holes", ("profile", "coverage"), 0.969, 90, "96.9% of the time"),
     ("a run that takes too long", (), None, 101, "it took 101 s"),
 ]

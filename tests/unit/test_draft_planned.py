@@ -57,10 +57,20 @@ def test_the_service_is_the_users_else_the_documents_else_the_host():
 )
 def test_the_levels_reach_up_to_the_peak_or_are_modest(peak_tps, levels, said):
     plan, notes = planned(draft(HERE, peak_tps=peak_tps), target=None, service=None)
-    (stage,) = plan.stages
+    (stage,) = plan.stages  # of one request there is no mix
     assert (stage.levels, stage.visits, stage.each_s) == (levels, 4, 8.0)
     assert plan.thresholds == ("errors < 1%",)
     assert [note.startswith(said) for note in notes if said] == ([True] if said else [])
+
+
+@pytest.mark.parametrize(("requests", "visits"), [(2, [8]), (6, [8]), (7, [16]), (13, [])])
+def test_several_requests_are_told_apart_by_a_swung_mix_at_half_of_the_highest_rate(requests, visits):
+    many = Draft(tuple(Request(name=f"r{at}", path="/") for at in range(requests)), (), HERE, "", SeenRate(1.0, 400.0))
+    levels, *mixes = plan_of(many).stages
+    assert levels.modulate == 0
+    assert [(one.levels, one.visits, one.each_s, one.modulate) for one in mixes] == [
+        ((200,), of, 4.0, 0.9) for of in visits
+    ]
 
 
 @pytest.mark.parametrize(

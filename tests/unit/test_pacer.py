@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kstest
 
-from producers.load.mix import LONGEST, cycle_of, modulated
+from producers.load.mix import LONGEST, cycle_of
 from producers.load.pacer import Pacer
 from producers.load.segments import Piece, Segment
 
@@ -170,17 +170,3 @@ def test_random_arrivals_are_a_poisson_process():
     counts = np.bincount(due // 100_000)  # a hundred arrivals each
     assert counts.var() / counts.mean() == pytest.approx(1, abs=0.1)
     assert abs(np.corrcoef(gaps[:-1], gaps[1:])[0, 1]) < 0.01
-
-
-@given(endpoints=st.integers(2, 7), level=st.integers(0, 5))
-def test_modulated_weights_are_up_as_often_as_down_and_no_two_endpoints_swing_together(endpoints, level):
-    visits = 8
-    swings = np.array([modulated([2.0] * endpoints, level, visit, visits) for visit in range(visits)]) / 2 - 1
-    assert np.abs(swings) == pytest.approx(0.9)
-    assert swings.sum(axis=0) == pytest.approx(0)
-    assert swings.T @ swings == pytest.approx(np.eye(endpoints) * visits * 0.81)
-
-
-@pytest.mark.parametrize(("weights", "visits"), [([3.0], 4), ([3.0, 1.0], 1)])
-def test_what_has_nothing_to_swing_against_keeps_its_weight(weights, visits):
-    assert modulated(weights, 0, 0, visits) == tuple(weights)

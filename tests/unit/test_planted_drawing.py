@@ -14,6 +14,7 @@ from benchmarks.planted.drawn import draw
 from benchmarks.planted.kinds import KINDS
 from benchmarks.planted.serving import Design, downstream, plan_of, stage_of
 from benchmarks.planted.source import source_of
+from producers.load.modulation import SWING
 from producers.load.stages import Levels, Soak
 
 kinds = pytest.mark.parametrize("kind", KINDS)
@@ -120,4 +121,4 @@ def test_every_kind_can_be_planted_and_asked(kind: str) -> None:
         assert isinstance(stage, Soak)
     else:
         assert isinstance(stage, Levels)
-        assert stage.modulate == (KINDS[kind].load == "modulated")
+        assert stage.modulate == (SWING if KINDS[kind].load == "modulated" else 0)

@@ -54,6 +54,28 @@ def test_without_colour_the_page_says_everything_in_words_and_signs(width: int) 
         assert expected in text
 
 
+def test_what_is_not_identifiable_stands_below_the_functions() -> None:
+    note = "Which endpoint pays for a function is not identifiable: the mix was the same; add `{modulate: 0.9}`."
+    text = words(page(a_report(endpoints_note=note), 100))
+    assert text.index("Hot functions") < text.index(note.replace("`", "")) < text.index("Capacity")
+
+
+def test_a_wide_page_says_which_endpoint_pays_for_most_of_a_function() -> None:
+    mostly = model.EndpointCost(
+        endpoint="checkout", us_per_request=400, us_low=350, us_high=450, share=0.97, share_low=0.85, share_high=1
+    )
+    hardly = mostly.model_copy(update={"share": 0.6, "share_low": 0.4})
+    rows = (
+        function_row("sign", 0.3, "linear", endpoints=(mostly,)),
+        function_row("s", 0.2, "linear", endpoints=(hardly,)),
+    )
+    text = words(page(a_report(functions=rows), 140))
+    assert "paid for by" in text
+    assert "checkout 97%" in text
+    assert "60%" not in text
+    assert "paid for by" not in page(a_report(), 140)
+
+
 def test_the_finding_comes_before_every_figure() -> None:
     text = page(a_report(), 100)
     places = [text.index(part) for part in ("FAILED", "stops shop", "Load", "Hot functions", "Capacity", "Accounting")]

@@ -3,7 +3,6 @@
 from collections import Counter
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,15 +131,3 @@ def test_a_stage_that_does_not_fit_is_said(stage, said):
     plan = {"target": "http://h", "stages": [{"name": "s"} | stage], "requests": [{"name": "r", "path": "/"}]}
     with pytest.raises(ValueError, match=said):
         Plan.model_validate(plan)
-
-
-def test_a_modulated_level_swings_the_weights_evenly_over_its_own_visits():
-    requests = [Request(name=name, path="/", weight=weight) for name, weight in (("a", 3.0), ("b", 2.0), ("c", 1.0))]
-    stage = Levels(name="map", levels=(10, 20, 40), visits=4, each_s=3.0, seed=1, modulate=True)
-    hold = Hold(name="hold", hold=10, for_s=2.0)
-    *visits, last = segments_of(Plan(target="http://h", stages=(stage, hold), requests=requests))
-    assert last.weights == (3.0, 2.0, 1.0)
-    for rate in stage.levels:
-        weights = np.array([visit.weights for visit in visits if visit.rate_from_tps == rate])
-        assert weights.mean(axis=0) == pytest.approx([3.0, 2.0, 1.0])
-        assert len({tuple(row) for row in weights.tolist()}) == 4

@@ -37,7 +37,7 @@ COLUMNS = {
     "latency_counts",
     "functions": "run window starts_at service function file self_samples total_samples self_cpu_us total_cpu_us",
     "runs": "run service target started_at ended_at reason verdict engine window_us plan note engine_reason",
-    "stages": "run label stage form visit starts_at ends_at settle_us rate_from_tps rate_to_tps role",
+    "stages": "run label stage form visit starts_at ends_at settle_us rate_from_tps rate_to_tps role modulate",
     "producers": "run producer role batches_acknowledged rows_acknowledged batches_lost rows_lost batches_spooled "
     "rows_spooled note died clock_correction_us clock_residual_us clock_error_us " + " ".join(LoadTotals.model_fields),
     "findings": "run kind summary function evidence finding revision windows made_at revised_at",
@@ -210,7 +210,7 @@ def test_stages_producers_and_findings_are_seen_in_columns(
 ) -> None:
     stage = StageEntered(
         run_id=RUN, label="map[3]", stage="map", form="level", visit=2, starts_at_us=1_000_000, ends_at_us=9_000_000,
-        rate_from_tps=12.5, rate_to_tps=50.0,
+        rate_from_tps=12.5, rate_to_tps=50.0, modulate=0.9,
     )  # fmt: skip
     load = ProducerEnded(
         run_id=RUN, producer_id="l", role="load", batches_acknowledged=3, rows_acknowledged=4, batches_lost=1,
@@ -225,7 +225,7 @@ def test_stages_producers_and_findings_are_seen_in_columns(
     assert seen == {
         "run": RUN, "label": "map[3]", "stage": "map", "form": "level", "visit": 2, "starts_at": utc(1_000_000),
         "ends_at": utc(9_000_000), "settle_us": 0, "rate_from_tps": 12.5, "rate_to_tps": 50.0,
-        "role": "measure",
+        "role": "measure", "modulate": 0.9,
     }  # fmt: skip
     of_load, of_agent = rows(store_client, "SELECT * FROM producers ORDER BY producer")
     assert of_load == {

@@ -6,12 +6,15 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from producers.load.drafts.draft import Draft, DraftError
+from producers.load.modulation import mix_stages
 from producers.load.plan import Plan
 from producers.load.plan_errors import sentence
 
 TARGET = "http://127.0.0.1:8000"
 LEVELS_TPS = (5.0, 10.0, 20.0, 40.0)
 VISITS, VISIT_S = 4, 8
+MIX_VISIT_S = 4
+_FEW_ENDPOINTS = 6
 _LEAST_PEAK_TPS, _MOST_PEAK_TPS = 8.0, 1e6
 
 
@@ -30,12 +33,14 @@ def planned(draft: Draft, *, target: str | None, service: str | None, origin: st
     elif not target and not _is_here(draft.target or origin):
         notes.append(f"the target {base} is another machine; give your own with --target, or allow it when you run")
     levels = _levels(draft, notes)
+    endpoints = len(draft.requests)
+    mixes = mix_stages(endpoints, levels[-2], visits=8 if endpoints <= _FEW_ENDPOINTS else 16, each=f"{MIX_VISIT_S}s")
     try:
         plan = Plan.model_validate(
             {
                 "target": base,
                 "service": service or draft.service,
-                "stages": [{"name": "levels", "levels": levels, "visits": VISITS, "each": f"{VISIT_S}s"}],
+                "stages": [{"name": "levels", "levels": levels, "visits": VISITS, "each": f"{VISIT_S}s"}, *mixes],
                 "requests": draft.requests,
                 "thresholds": ["errors < 1%"],
             }

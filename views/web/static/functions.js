@@ -173,6 +173,9 @@ export class FunctionsView {
       one.us_at_lowest !== null && ["µs/request at the lowest and the highest rate", `${f.number(one.us_at_lowest)} → ${f.number(one.us_at_highest)}`],
       one.inherits_from && ["grows through", h("a", { href: "", onclick: (event) => (event.preventDefault(), set({ fn: one.inherits_from })) }, one.inherits_from)],
       one.part_of && ["part of", one.part_of],
+      ...one.endpoints.map((cost) => [`a request of ${cost.endpoint}, total µs, 95% interval`,
+        `${f.number(cost.us_per_request)} [${f.number(cost.us_low)}, ${f.number(cost.us_high)}], ${f.percent(cost.share)} of this function's CPU`]),
+      this.run.report.endpoints_note && ["by endpoint", this.run.report.endpoints_note.replaceAll("`", "")],
     ].filter(Boolean).map(([name, value]) => h("tr", {}, h("td", { class: "dim" }, name), h("td", { class: "wrap" }, value))))));
   }
 

@@ -15,7 +15,7 @@ import { TimeView } from "./time.js";
 
 const KINDS = { time: TimeView, functions: FunctionsView, latency: LatencyView, health: HealthView };
 const NAMES = { time: "Time", functions: "Functions", latency: "Latency", health: "Health" };
-const MARKS = { superlinear: "▲", indicative: "△", "process-growth": "△", capacity: "◆", hot: "●", none: "○" };
+const MARKS = { superlinear: "▲", indicative: "△", "process-growth": "△", capacity: "◆", hot: "●", endpoint: "◇", none: "○" };
 const LIVE_MS = 1000;
 const SLOWEST_MS = 5000;
 const KEYS = [["1 – 4", "time, functions, latency, health"], ["g", "list of runs"], ["/", "search"], ["t", "light or dark"],
