@@ -87,7 +87,7 @@ def test_nothing_is_recorded_into_a_window_that_was_given_away():
         into.arrived(5_500_000, dropped=False)
 
 
-def test_every_row_keeps_its_own_stage_endpoint_and_error():
+def test_rows_come_by_stage_endpoint_and_time_and_each_keeps_its_own_stage_endpoint_and_error():
     into = recorder()
     for index in range(1000):
         into.arrived(index, dropped=False)
@@ -95,9 +95,14 @@ def test_every_row_keeps_its_own_stage_endpoint_and_error():
     rows = into.take(0).rows
     rows.validate(full=True)
     assert rows.column("latency_us").to_pylist() == latencies_us(np.full(1000, 500_000)).tolist()
-    assert rows.column("stage").to_pylist() == ["warm", "map[1]", "map[2]"] * 333 + ["warm"]
-    assert rows.column("error").to_pylist() == [None if index % 10 else "timeout" for index in range(1000)]
-    assert rows.column("endpoint").to_pylist() == ["search", "checkout"] * 500
+    got = list(
+        zip(*(rows.column(name).to_pylist() for name in ("stage", "endpoint", "scheduled_at", "error")), strict=True)
+    )
+    assert got == sorted(got, key=lambda row: row[:3])
+    by_time = sorted(got, key=lambda row: row[2])
+    assert [row[0] for row in by_time] == ["warm", "map[1]", "map[2]"] * 333 + ["warm"]
+    assert [row[1] for row in by_time] == ["search", "checkout"] * 500
+    assert [row[3] for row in by_time] == [None if index % 10 else "timeout" for index in range(1000)]
 
 
 def test_only_the_stages_of_a_window_travel_with_it():
