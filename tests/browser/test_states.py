@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def test_a_run_appears_and_moves_on_by_itself(page: Page, site: Site) -> None:
         run_id=run, service="shop", target="http://127.0.0.1:1", started_at_us=1_790_000_000_000_000, engine="wire",
         window_us=1_000_000, partitions=1, plan={}, host_cores=2,
     )  # fmt: skip
-    site.store.write_events([started], [1_790_000_000_000_000])
+    site.store.write_events([started], [time.time_ns() // 1000])
     shown(page, site.url, f"runs/{run}/time")
     expect(page.locator(".empty")).to_contain_text("Nothing is stored of this run yet")
     expect(page.locator(".chip.live").first).to_be_visible()
@@ -56,6 +57,24 @@ def test_a_run_appears_and_moves_on_by_itself(page: Page, site: Site) -> None:
     expect(page.locator(".keys tr", has_text="achieved").locator("td").last).to_have_text("100")
     expect(page.locator(".crumb .chip.live")).to_have_count(0)
     expect(page.locator(".findings li").first).to_be_visible()
+
+
+def test_a_run_whose_session_was_killed_is_broken_off_until_it_is_heard_of_again(page: Page, site: Site) -> None:
+    run = "killed-run"
+    started = RunStarted(
+        run_id=run, service="shop", target="http://127.0.0.1:1", started_at_us=1_780_000_000_000_000, engine="wire",
+        window_us=1_000_000, partitions=1, plan={},
+    )  # fmt: skip
+    site.store.write_events([started], [1_780_000_000_000_000])
+    shown(page, site.url)
+    row = page.locator(f"tr[data-run='{run}']")
+    expect(row.locator(".chip")).to_have_text("broken off")
+    shown(page, site.url, f"runs/{run}/time")
+    expect(page.locator(".crumb .chip")).to_have_text("broken off")
+    expect(page.locator(".empty")).to_contain_text("Nobody said its end")
+    site.store.write_events([started], [time.time_ns() // 1000])
+    page.evaluate("() => { clearTimeout(page.timer); return page.refresh(); }")  # it asks four times a minute
+    expect(page.locator(".crumb .chip")).to_have_text("live")
 
 
 def test_names_of_a_service_are_text_wherever_they_stand(page: Page, site: Site) -> None:

@@ -44,8 +44,24 @@ def test_runs_are_listed_with_the_names_of_the_contract(
         "started_at": started.isoformat().replace("+00:00", "Z"),
         "ended_at": datetime.fromtimestamp(WINDOW + 4, UTC).isoformat().replace("+00:00", "Z"),
         "verdict": None,
+        "state": "ended",
     }
-    assert listed["tuesday"]["ended_at"] is None
+    assert (listed["tuesday"]["ended_at"], listed["tuesday"]["state"]) == (None, "live")
+
+
+def test_a_run_that_nothing_is_heard_of_any_more_is_broken_off(
+    clickhouse_store: ClickHouseStore, store_client: Client
+) -> None:
+    Synthetic(run="killed", stages=levels(visits=1, seconds=4), reason=None).write(clickhouse_store)
+    assert build_report(store_client, "killed").run.why == "the run has not ended"
+    store_client.command(
+        "ALTER TABLE windows_stored UPDATE joined_at = subtractMinutes(joined_at, 3) WHERE true SETTINGS "
+        "mutations_sync = 2"
+    )
+    (run,) = list_runs(store_client)
+    assert (run.state, run.ended_at, run.verdict) == ("broken off", None, None)
+    why = build_report(store_client, "killed").run.why
+    assert why == "the run was broken off: nobody said its end, and nothing more was heard of it"
 
 
 def test_runs_in_one_store_do_not_mix(clickhouse_store: ClickHouseStore, store_client: Client) -> None:

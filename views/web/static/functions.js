@@ -71,7 +71,7 @@ export class FunctionsView {
     const { rows, column, isUp } = this.sorted(values);
     const chosen = values.fn ?? rows[0]?.label;
     this.drawTable(rows, column, isUp, chosen);
-    if (chosen !== this.chosen || this.run.head.is_live) await this.choose(chosen);
+    if (chosen !== this.chosen || this.run.head.state === "live") await this.choose(chosen);
     else await this.draw();
   }
 
