@@ -1,4 +1,5 @@
-"""Findings while a run is on, and when it is over: looked for in the store, beside the worker and never in its way.
+"""Findings while a run is on, and with the verdict when it is over: looked for in the store, beside the worker and
+never in its way.
 
 A look builds the report, as `loadflame report` does, in a thread with a client of its own, and is to cost a twentieth
 of the time at most. What it finds is held against what was told before, which the store knows; so a worker that was
@@ -7,7 +8,7 @@ started again, or another one, goes on where the last one was.
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -18,12 +19,13 @@ from clickhouse_connect.driver.client import Client
 
 from processors.desk import Desk
 from processors.drain import is_over, is_stored
+from schemas.events import EventData
 from sinks.clickhouse import ClickHouseStore
 from sinks.errors import StoreError
 from views.runs import RunRow, list_runs
 
 if TYPE_CHECKING:
-    from loadflame.looks import Look, Stored
+    from loadflame.looks import Ending, Look, Stored
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -74,7 +76,7 @@ class _Looked:
     """The last look at a run: what there was of it, what was found, and when the next one is due."""
 
     stored: "Stored"
-    names: frozenset[str]
+    names: tuple[str, ...]
     due_s: float
 
 
@@ -91,7 +93,7 @@ class StoreFinder:
     now_s: Callable[[], float] = time.monotonic
     wall_s: Callable[[], float] = time.time
     _looked: dict[str, _Looked] = field(default_factory=dict)
-    _settled: "dict[str, Stored]" = field(default_factory=dict)
+    _settled: "dict[str, Ending]" = field(default_factory=dict)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def work(self) -> None:
@@ -116,7 +118,7 @@ class StoreFinder:
                 await self._settle(run.id, waits=ended_s < PATIENCE_S)
         known = {run.id for run in runs}
         self._looked = {run: looked for run, looked in self._looked.items() if run in known}
-        self._settled = {run: stored for run, stored in self._settled.items() if run in known}
+        self._settled = {run: ending for run, ending in self._settled.items() if run in known}
 
     async def _look_at(self, run_id: str) -> None:
         """A run that is on: not again before something more is joined, and the last look lies far enough behind."""
@@ -135,15 +137,18 @@ class StoreFinder:
             self._looked[run_id] = _Looked(stored, look.names, ended_s + REST * (ended_s - began_s))
 
     async def _settle(self, run_id: str, *, waits: bool) -> None:
-        """A run that has ended: all that is found of it, unless that was said of what is stored now."""
+        """A run that has ended: what came of it, unless that was said of what is stored now.
+
+        Its checks are told and stored before the rest, for the report rests on them.
+        """
         async with self._looking:
-            seen = await self.eyes.see(_seen_at_the_end, run_id, self._settled.get(run_id), waits=waits)
-            if seen is None:
+            ending = await self.eyes.see(_ending, run_id, self._settled.get(run_id), waits=waits)
+            if ending is None:
                 return
-            stored, look = seen
-            if look is not None:
-                await self.desk.tell(look.events)
-            self._settled[run_id] = stored
+            checks = await self.eyes.see(_checks, run_id)
+            await self.desk.tell(checks)
+            await self.desk.tell(await self.eyes.see(_last_look, run_id, ending, is_checked_anew=bool(checks)))
+            self._settled[run_id] = ending
 
 
 async def _unharmed(look: Coroutine[Any, Any, None]) -> bool:
@@ -177,15 +182,22 @@ def _seen(store: ClickHouseStore, run_id: str, last: _Looked | None) -> "tuple[S
     return stored, look_at(store, run_id, stored, is_over=False, before=last.names if last else ())
 
 
-def _seen_at_the_end(
-    store: ClickHouseStore, run_id: str, settled: "Stored | None", *, waits: bool
-) -> "tuple[Stored, Look | None] | None":
-    """None when nothing came since, or, where one `waits`, something is to come; no look when all was said before."""
-    from loadflame.looks import is_settled, look_at, stored_of  # noqa: PLC0415  see `_ready`
+def _ending(store: ClickHouseStore, run_id: str, settled: "Ending | None", *, waits: bool) -> "Ending | None":
+    """How much there is; None when nothing came since, or, where one `waits`, something is to come."""
+    from loadflame.looks import ending_of  # noqa: PLC0415  see `_ready`
 
-    if stored_of(store, run_id) == settled or (waits and not (is_over(store, run_id) and is_stored(store, run_id))):
+    if ending_of(store, run_id) == settled or (waits and not (is_over(store, run_id) and is_stored(store, run_id))):
         return None
-    stored = stored_of(store, run_id)  # not before it is all there
-    if is_settled(store, run_id, stored):
-        return stored, None
-    return stored, look_at(store, run_id, stored, is_over=True)
+    return ending_of(store, run_id)  # not before it is all there
+
+
+def _checks(store: ClickHouseStore, run_id: str) -> Sequence[EventData]:
+    from loadflame.looks import check  # noqa: PLC0415
+
+    return check(store, run_id)
+
+
+def _last_look(store: ClickHouseStore, run_id: str, ending: "Ending", *, is_checked_anew: bool) -> Sequence[EventData]:
+    from loadflame.looks import last_look  # noqa: PLC0415
+
+    return last_look(store, run_id, ending.stored, is_checked_anew=is_checked_anew)

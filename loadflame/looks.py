@@ -1,17 +1,33 @@
-"""One look at a run: its findings as the report has them, held against what was told, as events. Blocks."""
+"""One look at a run: its findings as the report has them, held against what was told, as events. Blocks.
+
+The last look also tells the verdict, unless whoever opened the run does: then that checks and judges it by itself.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 from analysis.findings import Evidence, Finding
 from analysis.telling import Told, named, to_tell
-from schemas.events import EventData, FindingMade, FindingsSettled, FindingWithdrawn
+from analysis.verdict import Verdict
+from loadflame.checks import checks_told
+from processors.verify import verify_accounts
+from schemas.events import (
+    EventData,
+    FindingMade,
+    FindingsSettled,
+    FindingWithdrawn,
+    ProducerEnded,
+    RunChecked,
+    RunEnded,
+    RunJudged,
+)
 from sinks.clickhouse import ClickHouseStore
 from views import queries
 from views.model import FindingRow
 from views.report import build_report
 
+E = TypeVar("E", bound=EventData)
 WITHDRAWN = "Does not hold any more: "
 _LONGEST, _LONGEST_LABEL = 1024, 960
 
@@ -25,11 +41,20 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """How much is joined of a run that has ended, and how many of its producers have said their last words."""
+
+    stored: Stored
+    producers: int
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
-    """What there is to be told after a look, and the names of all that it found."""
+    """What there is to be told after a look, the names of all that it found, the dearest first, and the verdict."""
 
     events: tuple[EventData, ...]
-    names: frozenset[str]
+    names: tuple[str, ...]
+    verdict: Verdict
 
 
 def stored_of(store: ClickHouseStore, run_id: str) -> Stored:
@@ -38,24 +63,62 @@ def stored_of(store: ClickHouseStore, run_id: str) -> Stored:
     return Stored(int(row["windows"]), int(row["batches"]))
 
 
-def is_settled(store: ClickHouseStore, run_id: str, stored: Stored) -> bool:
-    """Whether all was said of a run of which so much is stored. Raises StoreError."""
-    said = [event for event in store.read_events(run_id) if isinstance(event, FindingsSettled)]
-    return any(Stored(event.windows, event.batches) == stored for event in said)
+def ending_of(store: ClickHouseStore, run_id: str) -> Ending:
+    """How much there is of a run that has ended. Raises StoreError."""
+    said = {event.producer_id for event in store.read_events(run_id) if isinstance(event, ProducerEnded)}
+    return Ending(stored_of(store, run_id), len(said))
+
+
+def check(store: ClickHouseStore, run_id: str) -> Sequence[EventData]:
+    """What is new about the delivery of a run that has ended, on which its verdict rests. Raises StoreError.
+
+    What costs as much as the run itself, to compute every window again, is left to `loadflame verify`.
+    """
+    events = store.read_events(run_id)
+    if _is_judged_elsewhere(events):
+        return ()
+    found = checks_told(run_id, verify_accounts(store, run_id))
+    return () if any(_outcomes(event) == _outcomes(found) for event in _of(RunChecked, events)) else (found,)
+
+
+def last_look(store: ClickHouseStore, run_id: str, stored: Stored, *, is_checked_anew: bool) -> Sequence[EventData]:
+    """What is still to be told of a run that has ended, of which so much is stored. Raises UserError."""
+    events = store.read_events(run_id)
+    is_settled = any(Stored(event.windows, event.batches) == stored for event in _of(FindingsSettled, events))
+    if is_settled and not is_checked_anew:
+        return ()
+    look = look_at(store, run_id, stored, is_over=True)
+    news = list(look.events)
+    if not is_settled:
+        names, windows, batches = list(look.names), stored.windows, stored.batches
+        news.append(FindingsSettled(run_id=run_id, findings=names, windows=windows, batches=batches))
+    known = {event.verdict for event in _of(RunJudged, events)}
+    if look.verdict not in known and not _is_judged_elsewhere(events):
+        news.append(RunJudged(run_id=run_id, verdict=look.verdict))
+    return news
+
+
+def _is_judged_elsewhere(events: Sequence[EventData]) -> bool:
+    return any(event.judged for event in _of(RunEnded, events))
+
+
+def _outcomes(event: RunChecked) -> list[tuple[str, bool | None]]:
+    return [(one.name, one.ok) for one in event.checks]
+
+
+def _of(kind: type[E], events: Sequence[EventData]) -> list[E]:
+    return [event for event in events if isinstance(event, kind)]
 
 
 def look_at(
     store: ClickHouseStore, run_id: str, stored: Stored, *, is_over: bool, before: Collection[str] = ()
 ) -> Look:
     """Look at a run of which so much is stored; `before` are the names that the last look found. Raises UserError."""
-    found = named([_as_told(run_id, row) for row in build_report(store.client, run_id).findings])
+    report = build_report(store.client, run_id)
+    found = named([_as_told(run_id, row) for row in report.findings])
     told = told_in(store.read_events(run_id))
     news = to_tell(told, found, windows=stored.windows, is_over=is_over, before=before)
-    events = as_events(run_id, news)
-    if is_over:
-        settled = FindingsSettled(run_id=run_id, findings=list(found), windows=stored.windows, batches=stored.batches)
-        events.append(settled)
-    return Look(tuple(events), frozenset(found))
+    return Look(tuple(as_events(run_id, news)), tuple(found), report.run.verdict)
 
 
 def as_events(run_id: str, news: Mapping[str, Told]) -> list[EventData]:

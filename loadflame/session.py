@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from loadflame.checks import checks_table
+from loadflame.checks import checks_table, checks_told
 from loadflame.commands.common import run_until_stopped
 from loadflame.early_end import EarlyEnd
 from loadflame.kafka_access import security_of
@@ -30,15 +30,13 @@ from producers.load.workers import Workers, workers_for
 from producers.profiler.backends import choose_backend
 from producers.profiler.targets import target_of
 from producers.publisher import KafkaPublisher, PublisherError
-from schemas.events import CheckOutcome, EventData, RunChecked, RunJudged
+from schemas.events import EventData, RunJudged
 from sinks.clickhouse import open_store
 
 if TYPE_CHECKING:
     from views.report import Report
 
 _WORKER_AND_AGENT = 2
-_LONGEST = 1024
-"""Of a sentence in an event."""
 NOTHING_TO_PROFILE = "nothing to profile: add `profile:` to the plan, or give --pid, --name or -- COMMAND"
 
 
@@ -137,8 +135,7 @@ def judge(outcome: RunOutcome, settings: Settings, console: Console) -> "Report"
     from views.report import build_report  # noqa: PLC0415
 
     with contextlib.closing(open_store(settings.store_url)) as store:
-        checks = [CheckOutcome(name=one.name, ok=one.ok, sentence=one.sentence[:_LONGEST]) for one in outcome.checks]
-        checked = RunChecked(run_id=outcome.run_id, checks=checks)
+        checked = checks_told(outcome.run_id, outcome.checks)
         store.write_events([checked], [outcome.ended_at_us])
         report = build_report(store.client, outcome.run_id)
         judged = RunJudged(run_id=outcome.run_id, verdict=report.run.verdict)
