@@ -25,10 +25,11 @@ from sinks.embedded import EmbeddedReader
 from sinks.errors import StoreBusyError, StoreError
 from sinks.secrets import read_secret
 from sinks.sharing import Share, awaited_share, share_of, shared
+from views.figures import GatewayFigures
 from views.gateway.app import Gateway
 from views.gateway.body import Spool
 from views.gateway.limits import Limits
-from views.gateway.refusals import refusal
+from views.gateway.refusals import NETWORK_ERROR, refusal
 from views.gateway.sources import EngineSource, RemoteSource, Source
 
 _log = structlog.get_logger()
@@ -122,9 +123,9 @@ class Keeper:
             except StoreBusyError as error:
                 trouble = str(error)
             except StoreError as error:
-                raise refusal(210, str(error)) from error
+                raise refusal(NETWORK_ERROR, str(error)) from error
             if loop.time() > until_s:
-                raise refusal(210, trouble)
+                raise refusal(NETWORK_ERROR, trouble)
             await asyncio.sleep(_POLL_S)
         return self._source  # somebody else asked first
 
@@ -163,7 +164,7 @@ class Keeper:
 
 
 @contextlib.asynccontextmanager
-async def gateway_of(settings: Settings, port: int) -> AsyncIterator[Share]:
+async def gateway_of(settings: Settings, port: int, figures: GatewayFigures | None = None) -> AsyncIterator[Share]:
     """Serve the embedded store of the settings to ClickHouse's clients; gives the way in. Raises ServeError.
 
     This process reads that way as well: a client of its own engine would keep the store from whoever wants to write.
@@ -172,7 +173,14 @@ async def gateway_of(settings: Settings, port: int) -> AsyncIterator[Share]:
     limits = Limits(running=max(2, os.cpu_count() or 2))
     async with aiohttp.ClientSession() as session:
         keeper = Keeper(settings.store_url, session, limits)
-        gateway = Gateway(keeper.source, limits=limits, token=token, secret=keeper.secret, give_up=keeper.give_up)
+        gateway = Gateway(
+            keeper.source,
+            limits=limits,
+            token=token,
+            secret=keeper.secret,
+            give_up=keeper.give_up,
+            figures=figures,
+        )
         try:
             async with listening(gateway.application(), settings.serve_host, port, "--clickhouse-port") as url:
                 keeper.listens_at(url)

@@ -11,11 +11,13 @@ import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 from clickhouse_connect.driver.client import Client
 
+from schemas.watching import Health
 from sinks.clickhouse import ClickHouseStore
 from sinks.connect import open_client
 from sinks.errors import StoreUnreachableError
 from sinks.migrate import migrate
 from tests.support.synthetic import SWEEP, Synthetic
+from views.figures import PageFigures
 from views.web import answers, judged, more_queries
 from views.web.app import ANSWERS, web_app
 from views.web.guards import POLICY
@@ -246,8 +248,25 @@ async def test_a_store_that_is_away_is_no_fault_of_the_page() -> None:
     def connect() -> Client:
         raise StoreUnreachableError("no ClickHouse answers at http://127.0.0.1:1; start it")
 
-    async with TestClient(TestServer(web_app(connect))) as page:
+    figures = PageFigures()
+    async with TestClient(TestServer(web_app(connect, figures=figures))) as page:
+        assert figures.health().state == "idle"
         assert await ask(page, "runs") == (503, {"error": "no ClickHouse answers at http://127.0.0.1:1; start it"})
+    assert (figures.failed, figures.refused, figures.open) == (1, 0, 0)
+    assert figures.health() == Health("degraded", "no ClickHouse answers at http://127.0.0.1:1; start it")
+
+
+async def test_what_is_asked_of_the_page_is_counted_and_a_store_that_answers_again_is_well(store_url: str) -> None:
+    figures = PageFigures()
+    figures.fail("away")
+    async with TestClient(TestServer(web_app(lambda: open_client(store_url), figures=figures))) as page:
+        assert (await ask(page, "runs/nobody"))[0] == 404
+        assert figures.health().state == "degraded"
+        assert (await ask(page, "runs"))[0] == 200
+        assert (await page.get("/static/main.js")).status == 200
+    assert figures.health() == Health("idle", "nobody asks")
+    (_, answered) = figures.answers.cumulated()[-1]
+    assert (answered, figures.refused, figures.failed, figures.open) == (1, 1, 1, 0)
 
 
 async def test_many_who_ask_for_a_report_wait_for_one(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
