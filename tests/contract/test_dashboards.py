@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,8 +29,9 @@ from tests.support.grafana_macros import ALL, Value, expanded
 from tests.support.grafana_sql import CHOICES, SOME, every_sql
 from tests.support.synthetic import Stage, Synthetic, shop_costs
 from views.grafana import alert_rules, comparison_sql, health_sql, hot_functions, hot_functions_sql, sql
-from views.grafana.export import DASHBOARDS, FOLDER, files
+from views.grafana.export import DASHBOARDS, files
 
+FOLDER = Path(__file__).parents[2] / "views" / "grafana"
 NUMBERS = re.compile(r"^(Nullable\()?U?(Int|Float)\d+\)?$")
 CELL = re.compile(r"^(LowCardinality\(|Nullable\()*(String|U?Int\d+|Float\d+|DateTime64\(6, 'UTC'\)|Bool)\)*$")
 TEXT = ("String", "LowCardinality(String)")

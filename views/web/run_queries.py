@@ -92,14 +92,3 @@ ORDER BY starts_us, label
     ("rate_from_tps", "Float64", "requests/s at its start"),
     ("rate_to_tps", "Float64", "requests/s at its end"),
 )
-
-FINDINGS = once(
-    "findings of a run",
-    "SELECT kind, summary, ifNull(function, '') AS function, evidence FROM findings WHERE run = {run:String} "
-    "ORDER BY kind, summary",
-    RUN,
-    ("kind", "String", "what was found"),
-    ("summary", "String", "one sentence"),
-    ("function", "String", "of which function; '' of none"),
-    ("evidence", "String", "figures, as JSON"),
-)
