@@ -20,7 +20,6 @@ from views.exports.page import page as file_of
 from views.exports.page import saved
 
 HOSTILE = "<img src=x onerror=alert(1)>"
-DRAWN_MS = 500
 STACKS = 5_000
 
 
@@ -110,7 +109,8 @@ def big_flame() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_a_flame_graph_of_thousands_of_stacks_is_drawn_at_once(page: Page, site: Site) -> None:
+def test_a_flame_graph_of_thousands_of_stacks_is_drawn(page: Page, site: Site) -> None:
+    """How fast, `benchmarks/painting.py` says."""
     body = json.dumps(big_flame())
 
     def answer(route: Route) -> None:
@@ -119,12 +119,7 @@ def test_a_flame_graph_of_thousands_of_stacks_is_drawn_at_once(page: Page, site:
     page.route("**/flame?*", answer)
     shown(page, site.url, f"runs/{site.run}/time?a=1-3")
     expect(page.locator(".icicle canvas")).to_have_attribute("aria-label", re.compile(r"^\d{5,} frames"))
-    took_ms = page.evaluate(
-        "() => { const { flame } = page.view; const began = performance.now();"
-        " flame.draw(flame.first, null, flame.a, null); return performance.now() - began; }"
-    )
     page.unroute("**/flame?*")
-    assert took_ms < DRAWN_MS
 
 
 def test_a_long_name_keeps_the_end_that_tells_it_apart(page: Page, site: Site) -> None:
