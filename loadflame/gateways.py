@@ -10,7 +10,6 @@ import errno
 import os
 import secrets
 from collections.abc import AsyncIterator
-from ipaddress import ip_address
 from pathlib import Path
 
 import aiohttp
@@ -19,6 +18,7 @@ from aiohttp import web
 
 from loadflame.settings import Settings
 from schemas.errors import UserError
+from schemas.hosts import is_loopback
 from sinks.clickhouse import open_store
 from sinks.connect import check_embedded, embedded_database, embedded_folder
 from sinks.embedded import EmbeddedReader
@@ -194,7 +194,7 @@ def token_of(settings: Settings) -> str | None:
     token = settings.serve_token.get_secret_value() if settings.serve_token else None
     if settings.serve_token_file is not None:
         token = read_secret(settings.serve_token_file, "LOADFLAME_SERVE_TOKEN_FILE")
-    if token is None and not _is_loopback(settings.serve_host):
+    if token is None and not is_loopback(settings.serve_host):
         raise ServeError(
             f"{settings.serve_host} is reached from other machines, and there is no token; set LOADFLAME_SERVE_TOKEN "
             "or name a file of it by --token-file, or listen on 127.0.0.1"
@@ -235,10 +235,3 @@ async def listening(app: web.Application, host: str, port: int, option: str) -> 
         yield f"http://[{bound}]:{taken}" if ":" in bound else f"http://{bound}:{taken}"
     finally:
         await runner.cleanup()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
