@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from math import isclose
 from typing import Any
 
@@ -16,6 +17,8 @@ from sinks.clickhouse import ClickHouseStore
 from sinks.connect import open_client
 from sinks.errors import StoreUnreachableError
 from sinks.migrate import migrate
+from sinks.store import DeadLetter
+from tests.support.batches import WINDOW, WINDOW_US
 from tests.support.synthetic import SWEEP, Synthetic
 from views.figures import PageFigures
 from views.web import answers, judged, more_queries
@@ -267,6 +270,16 @@ async def test_what_is_asked_of_the_page_is_counted_and_a_store_that_answers_aga
     assert figures.health() == Health("idle", "nobody asks")
     (_, answered) = figures.answers.cumulated()[-1]
     assert (answered, figures.refused, figures.failed, figures.open) == (1, 1, 1, 0)
+
+
+async def test_a_message_of_nobody_may_be_of_a_run_that_is_on_as_long_as_there_is_of_it(
+    store_url: str, page: TestClient[Any, Any]
+) -> None:
+    at_us = (WINDOW + 80 + 60) * WINDOW_US  # after what is joined so far
+    with closing(open_client(store_url)) as client:
+        ClickHouseStore(client).write_dead_letters([DeadLetter("loadflame.requests", 0, 7, "torn", at_us, 9, "")])
+    (letter,) = (await answer(page, "health", OTHER))["letters"]
+    assert (letter["received_s"], letter["error"]) == (140, "torn")
 
 
 async def test_many_who_ask_for_a_report_wait_for_one(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
