@@ -18,6 +18,7 @@ from tests.support.page_server import page_served
 from tests.support.synthetic import Stage, Synthetic
 from views.exports.page import page as file_of
 from views.exports.page import saved
+from views.report import build_report
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 STACKS = 5_000
@@ -87,6 +88,22 @@ def test_names_of_a_service_are_text_wherever_they_stand(page: Page, site: Site)
     expect(page.locator(f"tr[data-label='{HOSTILE} (<b>.py)']")).to_be_visible()
     text = file_of(saved(site.client, "hostile"))
     assert HOSTILE not in text
+
+
+def test_what_growth_and_cost_leave_out_is_told_below_the_functions_and_why(page: Page, site: Site) -> None:
+    Synthetic(run="failing", timeouts_per_s=8).write(site.store)
+    (phrase,) = build_report(site.client, "failing").growth.left_out
+    assert phrase.endswith(" at 320 TPS (over 1% errors)")
+    shown(page, site.url, "runs/failing/functions")
+    line = page.locator("details.quiet")
+    expect(line.locator("summary")).to_have_text(
+        f"Growth and cost per request leave out {phrase.removesuffix(' (over 1% errors)')}."
+    )
+    expect(line.locator("li")).to_be_hidden()
+    line.locator("summary").press("Enter")
+    expect(line.locator("li")).to_have_text(phrase)
+    shown(page, site.url, f"runs/{site.run}/functions")
+    assert line.is_visible() == bool(build_report(site.client, site.run).growth.left_out)
 
 
 def big_flame() -> dict[str, Any]:
