@@ -4,8 +4,10 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from math import isclose
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
@@ -21,9 +23,11 @@ from sinks.store import DeadLetter
 from tests.support.batches import WINDOW, WINDOW_US
 from tests.support.synthetic import SWEEP, Synthetic
 from views.figures import PageFigures
+from views.model import Check
 from views.web import answers, judged, more_queries
 from views.web.app import ANSWERS, web_app
 from views.web.guards import POLICY
+from views.web.reader import Reader
 from views.web.shown import Shown
 from views.web.span import Tier
 
@@ -292,6 +296,23 @@ async def test_many_who_ask_for_a_report_wait_for_one(store_url: str, monkeypatc
         found = await asyncio.gather(*(answer(page, "report") for _ in range(5)))
     assert all(one == found[0] for one in found)
     assert made == [RUN]
+
+
+async def test_a_report_is_kept_once_every_producer_has_said_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    told: list[bool | None] = [None, None, True]
+
+    def of(_: type, __: Client, run: str) -> object:
+        made.append(run)
+        checks = [Check(name="I1", ok=told.pop(0), sentence="")]
+        return SimpleNamespace(run=SimpleNamespace(ended_at=datetime.now(UTC)), report=SimpleNamespace(checks=checks))
+
+    monkeypatch.setattr(judged.Judged, "of", classmethod(of))
+    reader = Reader(lambda: cast("Client", SimpleNamespace(close=lambda: None)))
+    for _ in range(5):
+        await reader.judged("r")
+    assert made == ["r"] * 3
+    await asyncio.to_thread(reader.close)
 
 
 # Who may ask

@@ -1,14 +1,18 @@
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
+import sinks.clickhouse
+import views.runs
+from loadflame.commands import runs as runs_command
 from sinks.clickhouse import ClickHouseStore
 from sinks.store import DeadLetter
 from tests.support.batches import WINDOW, WINDOW_US
 from tests.support.synthetic import Synthetic, levels, shop_costs
 from views.report import Report, build_report
-from views.runs import UnknownRunError, list_runs, resolve_run
+from views.runs import RunRow, State, UnknownRunError, list_runs, resolve_run
 
 
 def report_of(store: ClickHouseStore, client: Client, synthetic: Synthetic) -> Report:
@@ -62,6 +66,20 @@ def test_a_run_that_nothing_is_heard_of_any_more_is_broken_off(
     assert (run.state, run.ended_at, run.verdict) == ("broken off", None, None)
     why = build_report(store_client, "killed").run.why
     assert why == "the run was broken off: nobody said its end, and nothing more was heard of it"
+
+
+def test_a_run_without_a_verdict_is_listed_as_what_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    at = datetime.now(UTC)
+    states: tuple[State, ...] = ("live", "broken off", "ended")
+    rows = [RunRow(id=f"r{n}", service="s", started_at=at, ended_at=None, verdict=None, state=state)
+            for n, state in enumerate(states)]  # fmt: skip
+    monkeypatch.setattr(sinks.clickhouse, "open_for_reading", lambda _: None)
+    monkeypatch.setattr(views.runs, "list_runs", lambda _: rows)
+    runs_command.runs(data_dir=tmp_path)
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split("–", 1)[1].strip() for line in lines] == ["live", "broken off", "–"]
 
 
 def test_runs_in_one_store_do_not_mix(clickhouse_store: ClickHouseStore, store_client: Client) -> None:
