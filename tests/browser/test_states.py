@@ -77,6 +77,34 @@ def test_a_run_whose_session_was_killed_is_broken_off_until_it_is_heard_of_again
     expect(page.locator(".crumb .chip")).to_have_text("live")
 
 
+def test_long_names_push_nothing_out_of_the_page(page: Page, site: Site) -> None:
+    run, service = f"a-run-{'x' * 90}", f"a-service-{'y' * 90}"
+    started = RunStarted(
+        run_id=run, service=service, target=f"http://{'z' * 60}.example:8080/", started_at_us=1, engine="wire",
+        window_us=1_000_000, partitions=1, plan={},
+    )  # fmt: skip
+    site.store.write_events([started], [1])
+    for view in ("", f"runs/{run}/time"):
+        shown(page, site.url, view)
+        expect(page.get_by_text(run).first).to_be_visible()
+        assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    chip, tab = page.locator(".crumb .chip").bounding_box(), page.locator(".tabs a").first.bounding_box()
+    assert chip
+    assert tab
+    assert chip["x"] + chip["width"] <= tab["x"]
+
+
+def test_the_time_axis_stands_below_all_that_it_is_of_when_nothing_is_to_be_taken_with_care(
+    page: Page, site: Site
+) -> None:
+    Synthetic(run="calm", stages=[Stage("low", "low", "hold", 8, 40)]).write(site.store)
+    shown(page, site.url, "runs/calm/time")
+    below, lowest = page.locator(".plot .xtitle").bounding_box(), page.locator(".plot .y3title").bounding_box()
+    assert below
+    assert lowest
+    assert below["y"] > lowest["y"] + lowest["height"]
+
+
 def test_names_of_a_service_are_text_wherever_they_stand(page: Page, site: Site) -> None:
     costs = {f"main (shop.py);{HOSTILE} (<b>.py)": lambda _: 900.0}
     stages = [Stage(HOSTILE, HOSTILE, "hold", 8, 50)]

@@ -43,7 +43,7 @@ export class CompareView {
       this.flame.element.hidden = false;
       const asked = sides.map(({ run, ends }, place) => {
         const stages = heads[place].stages;
-        return { run, from: ends?.[0] ?? stages[0]?.from_s, to: ends?.[1] ?? (stages.length ? Math.max(...stages.map((one) => one.to_s)) : undefined), text: "AB"[place], live: heads[place].state === "live" };
+        return { run, from: ends?.[0] ?? stages[0]?.from_s, to: ends?.[1] ?? (stages.length ? Math.max(...stages.map((one) => one.to_s)) : undefined), text: ends ? f.span(...ends) : "the whole run", live: heads[place].state === "live" };
       });
       await this.flame.show(asked[0], asked[1], values, []);
     } catch (error) {

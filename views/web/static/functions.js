@@ -178,7 +178,7 @@ export class FunctionsView {
       points.curve && h("span", {}, h("i", { class: "swatch line", style: { background: colour } }), " fitted growth, 95% band"),
       points.curve && h("span", {}, h("i", { class: "swatch dash", style: { "border-color": token("--ink-3"), width: "16px" } }), " the same cost per request at every rate"));
     const one = this.run.report?.functions.find((row) => `${row.function} (${row.file})` === points.label || row.function === points.label);
-    fill(this.facts, one && h("table", { class: "grid" }, h("tbody", {}, [
+    fill(this.facts, one && h("table", { class: "grid pairs" }, h("tbody", {}, [
       ["function", h("span", { class: "mono" }, points.label)],
       one.us_low !== null && ["total, µs/request, 95% interval", `${f.number(one.total_us_per_request)} [${f.number(one.us_low)}, ${f.number(one.us_high)}]`],
       one.us_at_lowest !== null && ["µs/request at the lowest and the highest rate", `${f.number(one.us_at_lowest)} → ${f.number(one.us_at_highest)}`],

@@ -131,7 +131,7 @@ class Page {
   }
 
   nothing() {
-    return h("section", { class: "card" }, h("div", { class: "empty" }, h("h2", {}, "Nothing is stored of this run yet"),
+    return h("section", { class: "card" }, h("div", { class: "empty" }, h("h2", {}, `Nothing is stored of this run${this.run.isLive ? " yet" : ""}`),
       h("p", {}, this.run.isLive ? "Its first window appears here about two seconds after the load has begun." : this.run.head.state === "ended" ? "It ended before its first window was over." : "Nobody said its end, and nothing more was heard of it.")));
   }
 
@@ -182,6 +182,7 @@ class Page {
       run.report = await ask(runPath(run.id, "report"));
       run.reportAt = performance.now();
       if (this.run !== run) return;
+      this.drawTop();
       this.drawSummary();
       this.view?.onReport?.();
     } catch (error) {
@@ -229,7 +230,7 @@ class Page {
     const isWhole = this.page === "time"; // elsewhere a line reminds of it
     fill(this.summary, h("div", { class: "summary" },
       chip(run.told),
-      h("div", {}, run.isLive ? "The run is on: this is what is found so far, and may change until its end." : report?.run.why ?? (run.trouble ? `No report: ${run.trouble}` : "Making the report …")),
+      h("div", {}, run.isLive ? "The run is on: this is what is found so far, and may change until its end." : report?.run.why ?? (run.trouble ? `No report: ${run.trouble}` : head.first_s === null ? "There is nothing to report on." : "Making the report …")),
       isWhole && h("div", { class: "facts", style: { "grid-column": "1 / -1" } },
         fact("target", head.target), fact("started", `${f.date(head.started_ms)} UTC`), fact("lasted", lasted), fact("engine", head.engine || "–"),
         told && fact("requests", f.count(told.completed + told.failed)), told && told.failed > 0 && fact("failed", f.count(told.failed)), told && told.dropped > 0 && fact("dropped", f.count(told.dropped)),
@@ -243,7 +244,7 @@ class Page {
   }
 
   sentence({ summary, function: label }) {
-    return summary.split("`").map((text, place) => (place % 2 === 0 ? text
+    return summary.split("`").map((text, place) => (place % 2 === 0 ? text.replace(/([\d\]]) us\b/g, "$1 µs") // as everywhere on the page
       : h("code", { role: "link", tabindex: 0, onclick: () => label && this.run.open(label), onkeydown: (event) => event.key === "Enter" && label && this.run.open(label) }, text)));
   }
 

@@ -53,8 +53,8 @@ export class RunsView {
     box.checked = this.chosen.has(run.id);
     return h("tr", { class: "pick", "data-run": run.id, onclick: open },
       h("td", {}, box),
-      h("td", { class: "mono" }, h("a", { href: address("time", run.id) }, run.id)),
-      h("td", {}, h("b", {}, run.service), h("span", { class: "dim" }, `  ${run.target}`)),
+      h("td", { class: "mono id", title: run.id }, h("a", { href: address("time", run.id) }, run.id)),
+      h("td", { class: "clip", title: `${run.service}\n${run.target}` }, h("b", {}, run.service), h("span", { class: "dim" }, `  ${run.target}`)),
       h("td", {}, f.date(run.started_ms)),
       h("td", { class: "n" }, run.ended_ms === null ? "–" : f.clock((run.ended_ms - run.started_ms) / 1000)),
       h("td", { class: "n" }, f.count(run.requests)),

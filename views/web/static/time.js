@@ -88,7 +88,7 @@ export class TimeView {
     this.drawnOf = this.series;
     const traces = [...this.loadTraces(), ...this.latencyTraces(), ...this.hotTraces()];
     const { from, to } = this.axis;
-    const x = { ...axis("time since the start of the run"), ...timeTicks(from, to, this.box.width), anchor: "y4", showgrid: true, domain: [0, 1] };
+    const x = { ...axis("time since the start of the run"), ...timeTicks(from, to, this.box.width), anchor: "free", position: 0, showgrid: true, domain: [0, 1] };
     await draw(this.box.plot, traces, {
       margin: MARGIN,
       xaxis: x,
