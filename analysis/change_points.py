@@ -37,11 +37,6 @@ class Step:
     before: float
     after: float
 
-    @property
-    def share(self) -> float:
-        """What it adds, as a share of what was before."""
-        return self.after / self.before - 1 if self.before > 0 else float("inf")
-
 
 def steps(values: Floats) -> tuple[Step, ...]:
     """The changes of level in values of shape (units,), in order of time.

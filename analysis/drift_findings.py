@@ -13,7 +13,6 @@ from analysis.leak import Leak
 
 MOST_FUNCTIONS = 3
 EXPLAINED = 0.5
-ALIKE = 0.5
 _MIB = 1 << 20
 _DAY_US = 86_400_000_000
 _LATENCIES: dict[Measure, str] = {"p50": "the median latency", "p99": "the p99 latency"}

@@ -11,7 +11,8 @@ Verdict = Literal["passed", "failed", "inconclusive", "generator-limited", "host
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What the verdict rests on. `reason` is that of the run's end, empty while it has not ended.
+    """What the verdict rests on. `reason` is that of the run's end, empty while it has not ended: because it is on, or
+    `is_broken_off`.
 
     `windows` are those of the load, of which some are limited; `lost_rows` are outcomes that never reached the store;
     of the `load_processes` some `died`; `thresholds` says of each whether it held, None when it could not be judged;
@@ -28,6 +29,7 @@ class Course:
     load_processes: int = 1
     died: int = 0
     broken: Sequence[str] = ()
+    is_broken_off: bool = False
 
 
 def judge(course: Course) -> tuple[Verdict, str]:
@@ -73,7 +75,8 @@ def _judged(course: Course) -> tuple[Verdict, str]:
         early = ", which ended the run before its plan was through" if course.reason == "broken" else ""
         return "failed", f"{max(broken, 1)} of {len(course.thresholds)} thresholds did not hold{early}"
     if not course.reason:
-        return "inconclusive", "the run has not ended"
+        silent = "the run was broken off: nobody said its end, and nothing more was heard of it"
+        return "inconclusive", silent if course.is_broken_off else "the run has not ended"
     if course.lost_rows:
         return "inconclusive", f"{course.lost_rows} outcomes were lost on the way to the store"
     open_ = sum(held is None for held in course.thresholds)

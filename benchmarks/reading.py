@@ -71,16 +71,10 @@ def _asked(client: Client) -> list[tuple[str, str, dict[str, Any], Shown]]:
         for over in queries.OVER:
             text = over.at(span.tier)
             of_span = span
-            if over is queries.FUNCTIONS:
-                of_span = Span.of(start_us, end_us, window_us, points=60)
             if over is queries.HEAT:
                 of_span = Span.of(start_us, end_us, window_us, points=300)
             given = {**_MORE, **of_span.parameters, "run": RUN}
             asked.append((text.name, stretch, {name: given[name] for name in text.parameters}, text))
-        middle_us = (start_us + end_us) // 2
-        before, after = (Span.of(*ends, window_us) for ends in ((start_us, middle_us), (middle_us, end_us)))
-        text = queries.difference(before.tier, after.tier)
-        asked.append((text.name, stretch, queries.difference_parameters(RUN, before, RUN, after), text))
         asked += [(one.name, stretch, _of_run(one), one) for one in queries.OF_RUN]
     return asked
 

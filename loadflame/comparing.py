@@ -16,7 +16,7 @@ from loadflame.commands.common import run_until_stopped
 from loadflame.early_end import EarlyEnd
 from loadflame.live import display_on
 from loadflame.runs import RunOutcome, run_here
-from loadflame.session import Watch, judge, preflight
+from loadflame.session import Profiled, judge, preflight
 from loadflame.settings import Settings, SettingsError
 from loadflame.starting import cores_here, new_run_id
 from loadflame.stopping import StoppedError
@@ -56,7 +56,7 @@ def turns(restarts: int) -> tuple[Side, ...]:
     return tuple("new" if place % 4 in (1, 2) else "base" for place in range(2 * restarts))
 
 
-def command_of(text: str, flag: str) -> Watch:
+def command_of(text: str, flag: str) -> Profiled:
     """What to start for a side. It is split as a shell would, but no shell runs it. Raises SettingsError."""
     try:
         words = shlex.split(text)
@@ -64,9 +64,9 @@ def command_of(text: str, flag: str) -> Watch:
         raise SettingsError(f"{flag} {text!r} is no command: {error}; mind its quotes") from None
     if not words:
         raise SettingsError(f"{flag} is empty; give it the command that starts the service")
-    watch = Watch.of(pid=None, name=None, command=words)
-    assert watch is not None
-    return watch
+    profiled = Profiled.of(pid=None, name=None, command=words)
+    assert profiled is not None
+    return profiled
 
 
 def compare_and_report(
@@ -83,7 +83,7 @@ def compare_and_report(
 
     Raises the UserError that ended it, or StoppedError, where there is nothing to compare.
     """
-    watches: dict[Side, Watch] = {"base": command_of(commands[0], "--a"), "new": command_of(commands[1], "--b")}
+    profiled_of: dict[Side, Profiled] = {"base": command_of(commands[0], "--a"), "new": command_of(commands[1], "--b")}
     choose_backend(backend)
     about = settled(plan, time.time_ns() // 1000)
     needed = Workers(workers, "as --workers says") if workers else workers_for(about, cores_here())
@@ -91,13 +91,13 @@ def compare_and_report(
     console.print(_announced(about, order), highlight=False)
 
     async def one(side: Side, run_id: str, stop: asyncio.Event) -> RunOutcome:
-        watch = watches[side]
-        await preflight(about, settings, watch, stop, loads=needed.count)
+        profiled = profiled_of[side]
+        await preflight(about, settings, profiled, stop, loads=needed.count)
         with display_on(console, duration_s=_seconds(about)) as display:
             return await run_here(
                 plan,
                 settings,
-                profile=("--service", plan.service, "--backend", backend, *watch.arguments),
+                profile=("--service", plan.service, "--backend", backend, *profiled.arguments),
                 run_id=run_id,
                 stop=stop,
                 on_phase=display.phase,

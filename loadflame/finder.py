@@ -1,4 +1,5 @@
-"""Findings while a run is on, and when it is over: looked for in the store, beside the worker and never in its way.
+"""Findings while a run is on, and with the verdict when it is over: looked for in the store, beside the worker and
+never in its way.
 
 A look builds the report, as `loadflame report` does, in a process of its own, and is to take a twentieth of the time at
 most. Whether there is reason for one is asked here, in a thread with a client of its own. What a look finds is held
@@ -8,7 +9,7 @@ the last one was.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -17,9 +18,10 @@ from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 import structlog
 from clickhouse_connect.driver.client import Client
 
-from loadflame.looked import Look, Stored, is_settled, stored_of
+from loadflame.looked import Ending, Look, Stored, ending_of, is_all_said, stored_of
 from processors.desk import Desk
 from processors.drain import is_over, is_stored
+from schemas.events import EventData
 from sinks.clickhouse import ClickHouseStore
 from sinks.errors import StoreError
 from views.runs import RunRow, list_runs
@@ -73,15 +75,21 @@ class _Looked:
     """The last look at a run: what there was of it, what was found, and when the next one is due."""
 
     stored: Stored
-    names: frozenset[str]
+    names: tuple[str, ...]
     due_s: float
 
 
 class Looks(Protocol):
     """Who builds reports, and says what there is to be told of them: `loadflame.looks_apart.LooksApart`."""
 
-    async def look_at(self, run_id: str, stored: Stored, *, is_over: bool, before: Collection[str] = ()) -> Look:
-        """See `loadflame.looks.look_at`."""
+    async def look_at(self, run_id: str, stored: Stored, *, before: Collection[str]) -> Look:
+        """A run that is on. See `loadflame.looks.look_at`."""
+
+    async def check(self, run_id: str) -> Sequence[EventData]:
+        """See `loadflame.looks.check`."""
+
+    async def last_look(self, run_id: str, stored: Stored, *, is_checked_anew: bool) -> Sequence[EventData]:
+        """See `loadflame.looks.last_look`."""
 
     async def rest(self) -> None:
         """There is nothing to look at just now."""
@@ -101,7 +109,7 @@ class StoreFinder:
     now_s: Callable[[], float] = time.monotonic
     wall_s: Callable[[], float] = time.time
     _looked: dict[str, _Looked] = field(default_factory=dict)
-    _settled: dict[str, Stored] = field(default_factory=dict)
+    _settled: dict[str, Ending] = field(default_factory=dict)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def work(self) -> None:
@@ -126,7 +134,7 @@ class StoreFinder:
                 await self._settle(run.id, waits=ended_s < PATIENCE_S)
         known = {run.id for run in runs}
         self._looked = {run: looked for run, looked in self._looked.items() if run in known}
-        self._settled = {run: stored for run, stored in self._settled.items() if run in known}
+        self._settled = {run: ending for run, ending in self._settled.items() if run in known}
         async with self._looking:
             await self.looks.rest()
 
@@ -140,21 +148,25 @@ class StoreFinder:
             if not stored.windows or (last and last.stored == stored):
                 return
             began_s = self.now_s()
-            look = await self.looks.look_at(run_id, stored, is_over=False, before=last.names if last else ())
+            look = await self.looks.look_at(run_id, stored, before=last.names if last else ())
             await self.desk.tell(look.events)
             ended_s = self.now_s()
             self._looked[run_id] = _Looked(stored, look.names, ended_s + REST * (ended_s - began_s))
 
     async def _settle(self, run_id: str, *, waits: bool) -> None:
-        """A run that has ended: all that is found of it, unless that was said of what is stored now."""
+        """A run that has ended: what came of it, unless that was said of what is stored now.
+
+        Its checks are told and stored before the rest, for the report rests on them.
+        """
         async with self._looking:
-            stored = await self.eyes.see(_to_settle, run_id, self._settled.get(run_id), waits=waits)
-            if stored is None:
+            ending = await self.eyes.see(_ending, run_id, self._settled.get(run_id), waits=waits)
+            if ending is None:
                 return
-            if not await self.eyes.see(is_settled, run_id, stored):
-                look = await self.looks.look_at(run_id, stored, is_over=True)
-                await self.desk.tell(look.events)
-            self._settled[run_id] = stored
+            if not await self.eyes.see(is_all_said, run_id, ending.stored):
+                checks = await self.looks.check(run_id)
+                await self.desk.tell(checks)
+                await self.desk.tell(await self.looks.last_look(run_id, ending.stored, is_checked_anew=bool(checks)))
+            self._settled[run_id] = ending
 
 
 async def _unharmed(look: Coroutine[Any, Any, None]) -> bool:
@@ -173,8 +185,8 @@ def _newest(store: ClickHouseStore) -> list[RunRow]:
     return list_runs(store.client, most=NEWEST)
 
 
-def _to_settle(store: ClickHouseStore, run_id: str, settled: Stored | None, *, waits: bool) -> Stored | None:
-    """How much there is of a run; None when nothing came since, or, where one `waits`, something is to come."""
-    if stored_of(store, run_id) == settled or (waits and not (is_over(store, run_id) and is_stored(store, run_id))):
+def _ending(store: ClickHouseStore, run_id: str, settled: Ending | None, *, waits: bool) -> Ending | None:
+    """How much there is; None when nothing came since, or, where one `waits`, something is to come."""
+    if ending_of(store, run_id) == settled or (waits and not (is_over(store, run_id) and is_stored(store, run_id))):
         return None
-    return stored_of(store, run_id)  # not before it is all there
+    return ending_of(store, run_id)  # not before it is all there

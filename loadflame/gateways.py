@@ -10,7 +10,6 @@ import errno
 import os
 import secrets
 from collections.abc import AsyncIterator
-from ipaddress import ip_address
 from pathlib import Path
 
 import aiohttp
@@ -19,16 +18,18 @@ from aiohttp import web
 
 from loadflame.settings import Settings
 from schemas.errors import UserError
+from schemas.hosts import is_loopback
 from sinks.clickhouse import open_store
 from sinks.connect import check_embedded, embedded_database, embedded_folder
 from sinks.embedded import EmbeddedReader
 from sinks.errors import StoreBusyError, StoreError
 from sinks.secrets import read_secret
 from sinks.sharing import Share, awaited_share, share_of, shared
+from views.figures import GatewayFigures
 from views.gateway.app import Gateway
 from views.gateway.body import Spool
 from views.gateway.limits import Limits
-from views.gateway.refusals import refusal
+from views.gateway.refusals import NETWORK_ERROR, refusal
 from views.gateway.sources import EngineSource, RemoteSource, Source
 
 _log = structlog.get_logger()
@@ -122,9 +123,9 @@ class Keeper:
             except StoreBusyError as error:
                 trouble = str(error)
             except StoreError as error:
-                raise refusal(210, str(error)) from error
+                raise refusal(NETWORK_ERROR, str(error)) from error
             if loop.time() > until_s:
-                raise refusal(210, trouble)
+                raise refusal(NETWORK_ERROR, trouble)
             await asyncio.sleep(_POLL_S)
         return self._source  # somebody else asked first
 
@@ -163,7 +164,7 @@ class Keeper:
 
 
 @contextlib.asynccontextmanager
-async def gateway_of(settings: Settings, port: int) -> AsyncIterator[Share]:
+async def gateway_of(settings: Settings, port: int, figures: GatewayFigures | None = None) -> AsyncIterator[Share]:
     """Serve the embedded store of the settings to ClickHouse's clients; gives the way in. Raises ServeError.
 
     This process reads that way as well: a client of its own engine would keep the store from whoever wants to write.
@@ -172,7 +173,14 @@ async def gateway_of(settings: Settings, port: int) -> AsyncIterator[Share]:
     limits = Limits(running=max(2, os.cpu_count() or 2))
     async with aiohttp.ClientSession() as session:
         keeper = Keeper(settings.store_url, session, limits)
-        gateway = Gateway(keeper.source, limits=limits, token=token, secret=keeper.secret, give_up=keeper.give_up)
+        gateway = Gateway(
+            keeper.source,
+            limits=limits,
+            token=token,
+            secret=keeper.secret,
+            give_up=keeper.give_up,
+            figures=figures,
+        )
         try:
             async with listening(gateway.application(), settings.serve_host, port, "--clickhouse-port") as url:
                 keeper.listens_at(url)
@@ -186,7 +194,7 @@ def token_of(settings: Settings) -> str | None:
     token = settings.serve_token.get_secret_value() if settings.serve_token else None
     if settings.serve_token_file is not None:
         token = read_secret(settings.serve_token_file, "LOADFLAME_SERVE_TOKEN_FILE")
-    if token is None and not _is_loopback(settings.serve_host):
+    if token is None and not is_loopback(settings.serve_host):
         raise ServeError(
             f"{settings.serve_host} is reached from other machines, and there is no token; set LOADFLAME_SERVE_TOKEN "
             "or name a file of it by --token-file, or listen on 127.0.0.1"
@@ -227,10 +235,3 @@ async def listening(app: web.Application, host: str, port: int, option: str) -> 
         yield f"http://[{bound}]:{taken}" if ":" in bound else f"http://{bound}:{taken}"
     finally:
         await runner.cleanup()
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

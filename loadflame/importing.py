@@ -120,7 +120,14 @@ async def _publish(
         await say_last_words(publisher, file.run_id, "load", totals=imported.totals, timeout_s=STOP_S, note=note)
         reason: Literal["aborted", "finished"] = "aborted" if stop.is_set() else "finished"
         announcer.announce(
-            RunEnded(run_id=file.run_id, ended_at_us=imported.ended_at_us, reason=reason, producers=1, note=note)
+            RunEnded(
+                run_id=file.run_id,
+                ended_at_us=imported.ended_at_us,
+                reason=reason,
+                producers=1,
+                note=note,
+                judged=True,
+            )
         )
         await announcer.close(STOP_S)
 

@@ -13,7 +13,7 @@ from loadflame.limit_steps import Step
 from loadflame.live import finding_text
 from loadflame.parts import Parts
 from loadflame.runs import RunOutcome, run_here
-from loadflame.session import NOTHING_TO_PROFILE, Watch, judge_and_print, preflight
+from loadflame.session import NOTHING_TO_PROFILE, Profiled, judge_and_print, preflight
 from loadflame.settings import Settings, SettingsError
 from loadflame.starting import new_run_id
 from producers.load.engine import choose_engine
@@ -26,7 +26,7 @@ from views.report import Report
 def find_limit_and_report(
     plan: Plan,
     settings: Settings,
-    watch: Watch | None,
+    profiled: Profiled | None,
     backend: str,
     console: Console,
     *,
@@ -35,10 +35,10 @@ def find_limit_and_report(
     resolution: float,
 ) -> tuple[FoundLimit, Report]:
     """Search the highest rate that holds, print each step, the report and what was found."""
-    if watch is None:
+    if profiled is None:
         raise SettingsError(NOTHING_TO_PROFILE)
     choose_backend(backend)
-    arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
+    arguments = ("--service", plan.service, "--backend", backend, *profiled.arguments)
     run_id = new_run_id()
     engine = choose_engine(plan)
     search = LimitSearch(start_tps, resolution=resolution)
@@ -62,7 +62,7 @@ def find_limit_and_report(
         return loads[0]
 
     async def session(stop: asyncio.Event) -> RunOutcome:
-        await preflight(plan, settings, watch, stop, loads=0)
+        await preflight(plan, settings, profiled, stop, loads=0)
         about = escape(f"the limit of {plan.service} at {plan.target}")
         console.print(f"[bold]run {run_id}[/]: {about}", highlight=False)
         console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)

@@ -1,12 +1,24 @@
-"""One look at a run: its findings as the report has them, held against what was told, as events. Blocks."""
+"""One look at a run: its findings as the report has them, held against what was told, as events. Blocks.
+
+The last look also tells the verdict, unless whoever opened the run does: then that checks and judges it by itself.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
 from analysis.findings import Evidence, Finding
 from analysis.telling import Told, named, to_tell
-from loadflame.looked import Look, Stored
-from schemas.events import EventData, FindingMade, FindingsSettled, FindingWithdrawn
+from loadflame.checks import checks_told
+from loadflame.looked import Look, Stored, is_judged_elsewhere, is_settled, of_type
+from processors.verify import verify_accounts
+from schemas.events import (
+    EventData,
+    FindingMade,
+    FindingsSettled,
+    FindingWithdrawn,
+    RunChecked,
+    RunJudged,
+)
 from sinks.clickhouse import ClickHouseStore
 from views.model import FindingRow
 from views.report import build_report
@@ -15,18 +27,48 @@ WITHDRAWN = "Does not hold any more: "
 _LONGEST, _LONGEST_LABEL = 1024, 960
 
 
+def check(store: ClickHouseStore, run_id: str) -> Sequence[EventData]:
+    """What is new about the delivery of a run that has ended, on which its verdict rests. Raises StoreError.
+
+    What costs as much as the run itself, to compute every window again, is left to `loadflame verify`.
+    """
+    events = store.read_events(run_id)
+    if is_judged_elsewhere(events):
+        return ()
+    found = checks_told(run_id, verify_accounts(store, run_id))
+    return () if any(_outcomes(event) == _outcomes(found) for event in of_type(RunChecked, events)) else (found,)
+
+
+def last_look(store: ClickHouseStore, run_id: str, stored: Stored, *, is_checked_anew: bool) -> Sequence[EventData]:
+    """What is still to be told of a run that has ended, of which so much is stored. Raises UserError."""
+    events = store.read_events(run_id)
+    is_told = is_settled(events, stored)
+    if is_told and not is_checked_anew:
+        return ()
+    look = look_at(store, run_id, stored, is_over=True)
+    news = list(look.events)
+    if not is_told:
+        names, windows, batches = list(look.names), stored.windows, stored.batches
+        news.append(FindingsSettled(run_id=run_id, findings=names, windows=windows, batches=batches))
+    known = {event.verdict for event in of_type(RunJudged, events)}
+    if look.verdict not in known and not is_judged_elsewhere(events):
+        news.append(RunJudged(run_id=run_id, verdict=look.verdict))
+    return news
+
+
+def _outcomes(event: RunChecked) -> list[tuple[str, bool | None]]:
+    return [(one.name, one.ok) for one in event.checks]
+
+
 def look_at(
     store: ClickHouseStore, run_id: str, stored: Stored, *, is_over: bool, before: Collection[str] = ()
 ) -> Look:
     """Look at a run of which so much is stored; `before` are the names that the last look found. Raises UserError."""
-    found = named([_as_told(run_id, row) for row in build_report(store.client, run_id).findings])
+    report = build_report(store.client, run_id)
+    found = named([_as_told(run_id, row) for row in report.findings])
     told = told_in(store.read_events(run_id))
     news = to_tell(told, found, windows=stored.windows, is_over=is_over, before=before)
-    events = as_events(run_id, news)
-    if is_over:
-        settled = FindingsSettled(run_id=run_id, findings=list(found), windows=stored.windows, batches=stored.batches)
-        events.append(settled)
-    return Look(tuple(events), frozenset(found))
+    return Look(tuple(as_events(run_id, news)), tuple(found), report.run.verdict)
 
 
 def as_events(run_id: str, news: Mapping[str, Told]) -> list[EventData]:

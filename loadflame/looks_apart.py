@@ -12,18 +12,23 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel
 
+from analysis.verdict import Verdict
 from loadflame.children import end_with_parent
 from loadflame.looked import Look, Stored
 from schemas.errors import UserError
-from schemas.events import EVENT_OF_TYPE
+from schemas.events import EVENT_OF_TYPE, EventData
 from sinks.errors import StoreError
 
+if TYPE_CHECKING:
+    from sinks.clickhouse import ClickHouseStore
+
+What = Literal["look", "check", "last look"]
 LOOKS = 50
 IDLE_S = 60.0
 LONGEST_S = 300.0
@@ -36,10 +41,11 @@ class Question(BaseModel):
 
     store_url: str
     run_id: str
-    windows: int
-    batches: int
-    is_over: bool
-    before: list[str]
+    what: What
+    windows: int = 0
+    batches: int = 0
+    before: list[str] = []
+    is_checked_anew: bool = False
 
 
 class Told(BaseModel):
@@ -54,8 +60,13 @@ class Answer(BaseModel):
 
     events: list[Told] = []
     names: list[str] = []
+    verdict: Verdict | None = None
     trouble: str = ""
     retriable: bool = False
+
+    def told(self) -> list[EventData]:
+        """The events."""
+        return [EVENT_OF_TYPE[told.type].model_validate(told.data) for told in self.events]
 
 
 class LooksApart:
@@ -67,16 +78,22 @@ class LooksApart:
         self._looks = 0
         self._last_s = 0.0
 
-    async def look_at(self, run_id: str, stored: Stored, *, is_over: bool, before: Collection[str] = ()) -> Look:
+    async def look_at(self, run_id: str, stored: Stored, *, before: Collection[str]) -> Look:
         """See `loadflame.looks.look_at`. Raises StoreError, and RuntimeError when the process has failed."""
-        question = Question(
-            store_url=self._store_url,
-            run_id=run_id,
-            windows=stored.windows,
-            batches=stored.batches,
-            is_over=is_over,
-            before=sorted(before),
-        )
+        answer = await self._answer(run_id, "look", **_fields(stored), before=list(before))
+        assert answer.verdict is not None
+        return Look(tuple(answer.told()), tuple(answer.names), answer.verdict)
+
+    async def check(self, run_id: str) -> Sequence[EventData]:
+        """See `loadflame.looks.check`. Raises as `look_at` does."""
+        return (await self._answer(run_id, "check")).told()
+
+    async def last_look(self, run_id: str, stored: Stored, *, is_checked_anew: bool) -> Sequence[EventData]:
+        """See `loadflame.looks.last_look`. Raises as `look_at` does."""
+        return (await self._answer(run_id, "last look", **_fields(stored), is_checked_anew=is_checked_anew)).told()
+
+    async def _answer(self, run_id: str, what: What, **more: Any) -> Answer:
+        question = Question(store_url=self._store_url, run_id=run_id, what=what, **more)
         try:
             async with asyncio.timeout(LONGEST_S):
                 line = await self._asked(f"{question.model_dump_json()}\n".encode())
@@ -86,8 +103,7 @@ class LooksApart:
         answer = Answer.model_validate_json(line)
         if answer.trouble:
             raise StoreError(answer.trouble, retriable=answer.retriable)
-        events = tuple(EVENT_OF_TYPE[told.type].model_validate(told.data) for told in answer.events)
-        return Look(events, frozenset(answer.names))
+        return answer
 
     async def rest(self) -> None:
         """Nothing is to be looked at just now: the process goes once that has been so for a while."""
@@ -141,22 +157,41 @@ async def _started() -> asyncio.subprocess.Process:
     )
 
 
+def _fields(stored: Stored) -> dict[str, int]:
+    return {"windows": stored.windows, "batches": stored.batches}
+
+
 def answered(question: Question) -> Answer:
     """Look, with a client that is closed again."""
-    from loadflame.looks import look_at  # noqa: PLC0415  half a second of CPU, and the worker reads this file as well
-    from sinks.clickhouse import ClickHouseStore, open_for_reading  # noqa: PLC0415
+    from sinks.clickhouse import ClickHouseStore, open_for_reading  # noqa: PLC0415  see `_looked`
 
-    stored = Stored(question.windows, question.batches)
     try:
         store = ClickHouseStore(open_for_reading(question.store_url))
         try:
-            look = look_at(store, question.run_id, stored, is_over=question.is_over, before=question.before)
+            return _looked(store, question)
         finally:
             store.close()
     except UserError as error:
         return Answer(trouble=str(error), retriable=isinstance(error, StoreError) and error.retriable)
-    events = [Told(type=event.type, data=event.model_dump(mode="json")) for event in look.events]
-    return Answer(events=events, names=sorted(look.names))
+
+
+def _looked(store: "ClickHouseStore", question: Question) -> Answer:
+    from loadflame.looks import check, last_look, look_at  # noqa: PLC0415  half a second of CPU, that a worker is spared
+
+    run_id, stored = question.run_id, Stored(question.windows, question.batches)
+    match question.what:
+        case "look":
+            look = look_at(store, run_id, stored, is_over=False, before=question.before)
+            return Answer(events=_written(look.events), names=list(look.names), verdict=look.verdict)
+        case "check":
+            return Answer(events=_written(check(store, run_id)))
+        case "last look":
+            news = last_look(store, run_id, stored, is_checked_anew=question.is_checked_anew)
+            return Answer(events=_written(news))
+
+
+def _written(events: Iterable[EventData]) -> list[Told]:
+    return [Told(type=event.type, data=event.model_dump(mode="json")) for event in events]
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from producers.load.figures import LoadFigures
 from producers.profiler.figures import AgentFigures
 from producers.publisher.figures import PublisherFigures
 from schemas.watching import Durations
+from views.figures import GatewayFigures, PageFigures
 
 Value = float | None | Durations | Mapping[tuple[str, ...], float]
 
@@ -150,13 +151,45 @@ AGENT: Final = (
     ),
 )
 
+# `serve`: the page for people, the gateway for ClickHouse's clients. How long they wait is what they ask about first.
+PAGE: Final = (
+    Metric("loadflame_page_answer_seconds", "From a question of the page to its answer.", lambda it: it.answers),
+    Metric(
+        "loadflame_page_refused_questions_total",
+        "Questions of the page that nobody can answer: no such run, no such range.",
+        lambda it: it.refused,
+    ),
+    Metric(
+        "loadflame_page_failed_questions_total", "Questions of the page that the store left open.", lambda it: it.failed
+    ),
+    Metric("loadflame_page_open_questions", "Questions of the page that are being answered.", lambda it: it.open),
+)
+GATEWAY: Final = (
+    Metric(
+        "loadflame_gateway_answer_seconds",
+        "From a statement of a ClickHouse client until it has all of its answer.",
+        lambda it: it.answers,
+    ),
+    Metric(
+        "loadflame_gateway_refused_statements_total",
+        "Statements that are wrong, not allowed, or too much.",
+        lambda it: it.refused,
+    ),
+    Metric(
+        "loadflame_gateway_failed_statements_total", "Statements for which no store could be had.", lambda it: it.failed
+    ),
+    Metric("loadflame_gateway_open_statements", "Statements whose answers are on their way.", lambda it: it.open),
+)
+
 OF_PART: Final[Mapping[type, Sequence[Metric]]] = {
     WorkerFigures: WORKER,
     PublisherFigures: PUBLISHER,
     LoadFigures: LOAD,
     AgentFigures: AGENT,
+    PageFigures: PAGE,
+    GatewayFigures: GATEWAY,
 }
-Figures = WorkerFigures | PublisherFigures | LoadFigures | AgentFigures
+Figures = WorkerFigures | PublisherFigures | LoadFigures | AgentFigures | PageFigures | GatewayFigures
 
 
 def exposition(figures: Iterable[Figures]) -> bytes:

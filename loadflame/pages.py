@@ -8,12 +8,15 @@ from loadflame.gateways import ServeError, listening, token_of
 from loadflame.settings import PAGE_PORT, Settings
 from sinks.connect import embedded_database, open_client
 from sinks.sharing import share_of
+from views.figures import PageFigures
 from views.web.app import web_app
 
 
 @contextlib.asynccontextmanager
-async def page_of(settings: Settings, read_from: str, port: int, may_move: bool) -> AsyncIterator[str]:
-    """Serve the page of the store at `read_from`, as long as inside; gives its address.
+async def page_of(
+    settings: Settings, read_from: str, port: int, *, may_move: bool, figures: PageFigures | None = None
+) -> AsyncIterator[str]:
+    """Serve the page of the store at `read_from`, as long as inside; gives its address. `figures` are kept of it.
 
     `may_move`: where the port is taken, a free one will do. Raises ServeError when nobody can listen there, or the
     address is reached from other machines and there is no token.
@@ -21,7 +24,7 @@ async def page_of(settings: Settings, read_from: str, port: int, may_move: bool)
     token = token_of(settings)
     async with contextlib.AsyncExitStack() as stack:
         for one in (port, 0) if may_move else (port,):
-            app = web_app(lambda: open_client(read_from), token=token)
+            app = web_app(lambda: open_client(read_from), token=token, figures=figures)
             try:
                 url = await stack.enter_async_context(listening(app, settings.serve_host, one, "--port"))
                 break

@@ -207,6 +207,7 @@ class _Course:
                 ended_at_us=ended_at_us,
                 reason=reason,
                 producers=producers,
+                judged=True,
                 note="; ".join(filter(None, (self._early.note, self._load.note)))[:_LONGEST_NOTE],
             )
         )

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from loadflame.checks import checks_table
+from loadflame.checks import checks_table, checks_told
 from loadflame.commands.common import run_until_stopped
 from loadflame.early_end import EarlyEnd
 from loadflame.kafka_access import security_of
@@ -30,20 +30,18 @@ from producers.load.workers import Workers, workers_for
 from producers.profiler.backends import choose_backend
 from producers.profiler.targets import target_of
 from producers.publisher import KafkaPublisher, PublisherError
-from schemas.events import CheckOutcome, EventData, RunChecked, RunJudged
+from schemas.events import EventData, RunJudged
 from sinks.clickhouse import open_store
 
 if TYPE_CHECKING:
     from views.report import Report
 
 _WORKER_AND_AGENT = 2
-_LONGEST = 1024
-"""Of a sentence in an event."""
 NOTHING_TO_PROFILE = "nothing to profile: add `profile:` to the plan, or give --pid, --name or -- COMMAND"
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class Profiled:
     """What `loadflame profile` is to watch, in its own arguments."""
 
     arguments: tuple[str, ...]
@@ -54,7 +52,7 @@ class Watch:
         return "--" in self.arguments
 
     @classmethod
-    def of(cls, *, pid: int | None, name: str | None, command: list[str] | None) -> "Watch | None":
+    def of(cls, *, pid: int | None, name: str | None, command: list[str] | None) -> "Profiled | None":
         """From the flags of a command; None when none is given. Raises UserError when there is nothing to watch."""
         given = [flag for flag in (pid, name, command or None) if flag is not None]
         if len(given) > 1:
@@ -70,7 +68,7 @@ class Watch:
         return cls(("--name", name))
 
     @classmethod
-    def of_plan(cls, plan: Plan) -> "Watch | None":
+    def of_plan(cls, plan: Plan) -> "Profiled | None":
         """From the plan's `profile`."""
         if plan.profile is None:
             return None
@@ -80,7 +78,7 @@ class Watch:
 def run_and_report(
     plan: Plan,
     settings: Settings,
-    watch: Watch | None,
+    profiled: Profiled | None,
     backend: str,
     console: Console,
     *,
@@ -91,16 +89,16 @@ def run_and_report(
 
     `workers` processes share the load; None is as many as the plan's rate needs.
     """
-    if watch is None:
+    if profiled is None:
         raise SettingsError(NOTHING_TO_PROFILE)
     choose_backend(backend)
-    arguments = ("--service", plan.service, "--backend", backend, *watch.arguments)
+    arguments = ("--service", plan.service, "--backend", backend, *profiled.arguments)
     run_id, engine = new_run_id(), choose_engine(plan)
     about = settled(plan, time.time_ns() // 1000)  # as far as it can be told before the run begins
     needed = Workers(workers, "as --workers says") if workers else workers_for(about, cores_here())
 
     async def session(stop: asyncio.Event) -> RunOutcome:
-        await preflight(about, settings, watch, stop, loads=needed.count)
+        await preflight(about, settings, profiled, stop, loads=needed.count)
         console.print(f"[bold]run {run_id}[/]: {escape(plan.service)} at {escape(plan.target)}", highlight=False)
         console.print(f"engine {engine.name}: {escape(engine.reason)}", style="dim", highlight=False)
         console.print(needed.sentence, style="dim", highlight=False)
@@ -124,10 +122,10 @@ def run_and_report(
     return judge_and_print(outcome, settings, console, as_json=as_json)
 
 
-async def preflight(plan: Plan, settings: Settings, watch: Watch, stop: asyncio.Event, *, loads: int) -> None:
+async def preflight(plan: Plan, settings: Settings, profiled: Profiled, stop: asyncio.Event, *, loads: int) -> None:
     """Everything that can be refused of a settled plan is refused here, before anything is started or made."""
     async with unless(stop):
-        await check_service(plan, settings, is_started=watch.starts_service)
+        await check_service(plan, settings, is_started=profiled.starts_service)
         await check_surroundings(settings, _WORKER_AND_AGENT + loads)
 
 
@@ -137,8 +135,7 @@ def judge(outcome: RunOutcome, settings: Settings, console: Console) -> "Report"
     from views.report import build_report  # noqa: PLC0415
 
     with contextlib.closing(open_store(settings.store_url)) as store:
-        checks = [CheckOutcome(name=one.name, ok=one.ok, sentence=one.sentence[:_LONGEST]) for one in outcome.checks]
-        checked = RunChecked(run_id=outcome.run_id, checks=checks)
+        checked = checks_told(outcome.run_id, outcome.checks)
         store.write_events([checked], [outcome.ended_at_us])
         report = build_report(store.client, outcome.run_id)
         judged = RunJudged(run_id=outcome.run_id, verdict=report.run.verdict)

@@ -4,7 +4,6 @@ The reader checks what a message *declares* before anything is inflated, and rai
 Format: Apache Arrow columnar format, section "Serialization and Interprocess Communication".
 """
 
-import json
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -123,8 +122,3 @@ def _check_times(name: str, times: pa.Array) -> None:
     us = times.view(pa.int64()).to_numpy()
     if len(us) and not 0 <= us.min() <= us.max() < TIMES_END_US:
         raise DecodeError(f"column {name} holds times before 1970 or after 2255")
-
-
-def facts_as_json(facts: RequestFacts | StackFacts) -> str:
-    """Facts as compact JSON text, defaults left out: the form in which they travel and are stored."""
-    return json.dumps(facts.model_dump(exclude_defaults=True), separators=(",", ":"))

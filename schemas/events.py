@@ -152,6 +152,8 @@ class RunEnded(EventData):
     """`broken`: ended early, by a threshold that had not held for its time."""
     producers: Count
     note: Text = ""
+    judged: bool = False
+    """Whoever says this also checks the run and judges it, once it is stored; otherwise a worker does."""
 
 
 class HotFunction(BaseModel):

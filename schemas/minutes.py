@@ -27,7 +27,6 @@ SUMS = (
 """Fields of a minute that are sums of the same fields of its windows."""
 GREATEST = ("in_flight", "dispatch_lag_p99_us")
 """Those that are the greatest of its windows; `instances` is the least."""
-COUNTS = ("windows", "late", "incomplete", "unwatched", "watched_us", "watched_requests")
 
 
 class MinuteKey(NamedTuple):

@@ -64,11 +64,6 @@ class Threshold:
         return 1.0 if self.metric == "max" else self.quantile
 
     @property
-    def is_latency(self) -> bool:
-        """True when the metric is a time."""
-        return self.quantile is not None or self.metric in ("mean", "max")
-
-    @property
     def is_share(self) -> bool:
         """True when the metric is a share of requests."""
         return self.metric in _SHARES

@@ -14,6 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from schemas.varint import varint
+
 Buffer = bytes | NDArray[Any]
 _SHARED, _OWN_TEXTS = 1, 0x600
 """The only version there is; and of the flags: here come texts, and they are all that the codes mean."""
@@ -33,7 +35,7 @@ def block(table: pa.Table) -> Generator[bytes, None, None]:
     """The block, one of all rows, a column at a time: all of it at once would be as large as the table. Of a
     dictionary column `field.nullable` says whether the store's column is.
     """
-    yield _number(table.num_columns) + _number(table.num_rows)
+    yield varint(table.num_columns) + varint(table.num_rows)
     for field in table.schema:
         kind, values = _column(field, _one(table[field.name]))
         yield _text(field.name) + _text(kind)
@@ -87,16 +89,4 @@ def _codes(values: pa.DictionaryArray, *, nullable: bool) -> Sequence[Buffer]:
 
 def _text(text: str) -> bytes:
     data = text.encode()
-    return _number(len(data)) + data
-
-
-def _number(number: int) -> bytes:
-    """Variable length, seven bits a byte, the least first (LEB128)."""
-    if number < 0x80:
-        return bytes((number,))
-    found = bytearray()
-    while number >= 0x80:
-        found.append(number & 0x7F | 0x80)
-        number >>= 7
-    found.append(number)
-    return bytes(found)
+    return varint(len(data)) + data

@@ -63,6 +63,7 @@ class RunFacts:
     host_cores: int | None = None
     note: str = ""
     engine_reason: str = ""
+    is_broken_off: bool = False
 
     def total(self, name: str) -> int:
         """A total of the load: what the producers said at their end, or the sum of what arrived if they did not."""
@@ -88,11 +89,12 @@ def read_run(client: Client, run: str) -> RunFacts:
         raise unknown_run(client, run)
     row = found[0]
     plan = json.loads(row["plan"] or "{}")
-    segments = _segments(queries.fetch(client, queries.STAGES, run=run), row["ended_at"])
+    over_at = None if row["state"] == "live" else row["heard_at"]
+    segments = _segments(queries.fetch(client, queries.STAGES, run=run), over_at)
     table = queries.fetch(client, queries.WINDOWS, run=run)
     windows = _windows(table)
     batches = queries.fetch(client, queries.BATCHES, run=run).to_pylist()[0]
-    until_us = _unix_us(row["ended_at"] or datetime.now(UTC)) + _SETTLING_S * 1_000_000
+    until_us = _unix_us(over_at or datetime.now(UTC)) + _SETTLING_S * 1_000_000
     started_us = _unix_us(row["started_at"])
     of_nobody = queries.fetch(client, queries.DEAD_LETTERS, from_us=started_us, to_us=until_us)["letters"][0].as_py()
     return RunFacts(
@@ -117,6 +119,7 @@ def read_run(client: Client, run: str) -> RunFacts:
         dead_letters=count_dead_letters(client, run, started_us).batches + of_nobody,
         host_cores=int(queries.fetch(client, queries.HOST, run=run)["host_cores"][0].as_py()) or None,
         note=row["note"],
+        is_broken_off=row["state"] == "broken off",
         engine_reason=row["engine_reason"] if batches["engine"] in ("", row["engine"]) else "",
     )
 

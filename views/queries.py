@@ -26,14 +26,14 @@ _UNIX_US = "toUnixTimestamp64Micro"
 
 RUN = Query(
     "run",
-    "SELECT run, service, target, started_at, ended_at, reason, verdict, engine, window_us, plan, note, engine_reason "
-    "FROM runs WHERE run = {run:String}",
+    "SELECT run, service, target, started_at, ended_at, reason, verdict, engine, window_us, plan, note, engine_reason, "
+    "state, heard_at FROM runs WHERE run = {run:String}",
     _RUN,
 )
 HOST = Query("host", "SELECT host_cores FROM hosts WHERE run = {run:String}", _RUN)
 RUNS = Query(
     "runs",
-    "SELECT run, service, started_at, ended_at, verdict FROM runs "
+    "SELECT run, service, started_at, ended_at, verdict, state FROM runs "
     "ORDER BY started_at DESC, run DESC LIMIT {most:UInt32}",
     {"most": 5},
 )

@@ -53,6 +53,7 @@ def report_of(client: Client, run: RunFacts, profile: ProfileFacts, *, at_tps: f
     verdict, why = judge(
         Course(
             reason=run.reason,
+            is_broken_off=run.is_broken_off,
             windows=len(load),
             generator_limited=int(by_generator.sum()),
             host_limited=int(by_host.sum()),

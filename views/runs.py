@@ -1,6 +1,7 @@
 """The runs in a store."""
 
 from datetime import datetime
+from typing import Literal
 
 from clickhouse_connect.driver.client import Client
 from pydantic import BaseModel, ConfigDict
@@ -8,13 +9,15 @@ from pydantic import BaseModel, ConfigDict
 from schemas.errors import UserError
 from views import queries
 
+State = Literal["live", "broken off", "ended"]
+"""`broken off`: nobody said its end, and nothing was heard of it for two minutes. See the view of runs."""
 NEWEST = "last"
 _MOST = 1000
 _NAMED = 5
 
 
 class RunRow(BaseModel):
-    """One run; `ended_at` and `verdict` are null while it is on."""
+    """One run; `ended_at` is null until it has ended, `verdict` until it was judged."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -23,6 +26,7 @@ class RunRow(BaseModel):
     started_at: datetime
     ended_at: datetime | None
     verdict: str | None
+    state: State
 
 
 class UnknownRunError(UserError):
@@ -39,6 +43,7 @@ def list_runs(client: Client, *, most: int = _MOST) -> list[RunRow]:
             started_at=row["started_at"],
             ended_at=row["ended_at"],
             verdict=row["verdict"] or None,
+            state=row["state"],
         )
         for row in rows
     ]

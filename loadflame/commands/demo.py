@@ -26,13 +26,13 @@ def demo(
     when not every outcome is accounted for, 130 when it was ended by Ctrl-C.
     """
     from loadflame.demo import demo_plan, sample_shop
-    from loadflame.session import Watch, run_and_report
+    from loadflame.session import Profiled, run_and_report
 
     settings = read_settings(store=store, data_dir=data_dir, web=False if no_web else None)
     console = Console(stderr=as_json)
     with sample_shop() as (url, pid):
         plan = demo_plan(url, visits)
-        report = run_and_report(plan, settings, Watch(("--pid", str(pid))), backend, console, as_json=as_json)
+        report = run_and_report(plan, settings, Profiled(("--pid", str(pid))), backend, console, as_json=as_json)
     if not as_json:
         console.print(
             "\nNow your own service: [bold]loadflame run http://127.0.0.1:8000/ --pid PID[/]"

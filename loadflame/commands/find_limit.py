@@ -45,7 +45,7 @@ def find_limit(
     accounted for.
     """
     from loadflame.limit_session import find_limit_and_report
-    from loadflame.session import Watch
+    from loadflame.session import Profiled
     from producers.load.plan import load_plan
 
     settings = read_settings(
@@ -53,9 +53,9 @@ def find_limit(
     )
     console = Console(stderr=as_json)
     read = load_plan(plan)
-    watch = Watch.of(pid=pid, name=name, command=command) or Watch.of_plan(read)
+    profiled = Profiled.of(pid=pid, name=name, command=command) or Profiled.of_plan(read)
     found, report = find_limit_and_report(
-        read, settings, watch, backend, console, start_tps=start, each_s=each, resolution=resolution
+        read, settings, profiled, backend, console, start_tps=start, each_s=each, resolution=resolution
     )
     if as_json:
         typer.echo(json.dumps({"run": report.run.id, "limit": found.as_json()}, indent=2))

@@ -15,7 +15,7 @@ from loadflame.settings import Settings, SettingsError, read_settings
 from loadflame.verdicts import exit_code
 
 if TYPE_CHECKING:
-    from loadflame.session import Watch
+    from loadflame.session import Profiled
     from producers.load.plan import Plan
 
 
@@ -55,7 +55,7 @@ def run(
     [bold]loadflame run plan.yaml[/] runs a plan. [bold]loadflame run http://127.0.0.1:8000/ --pid 4711[/] needs none: a
     short probe finds the rates. Broker and store are embedded unless given. Ctrl-C ends the run and still reports.
     """
-    from loadflame.session import Watch, run_and_report
+    from loadflame.session import Profiled, run_and_report
     from producers.profiler.backends import choose_backend
 
     settings = read_settings(
@@ -67,22 +67,22 @@ def run(
         web=False if no_web else None,
     )
     console = Console(stderr=as_json)
-    watch = Watch.of(pid=pid, name=name, command=command)
+    profiled = Profiled.of(pid=pid, name=name, command=command)
     if save_plan and not save_plan.parent.is_dir():
         raise SettingsError(f"there is no folder {save_plan.parent} for --save-plan; make it first")
     choose_backend(backend)  # said now, not after the probe
-    plan = _plan(target, settings, watch, console, save_plan)
-    watch = watch or Watch.of_plan(plan)
-    report = run_and_report(plan, settings, watch, backend, console, as_json=as_json, workers=workers)
+    plan = _plan(target, settings, profiled, console, save_plan)
+    profiled = profiled or Profiled.of_plan(plan)
+    report = run_and_report(plan, settings, profiled, backend, console, as_json=as_json, workers=workers)
     raise typer.Exit(exit_code(report.run.verdict))
 
 
-def _plan(target: str, settings: Settings, watch: Watch | None, console: Console, save: Path | None) -> Plan:
+def _plan(target: str, settings: Settings, profiled: Profiled | None, console: Console, save: Path | None) -> Plan:
     from producers.load.plan import load_plan
 
     if not target.startswith(("http://", "https://")):
         return load_plan(Path(target))
-    if watch is None or watch.starts_service:
+    if profiled is None or profiled.starts_service:
         raise SettingsError("to load a URL without a plan, say with --pid or --name which running process serves it")
     from loadflame.made_up import made_up_plan
     from loadflame.preflight import check_surroundings

@@ -10,7 +10,7 @@ from rich.table import Table
 from loadflame.commands.common import AsJson, DataDir, StoreUrl
 from loadflame.settings import read_settings
 
-_STYLE = {"passed": "green", "failed": "red", "aborted": "yellow"}
+_STYLE = {"passed": "green", "failed": "red", "aborted": "yellow", "broken off": "yellow", "live": "cyan"}
 
 
 def runs(store: StoreUrl = None, data_dir: DataDir = None, as_json: AsJson = False) -> None:
@@ -31,7 +31,7 @@ def runs(store: StoreUrl = None, data_dir: DataDir = None, as_json: AsJson = Fal
         table.add_column(name, no_wrap=name in ("run", "verdict"))
     for run in found:
         lasted = f"{(run.ended_at - run.started_at).total_seconds():.0f} s" if run.ended_at else "–"
-        verdict = run.verdict or "–"
+        verdict = run.verdict or ("–" if run.state == "ended" else run.state)
         table.add_row(
             run.id,
             escape(run.service),

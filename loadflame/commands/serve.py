@@ -1,14 +1,16 @@
 """`loadflame serve`: the store for people and for ClickHouse's clients, until it is stopped."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from loadflame.commands.common import DataDir, StoreUrl, run_until_stopped, say_ready
+from loadflame.commands.common import DataDir, StoreUrl, WatchPort, run_until_stopped, say_ready
 from loadflame.settings import PAGE_PORT, Settings, SettingsError, read_settings
+from loadflame.watching import Watch, watching
 
 CLICKHOUSE_PORT = 18123
 
@@ -47,6 +49,7 @@ def serve(
     ] = None,
     store: StoreUrl = None,
     data_dir: DataDir = None,
+    watch_port: WatchPort = None,
 ) -> None:
     """Serve the page of the runs in a store, and the embedded store to ClickHouse's clients, until Ctrl-C.
 
@@ -54,13 +57,27 @@ def serve(
     them. Clients are curl, clickhouse-connect and Grafana's data source; they may only read. While a run is on, its
     stream processor has the embedded store, and answers through this command.
     """
-    settings = read_settings(store=store, data_dir=data_dir, serve_host=host, serve_token_file=token_file)
-    run_until_stopped(lambda stop: _serve(settings, port, clickhouse_port, stop))
+    settings = read_settings(
+        store=store, data_dir=data_dir, serve_host=host, serve_token_file=token_file, watch_port=watch_port
+    )
+
+    async def watched(stop: asyncio.Event) -> None:
+        async with watching(settings) as watch:
+            await _serve(settings, port, clickhouse_port, stop, watch)
+
+    run_until_stopped(watched)
 
 
-async def _serve(settings: Settings, port: int | None, clickhouse_port: int | None, stop: asyncio.Event) -> None:
+async def _serve(
+    settings: Settings, port: int | None, clickhouse_port: int | None, stop: asyncio.Event, watch: Watch
+) -> None:
     from loadflame.pages import page_of
+    from schemas.watching import worst
     from sinks.connect import embedded_database
+    from views.figures import GatewayFigures, PageFigures
+
+    page_figures, gateway_figures = PageFigures(), GatewayFigures()
+    shown: list[Callable[[], PageFigures | GatewayFigures]] = [lambda: page_figures]
 
     async with AsyncExitStack() as stack:
         read_from = settings.store_url
@@ -69,8 +86,9 @@ async def _serve(settings: Settings, port: int | None, clickhouse_port: int | No
 
             check_readable(settings.store_url)
             way_in = await stack.enter_async_context(
-                gateway_of(settings, CLICKHOUSE_PORT if clickhouse_port is None else clickhouse_port)
+                gateway_of(settings, CLICKHOUSE_PORT if clickhouse_port is None else clickhouse_port, gateway_figures)
             )
+            shown.append(lambda: gateway_figures)
             typer.echo(f"ClickHouse's clients: {way_in.url} (read-only)", err=True)
             # Through the gateway, so that the store can be given to whoever wants to write.
             read_from = way_in.store_url(embedded_database(settings.store_url))
@@ -84,8 +102,15 @@ async def _serve(settings: Settings, port: int | None, clickhouse_port: int | No
 
             (await asyncio.to_thread(open_client, read_from)).close()  # said now, not by an empty page
         page = await stack.enter_async_context(
-            page_of(settings, read_from, PAGE_PORT if port is None else port, port is None)
+            page_of(
+                settings,
+                read_from,
+                PAGE_PORT if port is None else port,
+                may_move=port is None,
+                figures=page_figures,
+            )
         )
         typer.echo(f"The page: {page}", err=True)
+        watch.show(lambda: worst(*(one().health() for one in shown)), *shown)
         say_ready()
         await stop.wait()

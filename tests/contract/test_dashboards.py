@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from schemas.events import CheckOutcome, FindingMade, RunChecked, RunJudged
+from schemas.events import CheckOutcome, FindingMade, RunChecked, RunJudged, RunStarted
 from schemas.stacks import fold, frame, unfold
 from sinks.clickhouse import ClickHouseStore
 from sinks.connect import open_client
@@ -28,8 +29,9 @@ from tests.support.grafana_macros import ALL, Value, expanded
 from tests.support.grafana_sql import CHOICES, SOME, every_sql
 from tests.support.synthetic import Stage, Synthetic, shop_costs
 from views.grafana import alert_rules, comparison_sql, health_sql, hot_functions, hot_functions_sql, sql
-from views.grafana.export import DASHBOARDS, FOLDER, files
+from views.grafana.export import DASHBOARDS, files
 
+FOLDER = Path(__file__).parents[2] / "views" / "grafana"
 NUMBERS = re.compile(r"^(Nullable\()?U?(Int|Float)\d+\)?$")
 CELL = re.compile(r"^(LowCardinality\(|Nullable\()*(String|U?Int\d+|Float\d+|DateTime64\(6, 'UTC'\)|Bool)\)*$")
 TEXT = ("String", "LowCardinality(String)")
@@ -374,6 +376,24 @@ def test_health_counts_what_is_missing_late_and_lost(store: Store) -> None:
     assert {row["run"] for row in letters} == {"run-1", "(not known)"}
     closed = asked(store.client, health_sql.CLOSED_BY, interval_s=3600)
     assert [(row["label"], row["windows"]) for row in closed] == [("producers", SECONDS)]
+
+
+def test_a_run_that_was_broken_off_is_told_wherever_runs_are(store: Store) -> None:
+    started = RunStarted(
+        run_id="killed", service="bench", target="t", started_at_us=WINDOW * WINDOW_US, window_us=WINDOW_US,
+        partitions=1, engine="wire", plan={},
+    )  # fmt: skip
+    ClickHouseStore(store.client).write_events([started], [(WINDOW + 9) * WINDOW_US])
+    try:
+        (chosen,) = asked(store.client, sql.RUNS, service="bench")
+        assert chosen["label"].endswith(" · broken off")
+        (end,) = asked(store.client, hot_functions_sql.ENDS, run="killed")
+        heard_at = (START + timedelta(seconds=9)).replace(tzinfo=None)
+        assert (end["time"], end["text"]) == (heard_at, "Run broken off")
+        (run,) = (row for row in asked(store.client, comparison_sql.RUNS, run="killed") if row["side"] == "this run")
+        assert (run["verdict"], run["to_ms"] - run["from_ms"]) == ("broken off", 9_000)
+    finally:
+        store.client.command("DELETE FROM events_stored WHERE run = 'killed'")
 
 
 def test_stages_ends_and_findings_are_marked(store: Store) -> None:

@@ -1,6 +1,7 @@
 """Findings beside a worker: told while the run is on, at its end as the report has them, and kept in the store."""
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -12,10 +13,22 @@ import pytest
 from loadflame import finder
 from loadflame.finder import LATE_S, NEWEST, PATIENCE_S, REST, Eyes, StoreFinder
 from loadflame.looked import Look, Stored
-from loadflame.looks import WITHDRAWN, look_at, told_in
+from loadflame.looks import WITHDRAWN, check, last_look, look_at, told_in
 from processors.desk import WorkerDesk
 from processors.records import Place
-from schemas.events import EventData, FindingMade, FindingsSettled, FindingWithdrawn, RunStarted, from_message
+from schemas.events import (
+    EventData,
+    FindingMade,
+    FindingsSettled,
+    FindingWithdrawn,
+    LoadTotals,
+    ProducerEnded,
+    RunChecked,
+    RunEnded,
+    RunJudged,
+    RunStarted,
+    from_message,
+)
 from schemas.topics import Topics
 from sinks.clickhouse import ClickHouseStore
 from sinks.connect import open_client
@@ -25,6 +38,7 @@ from sinks.migrate import migrate
 from tests.support.batches import WINDOW, WINDOW_US
 from tests.support.synthetic import Stage, Synthetic, levels, shop_costs
 from views.report import build_report
+from views.runs import list_runs
 
 TOPICS = Topics()
 SWEEP = "superlinear/sweep (shop.py)"
@@ -38,8 +52,14 @@ class LooksHere:
 
     eyes: Eyes
 
-    async def look_at(self, run_id: str, stored: Stored, *, is_over: bool, before: Collection[str] = ()) -> Look:
-        return await self.eyes.see(look_at, run_id, stored, is_over=is_over, before=before)
+    async def look_at(self, run_id: str, stored: Stored, *, before: Collection[str]) -> Look:
+        return await self.eyes.see(look_at, run_id, stored, is_over=False, before=before)
+
+    async def check(self, run_id: str) -> Sequence[EventData]:
+        return await self.eyes.see(check, run_id)
+
+    async def last_look(self, run_id: str, stored: Stored, *, is_checked_anew: bool) -> Sequence[EventData]:
+        return await self.eyes.see(last_look, run_id, stored, is_checked_anew=is_checked_anew)
 
     async def rest(self) -> None:
         """They have nowhere to go."""
@@ -59,9 +79,9 @@ class Bench:
 
     def made(self, eyes: Eyes) -> None:
         async def send(topic: str, partition: int | None, key: Any, value: bytes, headers: Any) -> None:
-            assert (topic, partition) == ("loadflame.findings", None)
             event = from_message(headers, value)
             assert event is not None
+            assert (topic, partition) == (TOPICS.name(event.topic), None)
             assert key == event.run_id.encode()
             self.sent.append(event)
 
@@ -128,9 +148,10 @@ async def test_a_run_is_told_of_while_it_is_on_and_ends_with_what_its_report_say
     Synthetic(run="r", stages=[*whole, Stage("last", "map", "level", 3, 40.0, visit=2)]).write(bench.store)
     await bench.finder.finish("r")
     (settled,) = of_type(bench.sent, FindingsSettled)
-    assert bench.sent[-1] is settled
+    assert bench.sent[-2] is settled
     assert (settled.windows, settled.batches) == (38, 76)
     report = build_report(bench.store.client, "r")
+    assert bench.sent[-1] == RunJudged(run_id="r", verdict=report.run.verdict)
     told = told_in(bench.sent)
     assert told == told_in(bench.store.read_events("r")), "what was sent is stored"
     stand = {name: one.finding for name, one in told.items() if one.stands}
@@ -171,7 +192,7 @@ async def test_a_run_that_ended_is_settled_when_all_is_stored_and_again_when_a_b
     bench.ended_s_ago = PATIENCE_S + 1
     first = await bench.look()
     (settled,) = of_type(first, FindingsSettled)
-    assert first[0].finding == SWEEP
+    assert of_type(first, FindingMade)[0].finding == SWEEP
     assert await bench.look() == []
     Synthetic(
         run="r", stages=[*SHORT, Stage("late", "map", "level", 3, 40.0, visit=2)], costs=shop_costs(planted=False)
@@ -184,6 +205,44 @@ async def test_a_run_that_ended_is_settled_when_all_is_stored_and_again_when_a_b
     Synthetic(run="r", stages=[*SHORT, *levels((40, 80), visits=1, seconds=3, seed=9)]).write(bench.store)
     bench.ended_s_ago = LATE_S + 10
     assert await bench.look() == [], "what comes hours later is for the report"
+
+
+async def test_a_run_that_nobody_else_judges_is_checked_and_judged_once(bench: Bench) -> None:
+    Synthetic(run="r", stages=SHORT).write(bench.store)
+    await bench.finder.finish("r")
+    first, *_, last = bench.sent
+    (checked,), (judged,) = of_type(bench.sent, RunChecked), of_type(bench.sent, RunJudged)
+    assert (first, last) == (checked, judged), "the verdict rests on the checks"
+    assert {check.name: check.ok for check in checked.checks} == {"I0": True, "I1": None, "I3": True}
+    report = build_report(bench.store.client, "r")
+    assert [check.name for check in report.checks] == ["I0", "I1", "I3"]
+    assert [run.verdict for run in list_runs(bench.store.client)] == [report.run.verdict] == [judged.verdict]
+    count = len(bench.sent)
+    await bench.finder.finish("r")
+    assert len(bench.sent) == count
+
+    # An agent may end minutes after the load: what it lost is known by then, and the verdict follows.
+    lost = ProducerEnded(
+        run_id="r", producer_id="load-2", role="load", batches_acknowledged=9, rows_acknowledged=9, note="",
+        totals=LoadTotals(scheduled=9, sent=9, completed=8),
+    )  # fmt: skip
+    bench.store.write_events([lost], [2])
+    await bench.finder.finish("r")
+    again, verdict = bench.sent[count:]
+    assert isinstance(again, RunChecked)
+    assert {check.name: check.ok for check in again.checks}["I3"] is False
+    assert verdict == RunJudged(run_id="r", verdict="inconclusive")
+    assert [run.verdict for run in list_runs(bench.store.client)] == ["inconclusive"]
+
+
+async def test_a_run_that_its_session_judges_is_left_to_it(bench: Bench) -> None:
+    synthetic = Synthetic(run="r", stages=SHORT)
+    synthetic.write(bench.store)
+    (ended,) = of_type(bench.store.read_events("r"), RunEnded)
+    bench.store.write_events([ended.model_copy(update={"judged": True})], [time.time_ns() // 1000])
+    await bench.finder.finish("r")
+    assert of_type(bench.sent, FindingsSettled)
+    assert {event.topic for event in bench.sent} == {"findings"}
 
 
 async def test_what_is_stored_just_as_one_asks_belongs_to_what_is_settled(

@@ -10,7 +10,7 @@ import pytest
 
 from loadflame import looks_apart
 from loadflame.looked import stored_of
-from loadflame.looks import look_at
+from loadflame.looks import check, last_look, look_at
 from loadflame.looks_apart import LooksApart
 from schemas.events import FindingMade, FindingsSettled
 from sinks.clickhouse import open_store
@@ -41,15 +41,17 @@ def pid_of(looks: LooksApart) -> int | None:
 async def test_a_look_from_afar_is_a_look_from_here(looks: LooksApart, url: str) -> None:
     with closing(open_store(url)) as store:
         stored = stored_of(store, "r")
-        here = look_at(store, "r", stored, is_over=True)
-    afar = await looks.look_at("r", stored, is_over=True)
-    assert afar == here
-    assert {type(event) for event in afar.events} == {FindingMade, FindingsSettled}
+        here = look_at(store, "r", stored, is_over=False)
+        again = look_at(store, "r", stored, is_over=False, before=here.names)
+        checks = check(store, "r")
+        last = last_look(store, "r", stored, is_checked_anew=False)
+    assert await looks.look_at("r", stored, before=()) == here
     first = pid_of(looks)
-    waiting = await looks.look_at("r", stored, is_over=False)
-    assert (waiting.events, waiting.names) == ((), here.names), "while a run is on a second look confirms the first"
-    told = await looks.look_at("r", stored, is_over=False, before=waiting.names)
-    assert {event.finding for event in told.events if isinstance(event, FindingMade)} == here.names
+    assert await looks.look_at("r", stored, before=here.names) == again
+    assert {event.finding for event in again.events if isinstance(event, FindingMade)} == set(here.names)
+    assert await looks.check("r") == list(checks)
+    assert await looks.last_look("r", stored, is_checked_anew=False) == list(last)
+    assert FindingsSettled in {type(event) for event in last}
     assert pid_of(looks) == first, "it is there already"
 
 
@@ -59,19 +61,19 @@ async def test_a_store_that_is_not_to_be_had_and_a_process_that_dies_are_told_an
     with closing(open_store(url)) as store:
         stored = stored_of(store, "r")
         with pytest.raises(StoreError, match=f"in use by process {os.getpid()}"):
-            await looks.look_at("r", stored, is_over=True)
+            await looks.look_at("r", stored, before=())
     first = pid_of(looks)
     assert first is not None
-    look = asyncio.create_task(looks.look_at("r", stored, is_over=True))
+    look = asyncio.create_task(looks.look_at("r", stored, before=()))
     await asyncio.sleep(0)
     os.kill(first, 9)
     with pytest.raises(RuntimeError, match="ended with code -9"):
         await look
     assert pid_of(looks) is None
-    assert (await looks.look_at("r", stored, is_over=True)).events
+    assert (await looks.look_at("r", stored, before=())).names
     async with LooksApart("http://writer@127.0.0.1:9") as nobody:
         with pytest.raises(StoreError, match="no ClickHouse answers") as away:
-            await nobody.look_at("r", stored, is_over=True)
+            await nobody.look_at("r", stored, before=())
     assert away.value.retriable
 
 
@@ -82,17 +84,17 @@ async def test_it_goes_when_it_is_idle_after_some_looks_and_with_the_worker(
         stored = stored_of(store, "r")
     monkeypatch.setattr(looks_apart, "LOOKS", 1)
     async with LooksApart(url) as looks:
-        await looks.look_at("r", stored, is_over=True)
+        await looks.look_at("r", stored, before=())
         first = pid_of(looks)
         await looks.rest()
         assert pid_of(looks) == first
-        await looks.look_at("r", stored, is_over=True)
+        await looks.look_at("r", stored, before=())
         second = pid_of(looks)
         assert first != second
         monkeypatch.setattr(looks_apart, "IDLE_S", 0.0)
         await looks.rest()
         assert pid_of(looks) is None
-        await looks.look_at("r", stored, is_over=True)
+        await looks.look_at("r", stored, before=())
         third = pid_of(looks)
     for pid in (first, second, third):
         assert pid is not None

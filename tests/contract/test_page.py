@@ -3,22 +3,31 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
 from math import isclose
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 from clickhouse_connect.driver.client import Client
 
+from schemas.watching import Health
 from sinks.clickhouse import ClickHouseStore
 from sinks.connect import open_client
 from sinks.errors import StoreUnreachableError
 from sinks.migrate import migrate
+from sinks.store import DeadLetter
+from tests.support.batches import WINDOW, WINDOW_US
 from tests.support.synthetic import SWEEP, Synthetic
+from views.figures import PageFigures
+from views.model import Check
 from views.web import answers, judged, more_queries
 from views.web.app import ANSWERS, web_app
 from views.web.guards import POLICY
+from views.web.reader import Reader
 from views.web.shown import Shown
 from views.web.span import Tier
 
@@ -118,7 +127,7 @@ async def test_the_list_has_the_newest_runs_with_what_they_came_to(page: TestCli
     assert run["requests"] == one(sql, "SELECT count() FROM requests WHERE run = RUN")
     assert run["failed"] == one(sql, "SELECT countIf(error != '') FROM requests WHERE run = RUN")
     assert run["tps"] == 320
-    assert by_id[OTHER]["ended_ms"] is None
+    assert (by_id[OTHER]["ended_ms"], by_id[OTHER]["state"]) == (None, "live")
 
 
 async def test_a_series_is_what_the_windows_say(page: TestClient[Any, Any], sql: Client) -> None:
@@ -246,8 +255,35 @@ async def test_a_store_that_is_away_is_no_fault_of_the_page() -> None:
     def connect() -> Client:
         raise StoreUnreachableError("no ClickHouse answers at http://127.0.0.1:1; start it")
 
-    async with TestClient(TestServer(web_app(connect))) as page:
+    figures = PageFigures()
+    async with TestClient(TestServer(web_app(connect, figures=figures))) as page:
+        assert figures.health().state == "idle"
         assert await ask(page, "runs") == (503, {"error": "no ClickHouse answers at http://127.0.0.1:1; start it"})
+    assert (figures.failed, figures.refused, figures.open) == (1, 0, 0)
+    assert figures.health() == Health("degraded", "no ClickHouse answers at http://127.0.0.1:1; start it")
+
+
+async def test_what_is_asked_of_the_page_is_counted_and_a_store_that_answers_again_is_well(store_url: str) -> None:
+    figures = PageFigures()
+    figures.fail("away")
+    async with TestClient(TestServer(web_app(lambda: open_client(store_url), figures=figures))) as page:
+        assert (await ask(page, "runs/nobody"))[0] == 404
+        assert figures.health().state == "degraded"
+        assert (await ask(page, "runs"))[0] == 200
+        assert (await page.get("/static/main.js")).status == 200
+    assert figures.health() == Health("idle", "nobody asks")
+    (_, answered) = figures.answers.cumulated()[-1]
+    assert (answered, figures.refused, figures.failed, figures.open) == (1, 1, 1, 0)
+
+
+async def test_a_message_of_nobody_may_be_of_a_run_that_is_on_as_long_as_there_is_of_it(
+    store_url: str, page: TestClient[Any, Any]
+) -> None:
+    at_us = (WINDOW + 80 + 60) * WINDOW_US  # after what is joined so far
+    with closing(open_client(store_url)) as client:
+        ClickHouseStore(client).write_dead_letters([DeadLetter("loadflame.requests", 0, 7, "torn", at_us, 9, "")])
+    (letter,) = (await answer(page, "health", OTHER))["letters"]
+    assert (letter["received_s"], letter["error"]) == (140, "torn")
 
 
 async def test_many_who_ask_for_a_report_wait_for_one(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -260,6 +296,23 @@ async def test_many_who_ask_for_a_report_wait_for_one(store_url: str, monkeypatc
         found = await asyncio.gather(*(answer(page, "report") for _ in range(5)))
     assert all(one == found[0] for one in found)
     assert made == [RUN]
+
+
+async def test_a_report_is_kept_once_every_producer_has_said_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    told: list[bool | None] = [None, None, True]
+
+    def of(_: type, __: Client, run: str) -> object:
+        made.append(run)
+        checks = [Check(name="I1", ok=told.pop(0), sentence="")]
+        return SimpleNamespace(run=SimpleNamespace(ended_at=datetime.now(UTC)), report=SimpleNamespace(checks=checks))
+
+    monkeypatch.setattr(judged.Judged, "of", classmethod(of))
+    reader = Reader(lambda: cast("Client", SimpleNamespace(close=lambda: None)))
+    for _ in range(5):
+        await reader.judged("r")
+    assert made == ["r"] * 3
+    await asyncio.to_thread(reader.close)
 
 
 # Who may ask

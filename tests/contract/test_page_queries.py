@@ -19,7 +19,7 @@ RUN = "run-1"
 SECONDS = 32
 SPAN = Span.of(WINDOW * WINDOW_US, (WINDOW + SECONDS) * WINDOW_US, WINDOW_US)
 TIERS: tuple[Tier, ...] = ("windows", "minutes")
-EVERY = [*queries.OF_RUN, *queries.DIFFERENCES, *(one.at(tier) for one in queries.OVER for tier in TIERS)]
+EVERY = [*queries.OF_RUN, *(one.at(tier) for one in queries.OVER for tier in TIERS)]
 
 
 @pytest.fixture(scope="module")
@@ -106,39 +106,17 @@ def test_a_function_has_a_point_for_each_window_with_a_profile(filled: Client) -
     assert found[0]["total_us_per_request"] == pytest.approx(found[0]["total_cores"] / found[0]["achieved_tps"] * 1e6)
 
 
-def test_the_table_of_functions_agrees_with_its_sparklines(filled: Client) -> None:
-    found = rows(
-        filled, queries.FUNCTIONS, Span.of(WINDOW * WINDOW_US, (WINDOW + SECONDS) * WINDOW_US, WINDOW_US, points=8)
-    )
-    cpu_us = filled.query("SELECT sum(cpu_us) FROM windows").result_rows[0][0]
-    assert sum(row["self_share"] for row in found) == pytest.approx(1, abs=0.001)
-    for row in found:
-        assert row["self_us"] == sum(row["bucket_self_us"])
-        assert row["total_share"] == pytest.approx(row["total_us"] / cpu_us)
-        assert row["buckets"] == sorted(row["buckets"])
-        assert max(row["buckets"]) < 8
-
-
 def test_a_flame_graph_has_the_cpu_of_the_functions_at_its_leaves(filled: Client) -> None:
     found = rows(filled, queries.FLAME)
     leaves: dict[str, int] = {}
     for row in found:
         leaf = row["stack"].split(";")[-1]
         leaves[leaf] = leaves.get(leaf, 0) + row["self_us"]
-    functions = {f"{row['function']} ({row['file']})": row["self_us"] for row in rows(filled, queries.FUNCTIONS)}
+    by_function = "SELECT function, file, sum(self_cpu_us) FROM functions GROUP BY function, file"
+    functions = {f"{name} ({file})": us for name, file, us in filled.query(by_function).result_rows}
     assert leaves == pytest.approx({name: us for name, us in functions.items() if us}, abs=SECONDS * 10)
     least_us = sorted(row["self_us"] for row in found)[2]
     assert rows(filled, queries.FLAME, least_us=least_us) == [row for row in found if row["self_us"] >= least_us]
-
-
-def test_the_difference_of_two_stretches_is_both_flame_graphs_side_by_side(filled: Client) -> None:
-    before = Span.of(WINDOW * WINDOW_US, (WINDOW + 10) * WINDOW_US, WINDOW_US)
-    after = Span.of((WINDOW + 20) * WINDOW_US, (WINDOW + 30) * WINDOW_US, WINDOW_US)
-    text = queries.difference(before.tier, after.tier)
-    found = fetch(filled, text, **queries.difference_parameters(RUN, before, RUN, after)).to_pylist()
-    for span, side in ((before, "before_us"), (after, "after_us")):
-        alone = {row["stack"]: row["self_us"] for row in rows(filled, queries.FLAME, span)}
-        assert {row["stack"]: row[side] for row in found if row[side]} == alone
 
 
 def test_endpoints_and_heat_map_count_every_request_once(filled: Client) -> None:
@@ -187,10 +165,3 @@ def test_minutes_say_what_their_windows_say(filled: Client, query: Over) -> None
         row.pop("starts_us", None)  # a minute begins before its first window
     assert by_window
     assert by_minute == by_window
-
-
-def test_two_stretches_of_minutes_are_laid_side_by_side(filled: Client) -> None:
-    text = queries.difference(WHOLE.tier, MINUTES.tier)
-    found = fetch(filled, text, **queries.difference_parameters(RUN, WHOLE, RUN, MINUTES)).to_pylist()
-    assert found
-    assert all(row["before_us"] == row["after_us"] and row["before_samples"] == row["after_samples"] for row in found)

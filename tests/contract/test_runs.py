@@ -1,14 +1,18 @@
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
+import sinks.clickhouse
+import views.runs
+from loadflame.commands import runs as runs_command
 from sinks.clickhouse import ClickHouseStore
 from sinks.store import DeadLetter
 from tests.support.batches import WINDOW, WINDOW_US
 from tests.support.synthetic import Synthetic, levels, shop_costs
 from views.report import Report, build_report
-from views.runs import UnknownRunError, list_runs, resolve_run
+from views.runs import RunRow, State, UnknownRunError, list_runs, resolve_run
 
 
 def report_of(store: ClickHouseStore, client: Client, synthetic: Synthetic) -> Report:
@@ -44,8 +48,38 @@ def test_runs_are_listed_with_the_names_of_the_contract(
         "started_at": started.isoformat().replace("+00:00", "Z"),
         "ended_at": datetime.fromtimestamp(WINDOW + 4, UTC).isoformat().replace("+00:00", "Z"),
         "verdict": None,
+        "state": "ended",
     }
-    assert listed["tuesday"]["ended_at"] is None
+    assert (listed["tuesday"]["ended_at"], listed["tuesday"]["state"]) == (None, "live")
+
+
+def test_a_run_that_nothing_is_heard_of_any_more_is_broken_off(
+    clickhouse_store: ClickHouseStore, store_client: Client
+) -> None:
+    Synthetic(run="killed", stages=levels(visits=1, seconds=4), reason=None).write(clickhouse_store)
+    assert build_report(store_client, "killed").run.why == "the run has not ended"
+    store_client.command(
+        "ALTER TABLE windows_stored UPDATE joined_at = subtractMinutes(joined_at, 3) WHERE true SETTINGS "
+        "mutations_sync = 2"
+    )
+    (run,) = list_runs(store_client)
+    assert (run.state, run.ended_at, run.verdict) == ("broken off", None, None)
+    why = build_report(store_client, "killed").run.why
+    assert why == "the run was broken off: nobody said its end, and nothing more was heard of it"
+
+
+def test_a_run_without_a_verdict_is_listed_as_what_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    at = datetime.now(UTC)
+    states: tuple[State, ...] = ("live", "broken off", "ended")
+    rows = [RunRow(id=f"r{n}", service="s", started_at=at, ended_at=None, verdict=None, state=state)
+            for n, state in enumerate(states)]  # fmt: skip
+    monkeypatch.setattr(sinks.clickhouse, "open_for_reading", lambda _: None)
+    monkeypatch.setattr(views.runs, "list_runs", lambda _: rows)
+    runs_command.runs(data_dir=tmp_path)
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split("–", 1)[1].strip() for line in lines] == ["live", "broken off", "–"]
 
 
 def test_runs_in_one_store_do_not_mix(clickhouse_store: ClickHouseStore, store_client: Client) -> None:

@@ -15,7 +15,7 @@ import yaml
 from loadflame.demo import sample_shop
 from tests.support.brokers import Broker, new_topics
 from tests.support.clickhouse_http import fake_clickhouse
-from tests.support.commands import checks_of, environment_of, report_of
+from tests.support.commands import checks_of, environment_of, loadflame, report_of
 from tests.support.polling import wait_until
 from tests.support.roles import RoleProcess
 
@@ -56,6 +56,12 @@ class Machines:
         """What `loadflame report` says."""
         return report_of(self.folder, RUN, **self.environment)
 
+    def verdict(self) -> str | None:
+        """What `loadflame runs` says of the only run."""
+        (run,) = json.loads(loadflame("runs", "--json", data_dir=self.folder, **self.environment).stdout)
+        assert run["id"] == RUN
+        return str(run["verdict"]) if run["verdict"] else None
+
     def checks(self) -> dict[str, bool | None]:
         """What `loadflame verify` says."""
         return checks_of(self.folder, RUN, **self.environment)
@@ -80,7 +86,8 @@ def machines(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Machine
         yield Machines(tmp_path, environment, workers)
 
 
-def test_a_worker_an_agent_and_a_load_make_one_run_that_is_reported_and_closes(machines: Machines) -> None:
+def test_a_worker_an_agent_and_a_load_make_one_run_that_is_judged_reported_and_closes(machines: Machines) -> None:
+    machines.environment["LOADFLAME_FINDINGS"] = "1"  # a worker judges what no session does
     with ExitStack() as stack:
         url, pid = stack.enter_context(sample_shop())
         for number in range(machines.workers):
@@ -92,6 +99,8 @@ def test_a_worker_an_agent_and_a_load_make_one_run_that_is_reported_and_closes(m
         agent.interrupt()
         wait_until(lambda: machines.checks() == dict.fromkeys(("I0", "I1", "I2", "I3", "I4"), True), STORED_S, "all")
         report = machines.report()
+        wait_until(lambda: machines.verdict() == report["run"]["verdict"], STORED_S, "the verdict, told by a worker")
+    assert [check["name"] for check in machines.report()["checks"]] == ["I0", "I1", "I3"]
     accounting = report["accounting"]
     assert accounting["scheduled"] == accounting["sent"] == accounting["stored"] == counted == TPS * SECONDS
     assert accounting["completed"] + accounting["failed"] == counted

@@ -13,6 +13,7 @@ from sinks.clickhouse import open_store
 from tests.support.commands import environment_of, loadflame
 from tests.support.roles import RoleProcess
 from tests.support.synthetic import Synthetic, levels
+from tests.support.watching import address_in, health_at, metrics_at
 
 
 @pytest.fixture(scope="module")
@@ -24,14 +25,19 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_serve_shows_the_page_and_says_where(data_dir: Path, tmp_path: Path) -> None:
-    command = ["serve", "--port", "0", "--clickhouse-port", "0"]
+    command = ["serve", "--port", "0", "--clickhouse-port", "0", "--watch-port", "0"]
     with RoleProcess(command, environment_of(data_dir), tmp_path / "serve.log") as serve:
+        watched = address_in(tmp_path / "serve.log")
+        assert health_at(watched)[:2] == (200, "idle")
         found = re.search(r"The page: (http://127\.0\.0\.1:\d+)", serve.log())
         assert found, serve.log()
         with urlopen(f"{found[1]}/") as page:
             assert b"static/main.js" in page.read()
         with urlopen(f"{found[1]}/api/runs") as runs:
             assert [run["id"] for run in json.load(runs)["runs"]] == ["run-1"]
+        found_there = metrics_at(watched)
+        assert found_there["page_answer_seconds_count"] == 1
+        assert found_there["gateway_answer_seconds_count"] >= 1, "the page reads through it"
         # Whoever has the page open does not keep others from the store.
         other = loadflame("runs", "--json", data_dir=data_dir)
         assert json.loads(other.stdout)[0]["id"] == "run-1", other.stderr

@@ -16,12 +16,12 @@ from clickhouse_connect.driver.client import Client
 
 from loadflame.heard import Heard, Told, heard
 from loadflame.looked import stored_of
-from loadflame.looks import look_at
+from loadflame.looks import last_look, look_at
 from processors.announcements import letter_headers, letter_value, window_event
 from processors.desk import SOURCE
 from processors.pipeline import Pipeline
 from processors.records import Place, Record
-from schemas.events import EVENT_OF_TYPE, EventData, StageEntered, WindowJoined, to_message
+from schemas.events import EVENT_OF_TYPE, EventData, RunEnded, StageEntered, WindowJoined, to_message
 from schemas.topics import Topics
 from sinks.clickhouse import ClickHouseStore
 from sinks.connect import open_client
@@ -57,20 +57,21 @@ def findings(
     url: str, store: ClickHouseStore, run: str, windows: Sequence[WindowJoined]
 ) -> Iterator[tuple[EventData, int]]:
     """What a worker tells of the run, and when."""
-    names: frozenset[str] = frozenset()
+    names: tuple[str, ...] = ()
     told: list[tuple[EventData, int]] = []
     for share in LOOKS:
-        last = windows[round(share * len(windows)) - 1]
-        with closing(_so_far(url, store.client, run, last.window)) as client:
+        reached = windows[round(share * len(windows)) - 1]
+        with closing(_so_far(url, store.client, run, reached.window)) as client:
             part = ClickHouseStore(client)
             part.write_events([event for event, _ in told], [at_us for _, at_us in told])
             look = look_at(part, run, stored_of(part, run), is_over=False, before=names)
         names = look.names
-        told += [(event, last.starts_at_us + last.window_us + JOINED_US) for event in look.events]
+        told += [(event, reached.starts_at_us + reached.window_us + JOINED_US) for event in look.events]
     store.write_events([event for event, _ in told], [at_us for _, at_us in told])
     end_us = windows[-1].starts_at_us + windows[-1].window_us + 3 * JOINED_US
     yield from told
-    yield from ((event, end_us) for event in look_at(store, run, stored_of(store, run), is_over=True).events)
+    last = last_look(store, run, stored_of(store, run), is_checked_anew=False)
+    yield from ((event, end_us) for event in last if event.topic == "findings")  # the session judges it
 
 
 def _so_far(url: str, client: Client, run: str, last_window: int) -> Client:
@@ -107,6 +108,8 @@ def _anywhere(event: EventData) -> EventData:
     if "target" in data:
         data["target"] = data["plan"]["target"] = ANYWHERE
         data["plan"]["profile"]["pid"] = 4711
+    if isinstance(event, RunEnded):
+        data["judged"] = True  # by its session, which was recorded before it said so
     return type(event).model_validate(data)
 
 

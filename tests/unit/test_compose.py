@@ -14,9 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from typer.testing import CliRunner
 
 from loadflame.cli import app
+from loadflame.gateways import token_of
 from loadflame.settings import Settings
 from producers.load.plan import load_plan
 from sinks.users import USERS
+from views.grafana.choices import PAGE_URL
 
 ROOT = Path(__file__).parents[2]
 PINNED = re.compile(r"^[a-z0-9./-]+:(?!latest)[a-z0-9.-]+$")
@@ -74,7 +76,7 @@ def compose() -> Compose:
 
 def test_every_part_of_the_house_is_there(compose: Compose) -> None:
     assert set(compose.services) == {
-        "kafka", "clickhouse", "users", "migrate", "worker", "shop", "agent", "load", "grafana"
+        "kafka", "clickhouse", "users", "migrate", "worker", "page", "shop", "agent", "load", "grafana"
     }  # fmt: skip
 
 
@@ -101,22 +103,45 @@ def test_every_file_that_is_mounted_or_built_from_is_there(compose: Compose) -> 
 
 def test_no_password_stands_in_a_file_and_each_user_has_its_own(compose: Compose) -> None:
     text = (ROOT / "compose.yaml").read_text() + (ROOT / "views/grafana/datasources/loadflame.yaml").read_text()
-    for value in re.findall(r"^ *(?:\w*PASSWORD|password): *(.+)$", text, re.MULTILINE):
+    for value in re.findall(r"^ *(?:\w*PASSWORD|\w*TOKEN|password): *(.+)$", text, re.MULTILINE):
         assert value.startswith(("$", "{")), value
     for user in USERS:
         assert user.name in text
         assert user.variable in compose.services["users"].environment
-    assert all(line.endswith("=") for line in (ROOT / "deploy/env.example").read_text().splitlines() if "PASS" in line)
+    lines = (ROOT / "deploy/env.example").read_text().splitlines()
+    chosen = {line for line in lines if re.search("^[A-Z_]*(PASSWORD|TOKEN)", line)}
+    assert all(line.endswith("=") for line in chosen), "everybody chooses their own"
+    asked = {f"{name}=" for name in re.findall(r"\$\{(\w+):\?", text)}
+    assert chosen == asked, "nothing starts without"
 
 
 def test_commands_are_of_this_command_line(compose: Compose) -> None:
     runner = CliRunner()
-    for name in ("worker", "agent", "load"):
+    for name in ("worker", "page", "agent", "load"):
         command = compose.services[name].command
         assert command is not None
         known = runner.invoke(app, [command[0], "--help"], env={"COLUMNS": "200"}).output
         for word in command[1:]:
             assert not word.startswith("--") or word in known, f"{name}: {word}"
+
+
+def test_the_page_answers_where_the_dashboards_links_lead_and_only_to_its_token(compose: Compose) -> None:
+    page = compose.services["page"]
+    assert page.command is not None
+    port = page.command[page.command.index("--port") + 1]
+    assert page.ports == [f"127.0.0.1:{port}:{port}"]
+    assert f"http://127.0.0.1:{port}" == PAGE_URL
+    settings = {name: value for name, value in page.environment.items() if name.startswith("LOADFLAME_SERVE_")}
+    read = Settings.model_validate({name.removeprefix("LOADFLAME_").lower(): text for name, text in settings.items()})
+    assert token_of(read), "it is reached from outside its container"
+    assert "loadflame_reader:" in page.environment["LOADFLAME_STORE"], "it only reads"
+
+
+@pytest.mark.parametrize("name", ["worker", "page"])
+def test_health_is_asked_where_it_is_served(compose: Compose, name: str) -> None:
+    service = compose.services[name]
+    assert service.healthcheck is not None
+    assert f"http://127.0.0.1:{service.environment['LOADFLAME_WATCH_PORT']}/healthz" in service.healthcheck.test[-1]
 
 
 def test_settings_are_of_this_version(compose: Compose) -> None:

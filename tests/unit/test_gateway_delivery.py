@@ -11,11 +11,12 @@ import pytest
 from aiohttp import ClientSession, web
 
 from tests.support.polling import until
+from views.figures import GatewayFigures
 from views.gateway.app import Gateway
 from views.gateway.body import Spool
 from views.gateway.call import Call
 from views.gateway.limits import Limits
-from views.gateway.refusals import Refusal
+from views.gateway.refusals import NETWORK_ERROR, Refusal, refusal
 from views.gateway.sources import Reply
 
 BIG = b"0123456789abcdef" * 262_144  # 4 MiB: more than the buffers of a connection
@@ -29,9 +30,12 @@ class Answers:
     may: asyncio.Event = field(default_factory=asyncio.Event)
     asked: list[Call] = field(default_factory=list)
     ended: list[Call] = field(default_factory=list)
+    trouble: Refusal | None = None
 
     async def reply(self, call: Call, encoding: str | None) -> Reply:
         self.asked.append(call)
+        if self.trouble is not None:
+            raise self.trouble
         try:
             await self.may.wait()
         except asyncio.CancelledError:
@@ -42,7 +46,10 @@ class Answers:
 
 @asynccontextmanager
 async def gateway(
-    folder: Path, limits: Limits, give_up: Callable[[], None] | None = None
+    folder: Path,
+    limits: Limits,
+    give_up: Callable[[], None] | None = None,
+    figures: GatewayFigures | None = None,
 ) -> AsyncIterator[tuple[Answers, int]]:
     source = Answers(Spool(folder, limits.held_bytes, limits.spool_bytes))
 
@@ -54,7 +61,9 @@ async def gateway(
         give_up()
 
     named = {"secret": "s", "give_up": given} if give_up else {}
-    runner = web.AppRunner(Gateway(found, limits=limits, **named).application(), handler_cancellation=True)
+    runner = web.AppRunner(
+        Gateway(found, limits=limits, figures=figures, **named).application(), handler_cancellation=True
+    )
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
@@ -73,6 +82,23 @@ def silent(port: int) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port))
     connection.sendall(b"GET /?query=a HTTP/1.1\r\nHost: localhost\r\n\r\n")
     return connection
+
+
+async def test_what_is_asked_of_the_gateway_is_counted(tmp_path: Path) -> None:
+    figures = GatewayFigures()
+    async with gateway(tmp_path, Limits(clients=1), figures=figures) as (source, port):
+        first = asyncio.create_task(ask(port))
+        await until(lambda: bool(source.asked), 5.0, "the first question")
+        assert (figures.open, figures.health().state) == (1, "working")
+        assert (await ask(port))[0] == 503, "too many clients"
+        source.may.set()
+        assert (await first)[0] == 200
+        assert (figures.answers.cumulated()[-1][1], figures.refused, figures.failed, figures.open) == (1, 1, 0, 0)
+        source.trouble = refusal(NETWORK_ERROR, "The store is changing hands")
+        assert (await ask(port))[0] == 503
+    assert (figures.refused, figures.failed) == (1, 1)
+    assert figures.health().state == "degraded"
+    assert "The store is changing hands" in figures.health().sentence
 
 
 async def test_a_reader_that_takes_nothing_is_left_and_its_answer_goes(tmp_path: Path) -> None:

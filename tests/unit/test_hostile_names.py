@@ -49,7 +49,7 @@ def test_the_doctor_says_remedies_as_they_are_to_be_typed(
 def test_runs_of_any_service_are_listed(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    row = RunRow(id="one", service=name, started_at=datetime.now(UTC), ended_at=None, verdict=None)
+    row = RunRow(id="one", service=name, started_at=datetime.now(UTC), ended_at=None, verdict=None, state="live")
     monkeypatch.setattr(sinks.clickhouse, "open_for_reading", lambda _: None)
     monkeypatch.setattr(views.runs, "list_runs", lambda _: [row])
     runs.runs(data_dir=tmp_path)

@@ -15,6 +15,7 @@ from producers.load.figures import LAG_BOUNDS_S, LoadFigures
 from producers.profiler.figures import AgentFigures
 from producers.publisher import Published, PublisherFigures
 from schemas.watching import Durations
+from views.figures import GatewayFigures, PageFigures
 
 METRICS = [metric for metrics in OF_PART.values() for metric in metrics]
 SUMMARY = WorkerSummary(
@@ -43,7 +44,7 @@ def read(*figures: Figures) -> dict[Key, float]:
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 def test_a_name_follows_the_practice(metric: Metric) -> None:
-    assert re.fullmatch(r"loadflame_(worker|publisher|load|agent)(_[a-z]+)+", metric.name)
+    assert re.fullmatch(r"loadflame_(worker|publisher|load|agent|page|gateway)(_[a-z]+)+", metric.name)
     assert not re.search(r"_(us|ms|milliseconds|microseconds|kib|percent)(_|$)", metric.name), "base units"
     assert metric.meaning.endswith("."), "a sentence"
     assert set(metric.labels) <= {"topic", "partition"}, "no label may have a value more with every run"
@@ -85,6 +86,18 @@ def test_producers_in_full() -> None:
         "publisher_waiting_bytes": 36, "publisher_spooled_bytes": 37,
         "agent_windows_total": 41, "agent_samples_total": 42, "agent_instances": 43,
         "agent_sampling_rate_hertz": 44, "agent_coverage_ratio": 0.45, "agent_cpu_seconds_total": 46,
+    }  # fmt: skip
+
+
+def test_what_serves_people_and_clients_in_full() -> None:
+    page, gateway = PageFigures(refused=51, failed=52, open=53), GatewayFigures(refused=61, failed=62, open=63)
+    page.answers.add(0.02)
+    found = read(page, gateway)
+    assert {name.removeprefix("loadflame_"): value for (name, labels), value in found.items() if not labels} == {
+        "page_answer_seconds_count": 1, "page_answer_seconds_sum": pytest.approx(0.02),
+        "page_refused_questions_total": 51, "page_failed_questions_total": 52, "page_open_questions": 53,
+        "gateway_answer_seconds_count": 0, "gateway_answer_seconds_sum": 0,
+        "gateway_refused_statements_total": 61, "gateway_failed_statements_total": 62, "gateway_open_statements": 63,
     }  # fmt: skip
 
 

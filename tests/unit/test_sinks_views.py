@@ -1,5 +1,6 @@
 """What readers see through the views: the truth once, and nothing of the mechanism."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_type_hints
 
@@ -36,7 +37,8 @@ COLUMNS = {
     "endpoints": "run window starts_at stage endpoint completed failed bytes_sent bytes_received latency_buckets "
     "latency_counts",
     "functions": "run window starts_at service function file self_samples total_samples self_cpu_us total_cpu_us",
-    "runs": "run service target started_at ended_at reason verdict engine window_us plan note engine_reason",
+    "runs": "run service target started_at ended_at reason verdict engine window_us plan note engine_reason "
+    "heard_at state",
     "stages": "run label stage form visit starts_at ends_at settle_us rate_from_tps rate_to_tps role modulate",
     "producers": "run producer role batches_acknowledged rows_acknowledged batches_lost rows_lost batches_spooled "
     "rows_spooled note died clock_correction_us clock_residual_us clock_error_us " + " ".join(LoadTotals.model_fields),
@@ -181,8 +183,10 @@ NEW = {
     "plan": '{"stages":[{"name":"ramp","ramp":[20,200]}]}',
     "note": "",
     "engine_reason": "it can do it",
+    "heard_at": utc(WINDOW * WINDOW_US),
 }
-OVER = NEW | {"ended_at": utc(WINDOW * WINDOW_US + 5), "reason": "finished", "note": "n"}
+END = utc(WINDOW * WINDOW_US + 5)
+OVER = NEW | {"ended_at": END, "heard_at": END, "reason": "finished", "note": "n"}
 LIVES = {
     "under way": ([STARTED], [NEW]),
     "over": ([STARTED, ENDED], [OVER]),
@@ -202,7 +206,46 @@ def test_a_run_is_seen_as_far_as_it_has_come(
     null_for_missing: int,
 ) -> None:
     clickhouse_store.write_events(events, [1] * len(events))
-    assert rows(store_client, f"SELECT * FROM runs SETTINGS join_use_nulls = {null_for_missing}") == expected
+    assert (
+        rows(store_client, f"SELECT * EXCEPT (state) FROM runs SETTINGS join_use_nulls = {null_for_missing}")
+        == expected
+    )
+
+
+MINUTE_US = 60_000_000
+# How many minutes ago a run began, and its last window was joined; how long its windows are.
+STATES: dict[str, tuple[int, int | None, int, str]] = {
+    "just begun": (0, None, WINDOW_US, "live"),
+    "to begin tomorrow": (-1440, None, WINDOW_US, "live"),
+    "begun, and no window came": (3, None, WINDOW_US, "broken off"),
+    "long under way": (600, 1, WINDOW_US, "live"),
+    "killed": (600, 3, WINDOW_US, "broken off"),
+    "of long windows, of which two may take their time": (600, 3, MINUTE_US, "live"),
+    "killed, of long windows": (600, 5, MINUTE_US, "broken off"),
+}
+
+
+@pytest.mark.parametrize("case", STATES.values(), ids=STATES)
+def test_a_run_whose_end_nobody_said_is_live_for_as_long_as_it_is_heard_of(
+    store_client: Client, clickhouse_store: ClickHouseStore, case: tuple[int, int | None, int, str]
+) -> None:
+    began, joined, window_us, state = case
+    now_us = time.time_ns() // 1000
+    started_us = now_us - began * MINUTE_US
+    started = STARTED.model_copy(update={"started_at_us": started_us, "window_us": window_us})
+    clickhouse_store.write_events([started], [min(started_us, now_us)])
+    heard_us = started_us
+    if joined is not None:
+        heard_us = now_us - joined * MINUTE_US
+        for run in (RUN, "another"):
+            store_client.command(
+                "INSERT INTO windows_stored (run, window, joined_at) "
+                f"SELECT '{run}', number, fromUnixTimestamp64Micro({heard_us} - number, 'UTC') FROM numbers(3)"
+            )
+    (seen,) = rows(store_client, "SELECT state, heard_at FROM runs")
+    assert seen == {"state": state, "heard_at": utc(heard_us)}
+    clickhouse_store.write_events([ENDED], [now_us])
+    assert rows(store_client, "SELECT state FROM runs") == [{"state": "ended"}]
 
 
 def test_stages_producers_and_findings_are_seen_in_columns(

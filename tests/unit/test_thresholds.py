@@ -48,7 +48,6 @@ def test_a_threshold_is_read_into_one_unit(  # noqa: PLR0917  the columns of the
     assert (threshold.metric, threshold.endpoint, threshold.comparison) == (metric, endpoint, comparison)
     assert threshold.limit == pytest.approx(limit)
     assert threshold.quantile == (None if quantile is None else pytest.approx(quantile))
-    assert threshold.is_latency == (metric[0] in "pm")
 
 
 @pytest.mark.parametrize(

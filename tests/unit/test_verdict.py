@@ -100,6 +100,12 @@ HEALTHY = Course(
             id="Ctrl-C beats a load that died",
         ),
         pytest.param(
+            {"reason": "", "is_broken_off": True},
+            "inconclusive",
+            "the run was broken off: nobody said its end, and nothing more was heard of it",
+            id="a killed session",
+        ),
+        pytest.param(
             {"lost_rows": 3}, "inconclusive", "3 outcomes were lost on the way to the store", id="green by accident"
         ),
         pytest.param(

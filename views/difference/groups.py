@@ -17,7 +17,6 @@ from views.facts import RunFacts, read_run
 from views.outcome import Outcome, outcome_of
 from views.profile import FunctionCosts, function_costs
 
-Floats = NDArray[np.float64]
 _TAILS: tuple[tuple[What, float, int], ...] = (("p99", 0.99, 1000), ("p95", 0.95, 200))
 """Percentiles of a tail, with the requests that each needs in every run: ten beyond it."""
 _MEDIAN_NEEDS = 20

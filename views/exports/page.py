@@ -77,7 +77,9 @@ def saved(client: Client, run: str) -> Saved:
     clock = Clock.of(client, run)
     part = clock.part()
     told = judged.Judged.of(client, run)
-    head = heads.head(client, run).model_copy(update={"is_live": False})
+    head = heads.head(client, run)
+    if head.state == "live":
+        head = head.model_copy(update={"state": "ended"})  # a file does not move on
     over_time = series.series(client, part, most=MOST_BUCKETS)
     hot = series.hot(client, part, most=MOST_FUNCTIONS, buckets=MOST_BUCKETS)
     labels = [one.label for one in hot.functions[:MOST_POINTS]]

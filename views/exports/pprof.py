@@ -8,6 +8,7 @@ import gzip
 from collections.abc import Iterable
 
 from schemas.stacks import split_frame
+from schemas.varint import varint
 from views.stacks import RangeStacks
 
 
@@ -47,22 +48,13 @@ def pprof(found: RangeStacks) -> bytes:
     return gzip.compress(body + table, mtime=0)
 
 
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
 def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
+    return varint(field << 3) + varint(value)
 
 
 def _message(field: int, body: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(body)) + body
+    return varint(field << 3 | 2) + varint(len(body)) + body
 
 
 def _packed(field: int, values: Iterable[int]) -> bytes:
-    return _message(field, b"".join(map(_varint, values)))
+    return _message(field, b"".join(map(varint, values)))

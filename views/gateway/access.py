@@ -5,9 +5,8 @@ import binascii
 import contextlib
 import hmac
 from collections.abc import Collection, Mapping
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
+from schemas.hosts import is_loopback_at
 from views.gateway.refusals import refusal
 
 
@@ -22,7 +21,7 @@ def check_access(tokens: Collection[str], headers: Mapping[str, str], fields: Ma
         if not any(hmac.compare_digest(one, token.encode()) for token in tokens for one in given):
             raise refusal(516, "Authentication failed: give the token as the password of any user")
         return
-    if not _is_loopback(headers.get("Host", "")):
+    if not is_loopback_at(headers.get("Host", "")):
         raise refusal(516, "Authentication failed: without a token only requests to a loopback address are answered")
     if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         raise refusal(
@@ -39,11 +38,3 @@ def _passwords(headers: Mapping[str, str], fields: Mapping[str, str]) -> list[st
         with contextlib.suppress(binascii.Error, UnicodeDecodeError):
             found.append(base64.b64decode(rest, validate=True).decode().partition(":")[2])
     return found
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or ip_address(name).is_loopback
-    except ValueError:
-        return False

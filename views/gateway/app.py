@@ -1,18 +1,20 @@
 """The gateway as an aiohttp application: ClickHouse's HTTP interface in front of whoever answers."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 from multidict import CIMultiDictProxy
 
 from sinks.sharing import YIELD_PATH
+from views.figures import GatewayFigures
 from views.gateway.access import check_access
 from views.gateway.call import call_of
 from views.gateway.compression import chosen_encoding
 from views.gateway.hello import DISPLAY_NAME
 from views.gateway.limits import Limits
-from views.gateway.refusals import Refusal, refusal
+from views.gateway.refusals import NETWORK_ERROR, Refusal, refusal
 from views.gateway.sources import Reply, Source
 
 _OK = "Ok.\n"
@@ -23,7 +25,7 @@ class Gateway:
     """What is behind the routes. `source` finds who answers; `give_up`, if it is there, lets go of the store.
 
     Whoever asks gives `token`, if there is one, or `secret`, which is for other processes of this user: only they may
-    have the store given up.
+    have the store given up. `figures` are kept of what is asked.
     """
 
     def __init__(
@@ -34,13 +36,14 @@ class Gateway:
         token: str | None = None,
         secret: str | None = None,
         give_up: Callable[[], Awaitable[None]] | None = None,
+        figures: GatewayFigures | None = None,
     ) -> None:
         self._source = source
         self._secret = secret
         self._tokens = [one for one in (token, secret) if one is not None] if token is not None else []
         self._limits = limits
         self._give_up = give_up
-        self._clients = 0
+        self._figures = figures or GatewayFigures()
 
     def application(self) -> web.Application:
         """To be run with `handler_cancellation=True`: the question of a client that goes away is ended."""
@@ -59,16 +62,20 @@ class Gateway:
     async def _asked(self, request: web.Request) -> web.StreamResponse:
         if request.method == hdrs.METH_GET and not request.query_string:
             return await _ping(request)
+        figures, began_s = self._figures, time.perf_counter()
         try:
-            if self._clients >= self._limits.clients:
+            if figures.open >= self._limits.clients:
                 raise refusal(202, f"Too many clients: {self._limits.clients} at a time")
-            self._clients += 1
-            try:
-                return await self._sent(request, await self._replied(request))
-            finally:
-                self._clients -= 1
+            with figures.question():
+                sent = await self._sent(request, await self._replied(request))
         except Refusal as error:
+            if error.code == NETWORK_ERROR:
+                figures.fail(error.text)
+            else:
+                figures.refused += 1
             return _refused(error)
+        figures.answered(began_s)
+        return sent
 
     async def _replied(self, request: web.Request) -> Reply:
         fields = dict(request.query)

@@ -9,6 +9,7 @@ it in the plain form, which the engine writes. Source: `lib/proto/block.go` of c
 import struct
 from collections.abc import Sequence
 
+from schemas.varint import varint
 from views.gateway.call import Call
 
 _QUESTION = "select displayname(), version(), revision(), timezone()"
@@ -32,23 +33,14 @@ def hello(version: str, timezone: str) -> bytes:
         ("timezone()", "String", _text(timezone)),
     )
     body = b"".join(_text(name) + _text(kind) + b"\x00" + value for name, kind, value in columns)
-    return _BLOCK_INFO + _varint(len(columns)) + _varint(1) + body
+    return _BLOCK_INFO + varint(len(columns)) + varint(1) + body
 
 
 def empty_block(columns: Sequence[tuple[str, str]]) -> bytes:
     """No rows of columns of these names and types, in the plain form: a server says them, the engine says nothing."""
-    return _varint(len(columns)) + _varint(0) + b"".join(_text(name) + _text(kind) for name, kind in columns)
+    return varint(len(columns)) + varint(0) + b"".join(_text(name) + _text(kind) for name, kind in columns)
 
 
 def _text(text: str) -> bytes:
     data = text.encode()
-    return _varint(len(data)) + data
-
-
-def _varint(value: int) -> bytes:
-    """LEB128, as ClickHouse writes lengths."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*out, value])
+    return varint(len(data)) + data

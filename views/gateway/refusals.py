@@ -3,6 +3,8 @@
 import re
 
 # Numbers and names of ErrorCodes.cpp of ClickHouse, of what the gateway says itself.
+NETWORK_ERROR = 210
+"""There is no store, or whoever has it does not answer."""
 NAMES = {
     36: "BAD_ARGUMENTS",
     48: "NOT_IMPLEMENTED",
@@ -11,7 +13,7 @@ NAMES = {
     159: "TIMEOUT_EXCEEDED",
     164: "READONLY",
     202: "TOO_MANY_SIMULTANEOUS_QUERIES",
-    210: "NETWORK_ERROR",
+    NETWORK_ERROR: "NETWORK_ERROR",
     396: "TOO_MANY_ROWS_OR_BYTES",
     446: "FUNCTION_NOT_ALLOWED",
     516: "AUTHENTICATION_FAILED",
@@ -27,7 +29,7 @@ _STATUSES = {
     408: (159,),
     413: (158, 307, 396),
     501: (48,),
-    503: (202, 209, 210, 394, 439),
+    503: (202, 209, NETWORK_ERROR, 394, 439),
 }
 _STATUS = {code: status for status, codes in _STATUSES.items() for code in codes}
 _CODE = re.compile(r"Code: (\d+)\.")

@@ -18,7 +18,7 @@ from views.gateway.compression import compressed
 from views.gateway.hello import DISPLAY_NAME, empty_block, hello, is_hello
 from views.gateway.judging import bare, checked, own_format
 from views.gateway.limits import Limits, engine_settings
-from views.gateway.refusals import Refusal, refusal, refusal_of
+from views.gateway.refusals import NETWORK_ERROR, Refusal, refusal, refusal_of
 
 _CONTENT_TYPES = {
     "TabSeparated": "text/tab-separated-values; charset=UTF-8",
@@ -173,7 +173,7 @@ class EngineSource:
 
 
 def _changing_hands() -> Refusal:
-    return refusal(210, "The store is changing hands: ask again in a moment")
+    return refusal(NETWORK_ERROR, "The store is changing hands: ask again in a moment")
 
 
 def _thrown_away(future: "Future[Reply]") -> None:
@@ -211,4 +211,6 @@ class RemoteSource:
                 kept.pop("Content-Length", None)
                 return Reply(kept, await self._spool.received(answer.content.iter_any()))
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise refusal(210, f"The process that has the store does not answer ({type(error).__name__})") from error
+            raise refusal(
+                NETWORK_ERROR, f"The process that has the store does not answer ({type(error).__name__})"
+            ) from error

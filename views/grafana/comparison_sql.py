@@ -86,9 +86,9 @@ ORDER BY time, label
 RUNS = f"""
 SELECT
     if({RUN}, 'this run', 'baseline') AS "side", run, service, target, started_at, ended_at,
-    if(verdict = '', reason, verdict) AS "verdict", engine,
+    multiIf(verdict != '', verdict, reason != '', reason, state) AS "verdict", engine,
     toInt64(toUnixTimestamp64Milli(started_at)) AS from_ms,
-    toInt64(toUnixTimestamp64Milli(ifNull(ended_at, now64(6, 'UTC')))) AS to_ms
+    toInt64(toUnixTimestamp64Milli(if(state = 'live', now64(6, 'UTC'), heard_at))) AS to_ms
 FROM runs
 WHERE {RUN} OR {BASELINE}
 ORDER BY side DESC

@@ -16,7 +16,6 @@ from views.grafana.datasource import ClickHouseAccess, GrafanaError
 from views.grafana.model import Dashboard, Json
 
 DASHBOARDS: tuple[Dashboard, ...] = (hot_functions.DASHBOARD, comparison.DASHBOARD, health.DASHBOARD)
-FOLDER = Path(__file__).parent
 MOUNTED_AT = "/etc/grafana/provisioning"
 """Where Grafana looks, and where the dashboards' provider finds them therefore."""
 OF_COMPOSE = ClickHouseAccess("clickhouse", 8123, "loadflame_reader", "$READER_PASSWORD")

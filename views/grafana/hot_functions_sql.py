@@ -135,13 +135,14 @@ ORDER BY time
 
 ENDS = f"""
 SELECT
-    assumeNotNull(ended_at) AS time,
+    heard_at AS time,
     concat(
-        'Run ', reason, if(verdict = '', '', concat(': ', verdict)), if(note = '', '', concat('. ', note))
+        'Run ', if(reason = '', state, reason), if(verdict = '', '', concat(': ', verdict)),
+        if(note = '', '', concat('. ', note))
     ) AS text,
     verdict AS tags
 FROM runs
-WHERE {RUN} AND ended_at >= $__fromTime AND ended_at <= $__toTime
+WHERE {RUN} AND state != 'live' AND heard_at >= $__fromTime AND heard_at <= $__toTime
 ORDER BY time
 """.strip()
 

@@ -13,8 +13,6 @@ SCHEMA_VERSION = 39
 DATASOURCE = {"type": "grafana-clickhouse-datasource", "uid": "${datasource}"}
 PLUGIN_VERSION = "4.11.1"
 """Of the data source whose query model this is; without it the editor takes a query for one of its third version."""
-COLUMNS = 24
-"""Of Grafana's grid."""
 _FORMATS = {"time series": 0, "table": 1}
 
 Json = dict[str, Any]

@@ -22,7 +22,7 @@ FUNCTION = (
 SERVICES = "SELECT DISTINCT service FROM runs ORDER BY service"
 RUN_AND_LABEL = (
     "run, concat(run, ' · ', formatDateTime(started_at, '%F %R'), "
-    "if(verdict = '', '', concat(' · ', verdict))) AS label"
+    "if(verdict = '' AND state = 'ended', '', concat(' · ', if(verdict = '', state, verdict)))) AS label"
 )
 RUNS = f"""
 SELECT {RUN_AND_LABEL}

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from views.model import Accounting, Check, Figure, MaybeFigure
+from views.runs import State
 
 Trust = Literal["no profile", "partly profiled", "generator-limited", "host-limited", "late", "incomplete"]
 """Why figures of a window are to be taken with care; `incomplete`: closed before every producer's last batch was in."""
@@ -28,6 +29,7 @@ class RunSummary(_Answer):
     started_ms: int
     ended_ms: int | None
     verdict: str | None
+    state: State
     seconds: Figure | None
     requests: int
     failed: int
@@ -57,15 +59,18 @@ class Stage(_Answer):
 
 
 class Head(_Answer):
-    """A run without its figures. `first_s` to `last_s` is what the store has windows of, null before the first."""
+    """A run without its figures. `first_s` to `last_s` is what the store has windows of, null before the first.
+
+    `heard_ms` is its end, or when anything was heard of it last.
+    """
 
     id: str
     service: str
     target: str
     engine: str
     started_ms: int
-    ended_ms: int | None
-    is_live: bool
+    heard_ms: int
+    state: State
     verdict: str | None
     note: str
     window_s: Figure

@@ -1,6 +1,7 @@
 """The page as an aiohttp application: files, and an API in JSON that is typed in `answers`."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 from schemas.errors import UserError
 from sinks.errors import StoreError
 from views import stacks
+from views.figures import PageFigures
 from views.ranges import Clock, Part
 from views.runs import UnknownRunError, resolve_run
 from views.web import heads, latency, series
@@ -27,19 +29,24 @@ _MOST = 1000
 LEAST_SHARE = 1e-6
 """Stacks of less CPU than this are put together: no screen is wide enough for them."""
 READER = web.AppKey("reader", Reader)
+FIGURES = web.AppKey("figures", PageFigures)
 
 
 class WrongQuestionError(UserError):
     """A parameter that does not fit."""
 
 
-def web_app(connect: Callable[[], Client], *, token: str | None = None) -> web.Application:
+def web_app(
+    connect: Callable[[], Client], *, token: str | None = None, figures: PageFigures | None = None
+) -> web.Application:
     """The page. `connect` gives a client of the store for one thread; `token` must be shown where it is not None.
+    `figures` are kept of what is asked.
 
     Bind it to loopback, or give it a token: without one it answers to names of this machine only.
     """
     app = web.Application(middlewares=[guard(token), _told])
     app[READER] = Reader(connect)
+    app[FIGURES] = figures or PageFigures()
     app.on_cleanup.append(_close)
     app.add_routes(
         [
@@ -77,10 +84,18 @@ async def _led(request: web.Request) -> web.StreamResponse:
 
 def _answered(answer: Answer) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handler(request: web.Request) -> web.StreamResponse:
-        found = await answer(request.app[READER], request)
-        return web.Response(
-            text=found.model_dump_json(), content_type="application/json", headers={"Cache-Control": "no-store"}
-        )
+        figures, began_s = request.app[FIGURES], time.perf_counter()
+        with figures.question():
+            try:
+                text = (await answer(request.app[READER], request)).model_dump_json()
+            except StoreError as error:
+                figures.fail(str(error))
+                raise
+            except UserError:
+                figures.refused += 1
+                raise
+        figures.answered(began_s)
+        return web.Response(text=text, content_type="application/json", headers={"Cache-Control": "no-store"})
 
     return handler
 

@@ -1,11 +1,11 @@
 """Who may ask, and what a page may do: addresses, tokens, and the headers that hold the browser to it."""
 
 import hmac
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+
+from schemas.hosts import is_loopback_at
 
 COOKIE = "loadflame_token"
 POLICY = (
@@ -20,14 +20,6 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a name or an address, without a port, is this machine's own."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def guard(token: str | None) -> Middleware:
@@ -65,10 +57,10 @@ def _hold(response: web.StreamResponse) -> None:
 
 def _refusal(request: web.Request, token: str | None) -> web.Response | None:
     if token is None:
-        name = urlsplit(f"//{request.host}").hostname or ""
-        if is_loopback(name):
+        if is_loopback_at(request.host):
             return None
-        return web.json_response({"error": f"this page is not served to {name!r}; open it by 127.0.0.1"}, status=403)
+        refused = f"this page is not served to {request.host!r}; open it by 127.0.0.1"
+        return web.json_response({"error": refused}, status=403)
     shown = (
         request.headers.get("Authorization", "").removeprefix("Bearer "),
         request.query.get("token", ""),

@@ -31,6 +31,7 @@ def _summary(row: Mapping[str, Any], figures: Mapping[str, Any]) -> RunSummary:
         started_ms=row["started_us"] // 1000,
         ended_ms=None if row["ended_us"] is None else row["ended_us"] // 1000,
         verdict=row["verdict"] or None,
+        state=row["state"],
         seconds=figures.get("seconds"),
         requests=figures.get("requests", 0),
         failed=figures.get("failed", 0),
@@ -47,7 +48,7 @@ def head(client: Client, run: str) -> Head:
         raise unknown_run(client, run)
     row = found[0]
     clock = Clock.of_head(row)
-    ended_ms = None if row["ended_us"] is None else row["ended_us"] // 1000
+    over_us = None if row["state"] == "live" else row["heard_us"]
     part = clock.part()
     span = part.span(1)
     names = (
@@ -59,21 +60,21 @@ def head(client: Client, run: str) -> Head:
         target=row["target"],
         engine=row["engine"],
         started_ms=clock.started_us // 1000,
-        ended_ms=ended_ms,
-        is_live=ended_ms is None,
+        heard_ms=row["heard_us"] // 1000,
+        state=row["state"],
         verdict=row["verdict"] or None,
         note=row["note"],
         window_s=clock.window_us / 1e6,
         first_s=None if clock.is_empty else part.from_s,
         last_s=None if clock.is_empty else part.to_s,
         endpoints=tuple(map(str, names)),
-        stages=tuple(_stage(one, clock, ended_ms) for one in fetch(client, queries.STAGES, run=run).to_pylist()),
+        stages=tuple(_stage(one, clock, over_us) for one in fetch(client, queries.STAGES, run=run).to_pylist()),
     )
 
 
-def _stage(row: Mapping[str, Any], clock: Clock, ended_ms: int | None) -> Stage:
-    """A stage of an aborted run ends with the run."""
-    ends_us = row["ends_us"] if ended_ms is None else min(row["ends_us"], ended_ms * 1000)
+def _stage(row: Mapping[str, Any], clock: Clock, over_us: int | None) -> Stage:
+    """A stage of a run that did not get through it ends with the run."""
+    ends_us = row["ends_us"] if over_us is None else min(row["ends_us"], over_us)
     return Stage(
         label=row["label"],
         stage=row["stage"],

@@ -22,7 +22,7 @@ MOST_LETTERS = 100
 CURVE_POINTS = 40
 MOST_POINTS = 1000
 _SETTLING_US = 120_000_000
-"""For so long after a run's end an unreadable message may be its own, when its headers do not say."""
+"""An unreadable message that names no run may be of one for so long after its end, or what there is of it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +101,8 @@ def _curve(fit: Fit, tps: np.ndarray, cores: np.ndarray) -> Curve | None:
 
 def health(client: Client, clock: Clock, report: Report) -> Health:
     """How far a run can be relied upon. Blocks; raises StoreError."""
-    ended_us = clock.started_us if report.run.ended_at is None else round(report.run.ended_at.timestamp() * 1e6)
+    ended_at = report.run.ended_at
+    ended_us = (clock.last + 1) * clock.window_us if ended_at is None else round(ended_at.timestamp() * 1e6)
     letters = fetch(
         client,
         queries.LETTERS,

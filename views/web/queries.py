@@ -7,15 +7,7 @@
 """
 
 from views.queries import fetch
-from views.web.function_queries import (
-    DIFFERENCES,
-    FLAME,
-    FUNCTION,
-    FUNCTIONS,
-    HOT,
-    difference,
-    difference_parameters,
-)
+from views.web.function_queries import FLAME, FUNCTION, HOT
 from views.web.load_queries import (
     ENDPOINT_SERIES,
     ENDPOINTS,
@@ -27,17 +19,17 @@ from views.web.load_queries import (
     SERIES,
     UNANSWERED,
 )
-from views.web.run_queries import FINDINGS, RUN_HEAD, RUN_LIST, STAGES
+from views.web.run_queries import RUN_HEAD, RUN_LIST, STAGES
 from views.web.shown import Column, Over, Shown
 from views.web.span import Span, Tier
 
 __all__ = [
-    "DIFFERENCES", "ENDPOINTS", "ENDPOINT_SERIES", "FINDINGS", "FLAME", "FUNCTION", "FUNCTIONS", "HEALTH", "HEAT",
-    "HOT", "LETTERS", "OF_RUN", "OVER", "PRODUCERS", "ROW_BUCKETS", "RUN_HEAD", "RUN_LIST", "SERIES", "STAGES",
-    "UNANSWERED", "Column", "Over", "Shown", "Span", "Tier", "difference", "difference_parameters", "fetch",
+    "ENDPOINTS", "ENDPOINT_SERIES", "FLAME", "FUNCTION", "HEALTH", "HEAT", "HOT", "LETTERS", "OF_RUN", "OVER",
+    "PRODUCERS", "ROW_BUCKETS", "RUN_HEAD", "RUN_LIST", "SERIES", "STAGES", "UNANSWERED", "Column", "Over", "Shown",
+    "Span", "Tier", "fetch",
 ]  # fmt: skip
 
-OF_RUN: tuple[Shown, ...] = (RUN_LIST, RUN_HEAD, STAGES, FINDINGS, LETTERS, PRODUCERS)
+OF_RUN: tuple[Shown, ...] = (RUN_LIST, RUN_HEAD, STAGES, LETTERS, PRODUCERS)
 OVER: tuple[Over, ...] = (
-    SERIES, UNANSWERED, HOT, FUNCTION, FUNCTIONS, FLAME, ENDPOINTS, ENDPOINT_SERIES, HEAT, HEALTH,
+    SERIES, UNANSWERED, HOT, FUNCTION, FLAME, ENDPOINTS, ENDPOINT_SERIES, HEAT, HEALTH,
 )  # fmt: skip

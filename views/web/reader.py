@@ -18,12 +18,14 @@ T = TypeVar("T")
 THREADS = 4
 _KEPT = 16
 _LAST_WORDS = timedelta(minutes=1)
-"""After its end a run of one machine is checked and judged; parts on many machines say nothing more."""
+"""After a run's end its checks are told, and once more when a producer says its last words later than others."""
 
 
-def _is_long_over(judged: Judged) -> bool:
+def _is_final(judged: Judged) -> bool:
+    """Whether nothing more is to come: all producers have said what they sent, or had the time to."""
     ended_at = judged.run.ended_at
-    return ended_at is not None and datetime.now(UTC) - ended_at > _LAST_WORDS
+    told = {check.name: check.ok for check in judged.report.checks}
+    return told.get("I1") is not None or (ended_at is not None and datetime.now(UTC) - ended_at > _LAST_WORDS)
 
 
 class Reader:
@@ -54,7 +56,7 @@ class Reader:
             judging.add_done_callback(lambda done: done.cancelled() or done.exception())
             judging.add_done_callback(lambda _: self._judging.pop(run, None))
         found = await asyncio.shield(self._judging[run])
-        if found.report.checks or _is_long_over(found):
+        if _is_final(found):
             self._judged[run] = found
             while len(self._judged) > _KEPT:
                 self._judged.popitem(last=False)

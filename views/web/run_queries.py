@@ -5,7 +5,8 @@ from views.web.shown import RUN, UNIX_US, once
 RUN_LIST = once(
     "list of runs",
     f"""
-SELECT run, service, target, verdict, reason, {UNIX_US}(started_at) AS started_us, {UNIX_US}(ended_at) AS ended_us
+SELECT
+    run, service, target, verdict, reason, state, {UNIX_US}(started_at) AS started_us, {UNIX_US}(ended_at) AS ended_us
 FROM runs
 WHERE {{service:String}} IN ('', service)
 ORDER BY started_us DESC, run DESC
@@ -16,22 +17,23 @@ LIMIT {{most:UInt32}} OFFSET {{skip:UInt32}}
     ("service", "String", "its service"),
     ("target", "String", "the URL that was loaded"),
     ("verdict", "String", "as the report has it; '' until the run was judged"),
-    ("reason", "String", "why it ended: finished, aborted; '' while it is on"),
+    ("reason", "String", "why it ended: finished, aborted; '' until that was said"),
+    ("state", "String", "live, ended, or broken off"),
     ("started_us", "Int64", "Unix time of its start"),
-    ("ended_us", "Nullable(Int64)", "Unix time of its end; NULL while it is on"),
+    ("ended_us", "Nullable(Int64)", "Unix time of its end; NULL until it was said"),
 )
 
 RUN_HEAD = once(
     "head of a run",
     f"""
 SELECT
-    run, service, target, verdict, reason, started_us, ended_us, run_window_us AS window_us, engine, note, plan, first,
-    last, windows, scheduled, completed, failed, dropped
+    run, service, target, verdict, reason, started_us, ended_us, state, heard_us, run_window_us AS window_us, engine,
+    note, plan, first, last, windows, scheduled, completed, failed, dropped
 FROM
 (
     SELECT
         run, service, target, verdict, reason, {UNIX_US}(started_at) AS started_us, {UNIX_US}(ended_at) AS ended_us,
-        window_us AS run_window_us, engine, note, plan
+        state, {UNIX_US}(heard_at) AS heard_us, window_us AS run_window_us, engine, note, plan
     FROM runs
     WHERE run = {{run:String}}
 ) AS told
@@ -52,7 +54,9 @@ LEFT JOIN
     ("verdict", "String", "as the report has it; '' until the run was judged"),
     ("reason", "String", "why it ended; '' while it is on"),
     ("started_us", "Int64", "Unix time of its start"),
-    ("ended_us", "Nullable(Int64)", "Unix time of its end; NULL while it is on"),
+    ("ended_us", "Nullable(Int64)", "Unix time of its end; NULL until it was said"),
+    ("state", "String", "live, ended, or broken off"),
+    ("heard_us", "Int64", "Unix time at which anything was heard of it last; its end where that was said"),
     ("window_us", "UInt64", "the length of its windows"),
     ("engine", "String", "of the load"),
     ("note", "String", "what is to be told of its end"),
@@ -87,15 +91,4 @@ ORDER BY starts_us, label
     ("settle_us", "UInt64", "how long it settles"),
     ("rate_from_tps", "Float64", "requests/s at its start"),
     ("rate_to_tps", "Float64", "requests/s at its end"),
-)
-
-FINDINGS = once(
-    "findings of a run",
-    "SELECT kind, summary, ifNull(function, '') AS function, evidence FROM findings WHERE run = {run:String} "
-    "ORDER BY kind, summary",
-    RUN,
-    ("kind", "String", "what was found"),
-    ("summary", "String", "one sentence"),
-    ("function", "String", "of which function; '' of none"),
-    ("evidence", "String", "figures, as JSON"),
 )

@@ -1,6 +1,5 @@
 """From a draft to a plan: the levels, the target, and the notes on both."""
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -9,6 +8,7 @@ from producers.load.drafts.draft import Draft, DraftError
 from producers.load.modulation import mix_stages
 from producers.load.plan import Plan
 from producers.load.plan_errors import sentence
+from schemas.hosts import is_loopback
 
 TARGET = "http://127.0.0.1:8000"
 LEVELS_TPS = (5.0, 10.0, 20.0, 40.0)
@@ -30,7 +30,7 @@ def planned(draft: Draft, *, target: str | None, service: str | None, origin: st
         notes.append(f"no host is named, so the target is {TARGET}; see --target")
     elif not target and origin and draft.target not in ("", origin):
         notes.append(f"the document names {draft.target}, but the target is where it came from; see --target")
-    elif not target and not _is_here(draft.target or origin):
+    elif not target and not is_loopback(urlsplit(draft.target or origin).hostname or ""):
         notes.append(f"the target {base} is another machine; give your own with --target, or allow it when you run")
     levels = _levels(draft, notes)
     endpoints = len(draft.requests)
@@ -58,11 +58,3 @@ def _levels(draft: Draft, notes: list[str]) -> tuple[float, ...]:
         notes.append("the peak is low, so the levels go beyond it: 1 to 8 requests per second")
     top_tps = min(max(draft.seen.peak_tps, _LEAST_PEAK_TPS), _MOST_PEAK_TPS)
     return tuple(float(f"{top_tps / 2**step:.2g}") for step in (3, 2, 1, 0))
-
-
-def _is_here(target: str) -> bool:
-    host = urlsplit(target).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

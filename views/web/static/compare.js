@@ -4,7 +4,7 @@ import { assign } from "./colours.js";
 import { fill, h } from "./dom.js";
 import { FlamePanel } from "./flame.js";
 import * as f from "./format.js";
-import { verdict } from "./runs.js";
+import { chip, told } from "./runs.js";
 import { ask, runPath } from "./source.js";
 import { address, range, rangeText, set } from "./state.js";
 
@@ -43,7 +43,7 @@ export class CompareView {
       this.flame.element.hidden = false;
       const asked = sides.map(({ run, ends }, place) => {
         const stages = heads[place].stages;
-        return { run, from: ends?.[0] ?? stages[0]?.from_s, to: ends?.[1] ?? (stages.length ? Math.max(...stages.map((one) => one.to_s)) : undefined), text: "AB"[place], live: heads[place].is_live };
+        return { run, from: ends?.[0] ?? stages[0]?.from_s, to: ends?.[1] ?? (stages.length ? Math.max(...stages.map((one) => one.to_s)) : undefined), text: ends ? f.span(...ends) : "the whole run", live: heads[place].state === "live" };
       });
       await this.flame.show(asked[0], asked[1], values, []);
     } catch (error) {
@@ -54,7 +54,7 @@ export class CompareView {
   chooser(which, { run, ends }) {
     const choose = (changed, text) => set({ [which]: [changed, text].filter(Boolean).join(":"), zoom: "" });
     const select = h("select", { "aria-label": `Run ${which.toUpperCase()}`, onchange: () => choose(select.value, "") }, h("option", { value: "" }, "choose a run"),
-      this.runs.map((one) => h("option", { value: one.id, selected: one.id === run }, `${one.service}  ${one.id}  ${one.verdict ?? "live"}`)));
+      this.runs.map((one) => h("option", { value: one.id, selected: one.id === run }, `${one.service}  ${one.id}  ${told(one)}`)));
     const field = h("input", { type: "search", size: 12, placeholder: "whole run", "aria-label": `Range of ${which.toUpperCase()}, in seconds`, value: rangeText(ends),
       onchange: () => (field.value && !range(field.value) ? field.setCustomValidity("write it as 12-20") : choose(run, field.value)) });
     return h("span", { class: "tools" }, select, h("label", { class: "note" }, "seconds ", field), run && h("a", { class: "note", href: address("time", run, { a: rangeText(ends) }) }, "open"));
@@ -63,7 +63,7 @@ export class CompareView {
   drawTable(heads, series, sides) {
     const figures = series.map(figuresOf);
     const rows = [
-      ["verdict", (_, place) => verdict(heads[place].verdict)],
+      ["verdict", (_, place) => chip(heads[place])],
       ["range", (_, place) => (sides[place].ends ? f.span(...sides[place].ends) : "the whole run")],
       ["answered, requests/s", (one) => f.rate(one.tps), (one) => one.tps],
       ["failed or dropped", (one) => f.percent(one.bad), (one) => one.bad],

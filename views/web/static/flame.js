@@ -158,7 +158,7 @@ export class FlamePanel {
     if (isEmpty) return fill(this.legend);
     if (this.tree.base) {
       const scale = h("span", { class: "scale", style: { background: `linear-gradient(90deg, ${[-1, -0.4, 0, 0.4, 1].map(differenceColour).join(", ")})` } });
-      return fill(this.legend, h("span", {}, h("b", {}, "A "), this.a.text, "   ", h("b", {}, "B "), this.b.text), h("span", {}, `cheaper in B  `, scale, `  dearer in B than in A`),
+      return fill(this.legend, h("span", {}, h("b", {}, "A "), this.a.text), h("span", {}, h("b", {}, "B "), this.b.text), h("span", {}, `cheaper in B  `, scale, `  dearer in B than in A`),
         h("span", {}, this.perRequest ? "normalised: CPU per request" : "normalised: CPU per second, for there were no requests"),
         h("span", {}, "width: the greater of the two"));
     }

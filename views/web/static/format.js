@@ -14,7 +14,7 @@ function digits(value) {
 export const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
 export const number = (value) => (known(value) ? digits(value) : NONE);
 export const count = (value) => (known(value) ? Math.round(value).toLocaleString("en-US") : NONE);
-export const percent = (share) => (known(share) ? `${share > 0.0995 ? (100 * share).toFixed(0) : (100 * share).toFixed(1)}%` : NONE);
+export const percent = (share) => (known(share) ? `${Math.abs(share) > 0.0995 ? (100 * share).toFixed(0) : (100 * share).toFixed(1)}%` : NONE);
 export const ms = (value) => (known(value) ? (value >= 10_000 ? `${digits(value / 1000)} s` : `${digits(value)} ms`) : NONE);
 export const cores = (value) => (known(value) ? `${value < 0.0005 ? "0" : value < 0.1 ? value.toFixed(3) : value.toFixed(2)}` : NONE);
 export const rate = (value) => (known(value) ? digits(value) : NONE);

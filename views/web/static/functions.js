@@ -26,6 +26,7 @@ export class FunctionsView {
     this.search.dataset.key = "/";
     this.note = h("span", { class: "note" });
     this.table = h("div", { class: "scroll" }, h("p", { class: "pending" }, "Making the report …"));
+    this.left = h("details", { class: "quiet", hidden: true });
     this.title = h("h2", {}, "CPU over throughput");
     this.sentence = h("span", { class: "note", role: "status" });
     this.plot = h("div", { class: "plot" });
@@ -35,7 +36,7 @@ export class FunctionsView {
     this.legend = h("div", { class: "legend body" });
     this.facts = h("div", { class: "body" });
     this.element = [h("div", { class: "split" },
-      h("section", { class: "card", "aria-label": "Functions" }, h("header", {}, h("h2", {}, "Functions"), this.note, h("span", { class: "spread" }), this.search), this.table),
+      h("section", { class: "card", "aria-label": "Functions" }, h("header", {}, h("h2", {}, "Functions"), this.note, h("span", { class: "spread" }), this.search), this.table, this.left),
       h("section", { class: "card sticky", "aria-label": "One function" }, h("header", {}, this.title, this.sentence), this.box, this.legend, this.facts))];
     new ResizeObserver(() => this.draw()).observe(this.box);
   }
@@ -68,11 +69,21 @@ export class FunctionsView {
     this.values = values;
     if (!this.run.report || !this.sparks) return;
     if (document.activeElement !== this.search) this.search.value = values.q ?? "";
+    this.drawLeft();
     const { rows, column, isUp } = this.sorted(values);
     const chosen = values.fn ?? rows[0]?.label;
     this.drawTable(rows, column, isUp, chosen);
-    if (chosen !== this.chosen || this.run.head.is_live) await this.choose(chosen);
+    if (chosen !== this.chosen || this.run.head.state === "live") await this.choose(chosen);
     else await this.draw();
+  }
+
+  /** What growth and cost do not rest on: in a line, and why once it is opened. */
+  drawLeft() {
+    const phrases = this.run.report.growth.left_out;
+    this.left.hidden = !phrases.length;
+    fill(this.left, h("summary", {}, `Growth and cost per request leave out ${phrases.map((one) => one.split(" (")[0]).join(", ")}.`),
+      h("ul", {}, phrases.map((one) => h("li", {}, one))),
+      h("p", {}, "Where the service failed, queued or had no core left, or the load or the host was the limit, a cost says more about that than about the function."));
   }
 
   drawTable(rows, column, isUp, chosen) {
@@ -167,7 +178,7 @@ export class FunctionsView {
       points.curve && h("span", {}, h("i", { class: "swatch line", style: { background: colour } }), " fitted growth, 95% band"),
       points.curve && h("span", {}, h("i", { class: "swatch dash", style: { "border-color": token("--ink-3"), width: "16px" } }), " the same cost per request at every rate"));
     const one = this.run.report?.functions.find((row) => `${row.function} (${row.file})` === points.label || row.function === points.label);
-    fill(this.facts, one && h("table", { class: "grid" }, h("tbody", {}, [
+    fill(this.facts, one && h("table", { class: "grid pairs" }, h("tbody", {}, [
       ["function", h("span", { class: "mono" }, points.label)],
       one.us_low !== null && ["total, µs/request, 95% interval", `${f.number(one.total_us_per_request)} [${f.number(one.us_low)}, ${f.number(one.us_high)}]`],
       one.us_at_lowest !== null && ["µs/request at the lowest and the highest rate", `${f.number(one.us_at_lowest)} → ${f.number(one.us_at_highest)}`],

@@ -173,7 +173,8 @@ function clipped(context, text, width) {
   if (context.measureText(text).width <= width) return text;
   const short = brief(text);
   if (context.measureText(short).width <= width) return short;
-  const letters = Math.floor((width / Math.max(context.measureText(short).width, 1)) * short.length) - 1;
+  let letters = Math.floor((width / Math.max(context.measureText(short).width, 1)) * short.length) - 1;
+  while (letters >= 2 && context.measureText(`${short.slice(0, letters)}…`).width > width) letters -= 1; // its first letters may be its widest
   return letters >= 2 ? `${short.slice(0, letters)}…` : "";
 }
 

@@ -8,7 +8,7 @@ import * as f from "./format.js";
 import { FunctionsView } from "./functions.js";
 import { HealthView } from "./health.js";
 import { LatencyView } from "./latency.js";
-import { RunsView, verdict } from "./runs.js";
+import { chip, RunsView } from "./runs.js";
 import { ask, isSaved, runPath } from "./source.js";
 import { address, go, onChange, read, VIEWS } from "./state.js";
 import { TimeView } from "./time.js";
@@ -18,6 +18,7 @@ const NAMES = { time: "Time", functions: "Functions", latency: "Latency", health
 const MARKS = { superlinear: "▲", indicative: "△", "process-growth": "△", capacity: "◆", hot: "●", endpoint: "◇", none: "○" };
 const LIVE_MS = 1000;
 const SLOWEST_MS = 5000;
+const SILENT_MS = 15_000;
 const KEYS = [["1 – 4", "time, functions, latency, health"], ["g", "list of runs"], ["/", "search"], ["t", "light or dark"],
   ["← →", "on a time axis: read; with Shift: select range A, with Alt and Shift: range B"], ["← ↑ → ↓ Enter", "in the flame graph: move and zoom; Esc shows all"],
   ["Esc", "let go of ranges, leave a field"], ["?", "these words"]];
@@ -30,15 +31,24 @@ class Run {
 
   /** Colours are given once, by what was hottest when the run was opened, and again when it has ended. */
   colour(functions) {
-    if (!this.coloured || (this.coloured === "live" && !this.head.is_live)) {
+    if (!this.coloured || (this.coloured === "live" && !this.isLive)) {
       assign(functions.map((one) => one.label));
-      this.coloured = this.head.is_live ? (functions.length ? "live" : null) : "done";
+      this.coloured = this.isLive ? (functions.length ? "live" : null) : "done";
     }
   }
 
   /** For views that do not ask for the hot functions themselves. */
   async ensureColours() {
     if (!this.coloured) this.colour((await ask(runPath(this.id, "hot"))).functions);
+  }
+
+  get isLive() {
+    return this.head.state === "live";
+  }
+
+  /** The head, with the verdict as the report has it once that is made. */
+  get told() {
+    return { ...this.head, verdict: this.report?.run.verdict ?? this.head.verdict };
   }
 
   isHot(label) {
@@ -121,8 +131,8 @@ class Page {
   }
 
   nothing() {
-    return h("section", { class: "card" }, h("div", { class: "empty" }, h("h2", {}, "Nothing is stored of this run yet"),
-      h("p", {}, this.run.head.is_live ? "Its first window appears here about two seconds after the load has begun." : "It ended before its first window was over.")));
+    return h("section", { class: "card" }, h("div", { class: "empty" }, h("h2", {}, `Nothing is stored of this run${this.run.isLive ? " yet" : ""}`),
+      h("p", {}, this.run.isLive ? "Its first window appears here about two seconds after the load has begun." : this.run.head.state === "ended" ? "It ended before its first window was over." : "Nobody said its end, and nothing more was heard of it.")));
   }
 
   /** Ask again for what the view shows; while something may change, once a second or as often as the store can. */
@@ -131,9 +141,10 @@ class Page {
     const began = performance.now();
     try {
       const wasEmpty = run?.head.first_s === null;
-      if (run?.head.is_live && this.asked) {
+      const before = run?.head.state;
+      if (run && before !== "ended" && this.asked) {
         await run.refreshHead();
-        if (!run.head.is_live && this.view === view) {
+        if (run.head.state !== before && this.view === view) {
           run.report = run.reportAt = null;
           this.drawTop();
           this.drawSummary();
@@ -151,8 +162,9 @@ class Page {
       this.failed = h("section", { class: "card error", role: "alert" }, error.message);
       this.main.prepend(this.failed);
     }
-    if (this.view !== view || isSaved || !(run ? run.head.is_live : view.isLive)) return;
-    this.timer = setTimeout(() => (document.hidden ? this.waitForEyes() : this.refresh()), Math.min(SLOWEST_MS, Math.max(LIVE_MS, 2 * (performance.now() - began))));
+    if (this.view !== view || isSaved || !(run ? run.head.state !== "ended" : view.isLive)) return;
+    const least = run && !run.isLive ? SILENT_MS : Math.min(SLOWEST_MS, Math.max(LIVE_MS, 2 * (performance.now() - began)));
+    this.timer = setTimeout(() => (document.hidden ? this.waitForEyes() : this.refresh()), least);
   }
 
   waitForEyes() {
@@ -165,11 +177,12 @@ class Page {
     const isDue = isLong && (!run.report || run.wasLive);
     if (!isDue || run.asking || run.head.first_s === null) return;
     run.asking = true;
-    run.wasLive = run.head.is_live;
+    run.wasLive = run.isLive;
     try {
       run.report = await ask(runPath(run.id, "report"));
       run.reportAt = performance.now();
       if (this.run !== run) return;
+      this.drawTop();
       this.drawSummary();
       this.view?.onReport?.();
     } catch (error) {
@@ -197,7 +210,7 @@ class Page {
     const tabs = run && h("nav", { class: "tabs", "aria-label": "Views" }, VIEWS.map((view, place) =>
       h("a", { href: address(view, run.id, view === "time" ? { ...kept, per: values.per } : kept), "aria-current": page === view ? "page" : undefined, title: `Key ${place + 1}` }, NAMES[view])));
     const crumb = run ? [h("b", {}, run.head?.service ?? ""), h("span", { class: "mono" }, run.id),
-      run.head && (run.head.is_live ? h("span", { class: "chip live" }, "live") : verdict(run.report?.run.verdict ?? run.head.verdict))] : page === "compare" ? [h("b", {}, "Comparison")] : [];
+      run.head && chip(run.told)] : page === "compare" ? [h("b", {}, "Comparison")] : [];
     fill(this.top,
       h("a", { class: "brand", href: isSaved ? address("time", run?.id) : "#/", title: "Runs (g)" }, h("i"), "loadflame"), h("span", { class: "crumb" }, crumb), tabs ?? [], h("span", { class: "spread" }),
       isSaved && h("span", { class: "note" }, "saved report"),
@@ -210,14 +223,14 @@ class Page {
     const { run } = this;
     if (!run?.head) return;
     const { head, report } = run;
-    const lasted = head.ended_ms === null ? "under way" : f.clock((head.ended_ms - head.started_ms) / 1000);
+    const lasted = run.isLive ? "under way" : `${head.state === "ended" ? "" : "at least "}${f.clock((head.heard_ms - head.started_ms) / 1000)}`;
     const told = report?.accounting;
     const fact = (name, value) => h("span", {}, `${name} `, h("b", {}, value));
     const isEmpty = !report?.warnings.length;
     const isWhole = this.page === "time"; // elsewhere a line reminds of it
     fill(this.summary, h("div", { class: "summary" },
-      head.is_live ? h("span", { class: "chip live" }, "live") : verdict(report?.run.verdict ?? head.verdict),
-      h("div", {}, head.is_live ? "The run is on: this is what is found so far, and may change until its end." : report?.run.why ?? (run.trouble ? `No report: ${run.trouble}` : "Making the report …")),
+      chip(run.told),
+      h("div", {}, run.isLive ? "The run is on: this is what is found so far, and may change until its end." : report?.run.why ?? (run.trouble ? `No report: ${run.trouble}` : head.first_s === null ? "There is nothing to report on." : "Making the report …")),
       isWhole && h("div", { class: "facts", style: { "grid-column": "1 / -1" } },
         fact("target", head.target), fact("started", `${f.date(head.started_ms)} UTC`), fact("lasted", lasted), fact("engine", head.engine || "–"),
         told && fact("requests", f.count(told.completed + told.failed)), told && told.failed > 0 && fact("failed", f.count(told.failed)), told && told.dropped > 0 && fact("dropped", f.count(told.dropped)),
@@ -231,7 +244,7 @@ class Page {
   }
 
   sentence({ summary, function: label }) {
-    return summary.split("`").map((text, place) => (place % 2 === 0 ? text
+    return summary.split("`").map((text, place) => (place % 2 === 0 ? text.replace(/([\d\]]) us\b/g, "$1 µs") // as everywhere on the page
       : h("code", { role: "link", tabindex: 0, onclick: () => label && this.run.open(label), onkeydown: (event) => event.key === "Enter" && label && this.run.open(label) }, text)));
   }
 

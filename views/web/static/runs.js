@@ -31,7 +31,7 @@ export class RunsView {
     if (!this.list) return;
     if (document.activeElement !== this.search) this.search.value = values.q ?? "";
     const words = (values.q ?? "").toLowerCase();
-    const shown = this.list.runs.filter((run) => `${run.service} ${run.id} ${run.verdict ?? ""} ${run.target}`.toLowerCase().includes(words));
+    const shown = this.list.runs.filter((run) => `${run.service} ${run.id} ${told(run)} ${run.target}`.toLowerCase().includes(words));
     fill(this.note, `${f.count(shown.length)}${words ? ` of ${f.count(this.list.runs.length)}` : ""}${this.list.more ? ", the newest" : ""} · times are UTC`);
     this.compare.disabled = this.chosen.size !== 2;
     this.compare.title = "Choose two runs to compare";
@@ -53,8 +53,8 @@ export class RunsView {
     box.checked = this.chosen.has(run.id);
     return h("tr", { class: "pick", "data-run": run.id, onclick: open },
       h("td", {}, box),
-      h("td", { class: "mono" }, h("a", { href: address("time", run.id) }, run.id)),
-      h("td", {}, h("b", {}, run.service), h("span", { class: "dim" }, `  ${run.target}`)),
+      h("td", { class: "mono id", title: run.id }, h("a", { href: address("time", run.id) }, run.id)),
+      h("td", { class: "clip", title: `${run.service}\n${run.target}` }, h("b", {}, run.service), h("span", { class: "dim" }, `  ${run.target}`)),
       h("td", {}, f.date(run.started_ms)),
       h("td", { class: "n" }, run.ended_ms === null ? "–" : f.clock((run.ended_ms - run.started_ms) / 1000)),
       h("td", { class: "n" }, f.count(run.requests)),
@@ -62,7 +62,7 @@ export class RunsView {
       h("td", { class: "n" }, f.rate(run.tps)),
       h("td", { class: "n" }, f.ms(run.p99_ms)),
       h("td", { class: "n" }, run.cores === null ? h("span", { class: "dim", title: "no profile" }, "–") : f.cores(run.cores)),
-      h("td", {}, verdict(run.ended_ms === null ? "live" : run.verdict)));
+      h("td", {}, chip(run)));
   }
 
   choose(run, isChosen) {
@@ -76,4 +76,6 @@ export class RunsView {
   }
 }
 
-export const verdict = (text) => h("span", { class: `chip ${text ?? ""}` }, text ?? "not judged");
+/** What is told of a run in a word: its verdict once it has ended, and until then whether it is on. */
+export const told = (run) => (run.state === "ended" ? run.verdict ?? "not judged" : run.state);
+export const chip = (run) => h("span", { class: `chip ${told(run).replace(" ", "-")}`, title: run.state === "broken off" ? "Nobody said its end, and nothing was heard of it for two minutes." : null }, told(run));

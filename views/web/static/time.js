@@ -74,7 +74,7 @@ export class TimeView {
     const { head } = this.run;
     const a = range(this.values.a);
     const b = range(this.values.b);
-    const whole = { run: head.id, from: this.axis.from, to: this.axis.to, text: "the whole run", live: head.is_live };
+    const whole = { run: head.id, from: this.axis.from, to: this.axis.to, text: "the whole run", live: head.state === "live" };
     const asked = (ends) => ends && { run: head.id, from: ends[0], to: ends[1], text: f.span(...ends), live: false };
     const chip = (which, ends, note) => ends && h("span", { class: `range ${which}` }, `${which.toUpperCase()} ${f.span(...ends)}`,
       h("button", { type: "button", "aria-label": `Clear range ${which.toUpperCase()}`, onclick: () => set({ [which]: "", zoom: "" }) }, "×"), note);
@@ -88,7 +88,7 @@ export class TimeView {
     this.drawnOf = this.series;
     const traces = [...this.loadTraces(), ...this.latencyTraces(), ...this.hotTraces()];
     const { from, to } = this.axis;
-    const x = { ...axis("time since the start of the run"), ...timeTicks(from, to, this.box.width), anchor: "y4", showgrid: true, domain: [0, 1] };
+    const x = { ...axis("time since the start of the run"), ...timeTicks(from, to, this.box.width), anchor: "free", position: 0, showgrid: true, domain: [0, 1] };
     await draw(this.box.plot, traces, {
       margin: MARGIN,
       xaxis: x,
@@ -257,7 +257,7 @@ export function axisOf(head, series) {
   const from = Math.min(...stages.map((one) => one.from_s));
   const end = Math.max(...stages.map((one) => one.to_s));
   // As far as it has come, while it is on; a run's last requests may end a little after its last stage.
-  const to = head.is_live ? Math.min(end, Math.max(last, from + 10 * step)) : Math.min(end, Math.max(last, from + step));
+  const to = head.state === "live" ? Math.min(end, Math.max(last, from + 10 * step)) : Math.min(end, Math.max(last, from + step));
   const aligned = first + Math.floor((from - first) / step + 1e-9) * step;
   return { from: aligned, to: aligned + Math.ceil((to - aligned) / step - 1e-9) * step, step };
 }
