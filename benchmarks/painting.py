@@ -31,9 +31,13 @@ VIEWS = {
 }
 PAINT_MS, DRAWN_MS = 1_000, 500
 _PAINTED = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
-_WHOLE = """new Promise((told) => {
-    const isThere = () => document.querySelector('main[data-ready]');
-    const look = () => (isThere() ? told(performance.now()) : requestAnimationFrame(look));
+_WHOLE = """new Promise((told, failed) => {
+    const look = () => {
+        const error = document.querySelector('main .error');
+        if (error) failed(new Error(error.textContent));
+        else if (document.querySelector('main[data-ready]')) told(performance.now());
+        else requestAnimationFrame(look);
+    };
     look();
 })"""
 _DRAW = """() => {

@@ -40,7 +40,7 @@ _QUIET_S = 2.0
 _MORE = {"function": "handle_0", "file": "module_0.py", "most": 12, "endpoint": "", "least_us": 0}
 _POINTS = 1_500
 """Of a graph in Grafana on a wide screen."""
-_CHOSEN: dict[str, Value] = {**CHOICES, "run": RUN, "baseline": RUN}
+_CHOSEN: dict[str, Value] = {**CHOICES, "run": RUN, "baseline": RUN, "later": "0"}
 _ONE: dict[str, Value] = {"endpoint": ["search"], "function": ["handle_0 (module_0.py)"]}
 
 
