@@ -53,8 +53,8 @@ class Asked(NamedTuple):
     parameters: dict[str, Any]
 
 
-def _store(client: Client, hours: float) -> None:
-    """Make the store, unless it is there."""
+def make_store(client: Client, hours: float = 24.0) -> None:
+    """Make the store, unless it is there. Blocks for minutes."""
     migrate(client)
     if not client.query("SELECT count() FROM windows_stored").result_rows[0][0]:
         began_s = time.monotonic()
@@ -165,7 +165,7 @@ def main() -> None:
         client = open_client(f"chdb://{(given.store or Path(folder) / 'store').absolute()}")
         client.set_client_setting("max_threads", 2)
         try:
-            _store(client, given.hours)
+            make_store(client, given.hours)
             print(f"{given.hours:g} h at {TPS:,} requests/s, {FUNCTIONS} functions, {STACKS_SEEN:,} stacks at {HZ} Hz")
             _sizes(client)
             _measure(client, given.rounds)
