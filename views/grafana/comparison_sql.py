@@ -18,7 +18,7 @@ from views.grafana.sql import (
     differential,
     requests,
 )
-from views.grafana.tiers import BASELINE, CHOSEN, OTHER, THIS, Side
+from views.grafana.tiers import BASELINE, CHOSEN, OTHER, RAW_S, THIS, TOTALS_RAW_S, Side
 
 _BASELINE = f"run = {OTHER}"
 BASELINES = f"""
@@ -36,10 +36,10 @@ FROM (SELECT run, toUnixTimestamp64Micro(started_at) AS started_us FROM runs WHE
 """How much later the run began than its baseline, in us; negative when it began before."""
 
 
-def _both(columns: str, what: Literal["load", "endpoints"], where: str = "1=1") -> str:
+def _both(columns: str, what: Literal["load", "endpoints"], where: str = "1=1", raw_s: int = RAW_S) -> str:
     """Rows of both runs in the range, with `at` (on the axis of the run) and `side`."""
     return "\n    UNION ALL\n".join(
-        f"    SELECT at, '{name}' AS side, {columns}\n    FROM {side.over(what)}\n    WHERE {where}"
+        f"    SELECT at, '{name}' AS side, {columns}\n    FROM {side.over(what, raw_s)}\n    WHERE {where}"
         for side, name in ((CHOSEN, "this run"), (BASELINE, "baseline"))
     )
 
@@ -91,14 +91,14 @@ ORDER BY side DESC
 def _cpu(side: Side, columns: str) -> str:
     return f"""
         SELECT function, file, {columns}
-        FROM {side.over("functions")}
+        FROM {side.over("functions", TOTALS_RAW_S)}
         WHERE {SERVICE} AND {FUNCTION}
         GROUP BY function, file
 """.strip("\n")
 
 
 def _length_us(side: Side) -> str:
-    return f"(SELECT greatest(sum(window_us), 1) FROM {side.over('load')})"
+    return f"(SELECT greatest(sum(window_us), 1) FROM {side.over('load', TOTALS_RAW_S)})"
 
 
 FUNCTIONS = f"""
@@ -151,7 +151,7 @@ FROM
     SELECT endpoint, side, sum(completed + failed) AS ended, sum(failed) AS broken, {quantile_ms(0.99)} AS p99
     FROM
     (
-    {_both(f"endpoint, completed, failed, {_SKETCHES}", "endpoints", ENDPOINT)}
+    {_both(f"endpoint, completed, failed, {_SKETCHES}", "endpoints", ENDPOINT, TOTALS_RAW_S)}
     )
     GROUP BY endpoint, side
 )

@@ -2,7 +2,7 @@
 
 from sinks.sketch_sql import TIMED, quantiles_ms
 from views.grafana.sql import ALL_ENDPOINTS, ENDPOINT, FUNCTION, NAME, RUN, SERVICE, requests
-from views.grafana.tiers import BEFORE, CHOSEN
+from views.grafana.tiers import BEFORE, CHOSEN, TOTALS_RAW_S
 
 HOT = 12
 """How many functions the graphs tell apart; the rest is one."""
@@ -104,7 +104,8 @@ CPU_PER_REQUEST = _by_function("requests", "WHERE requests > 0\n")
 FUNCTIONS = f"""
 WITH
     (
-        SELECT (greatest(sum(watched_requests), 1), greatest(sum(watched_us), 1)) FROM {CHOSEN.over("load")}
+        SELECT (greatest(sum(watched_requests), 1), greatest(sum(watched_us), 1))
+        FROM {CHOSEN.over("load", TOTALS_RAW_S)}
     ) AS ended,
     ended.1 AS requests,
     ended.2 AS watched_us,
@@ -128,12 +129,12 @@ FROM
         SELECT
             function, file, sum(self_cpu_us) AS now_us, sum(total_cpu_us) AS now_total_us, 0 AS before_us,
             sum(self_samples) AS samples
-        FROM {CHOSEN.over("functions")}
+        FROM {CHOSEN.over("functions", TOTALS_RAW_S)}
         WHERE {SERVICE} AND {FUNCTION}
         GROUP BY function, file
         UNION ALL
         SELECT function, file, 0 AS now_us, 0 AS now_total_us, sum(self_cpu_us) AS before_us, 0 AS samples
-        FROM {BEFORE.over("functions")}
+        FROM {BEFORE.over("functions", TOTALS_RAW_S)}
         WHERE {SERVICE} AND {FUNCTION}
         GROUP BY function, file
     )

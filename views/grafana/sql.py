@@ -5,7 +5,7 @@ which runs in the browser, counts brackets without looking for quotes, and puts 
 so brackets in it are balanced, and no `$` stands before a quote, a digit or an ampersand.
 """
 
-from views.grafana.tiers import CHOSEN, FLAMES_RAW_S, RAW_S, THIS, Side
+from views.grafana.tiers import CHOSEN, THIS, TOTALS_RAW_S, Side
 
 RUN = f"run = {THIS}"
 SERVICE = "service = ${service:singlequote}"
@@ -67,7 +67,7 @@ WITH
         SELECT {_FRAMES} AS frames, us * 1000 AS ns
         FROM
         (
-{_by_stack("sum(cpu_us) AS us", CHOSEN.over("stacks", FLAMES_RAW_S))}
+{_by_stack("sum(cpu_us) AS us", CHOSEN.over("stacks", TOTALS_RAW_S))}
         ) AS weighed
         LEFT ANY JOIN (SELECT stack_id, stack FROM stack_texts WHERE {RUN}) AS texts USING (stack_id)
         UNION ALL
@@ -96,8 +96,8 @@ def differential(before: Side, after: Side) -> str:
     cost. Requests are those of windows with a profile, as their CPU is.
     """
     sides = "\n            UNION ALL\n".join((
-        _by_stack("sum(cpu_us) AS before_us, 0 AS after_us", before.over("stacks", FLAMES_RAW_S)),
-        _by_stack("0 AS before_us, sum(cpu_us) AS after_us", after.over("stacks", FLAMES_RAW_S)),
+        _by_stack("sum(cpu_us) AS before_us, 0 AS after_us", before.over("stacks", TOTALS_RAW_S)),
+        _by_stack("0 AS before_us, sum(cpu_us) AS after_us", after.over("stacks", TOTALS_RAW_S)),
     ))  # fmt: skip
     return f"""
 WITH
@@ -105,8 +105,8 @@ WITH
     (
         SELECT
             {_FRAMES} AS frames,
-            ifNull(before_us * 1000 / {requests(before, FLAMES_RAW_S)}, 0) AS before_ns,
-            ifNull(after_us * 1000 / {requests(after, FLAMES_RAW_S)}, 0) AS after_ns
+            ifNull(before_us * 1000 / {requests(before)}, 0) AS before_ns,
+            ifNull(after_us * 1000 / {requests(after)}, 0) AS after_ns
         FROM
         (
             SELECT stack_id, sum(before_us) AS before_us, sum(after_us) AS after_us
@@ -144,9 +144,9 @@ ORDER BY min(place), level
 """.strip()
 
 
-def requests(side: Side, raw_s: int = RAW_S) -> str:
+def requests(side: Side) -> str:
     """SQL of the requests that ended while there was a profile, at least 1."""
-    return f"(SELECT greatest(sum(watched_requests), 1) FROM {side.over('load', raw_s)})"
+    return f"(SELECT greatest(sum(watched_requests), 1) FROM {side.over('load', TOTALS_RAW_S)})"
 
 
 def _by_stack(figures: str, rows: str) -> str:
