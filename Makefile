@@ -6,7 +6,7 @@ export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-agrees test lint types clickhouse-go lock asyncapi fixtures dashboards browser screenshots truth freshness generators \
-        omission audit memory large-bodies worker-speed reading planted coverage soak faults faults-short bench-tools clean
+        omission audit memory large-bodies worker-speed reading painting planted coverage soak faults faults-short bench-tools clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -81,8 +81,11 @@ large-bodies: $(VENV)/.dev  ## memory of a load under bodies of 1 GiB, up and do
 worker-speed: $(VENV)/.dev  ## outcomes/s of one worker on one core, from Kafka to the store, beside Quix Streams
 	$(BIN)/python -m benchmarks.worker
 
-reading: $(VENV)/.dev  ## p50 and p95 of every query of the page over a 24-hour soak at 10,000 requests/s (8 minutes)
+reading: $(VENV)/.dev  ## p50 and p95 of every query of page and dashboards over a 24-hour soak at 10,000 requests/s (8 minutes)
 	$(BIN)/python -m benchmarks.reading
+
+painting: $(VENV)/.dev  ## first paint and flame graphs of the page in Chromium, over the same soak (6 minutes)
+	$(BIN)/python -m benchmarks.painting
 
 MINUTES ?= 30
 planted: $(VENV)/.dev  ## is what was planted found, and nothing else? MINUTES=30 more of it, of KINDS=superlinear,linear

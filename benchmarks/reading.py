@@ -1,11 +1,13 @@
-"""How long every query of the page takes on the store of a 24-hour soak at 10,000 requests/s: p50 and p95.
+"""How long every query of the page and of the dashboards takes on the store of a 24-hour soak at 10,000 requests/s.
 
     python -m benchmarks.reading [--store DIR] [--rounds 20] [--hours 24]
 
 Makes the store first (see `benchmarks.soaked`) unless the folder holds one, its minutes by the worker's own code. Each
 query is asked over the whole run and over its last 15 minutes, by the tier that the page would choose, warm, the
-queries in random order, and all rows come back as Arrow. On the embedded engine with two threads; `cpu ms` is what all
-threads took (the median), which a busy machine hardly changes.
+queries in random order, and all rows come back as Arrow. Those of the dashboards are asked as Grafana would send them,
+with all endpoints and functions and, where it makes a difference, with one of each; the run stands beside itself. On
+the embedded engine with two threads; `cpu ms` is what all threads took (the median), which a busy machine hardly
+changes.
 """
 
 import argparse
@@ -14,8 +16,10 @@ import random
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from clickhouse_connect.driver.client import Client
@@ -24,6 +28,9 @@ from benchmarks.soaked import FUNCTIONS, HZ, RUN, STACKS_SEEN, TPS, Soak
 from sinks.clickhouse import ClickHouseStore
 from sinks.connect import open_client
 from sinks.migrate import migrate
+from tests.support.grafana_macros import Value, expanded
+from tests.support.grafana_sql import CHOICES, every_sql
+from views.grafana.alert_rules import RULES
 from views.web import queries
 from views.web.queries import Shown, Span
 
@@ -31,10 +38,23 @@ STRETCHES = {"whole": None, "15 min": 900}
 TARGETS_MS = {"whole": 300, "15 min": 100}
 _QUIET_S = 2.0
 _MORE = {"function": "handle_0", "file": "module_0.py", "most": 12, "endpoint": "", "least_us": 0}
+_POINTS = 1_500
+"""Of a graph in Grafana on a wide screen."""
+_CHOSEN: dict[str, Value] = {**CHOICES, "run": RUN, "baseline": RUN, "later": "0"}
+_ONE: dict[str, Value] = {"endpoint": ["search"], "function": ["handle_0 (module_0.py)"]}
 
 
-def _store(client: Client, hours: float) -> None:
-    """Make the store, unless it is there."""
+class Asked(NamedTuple):
+    """A query over a stretch."""
+
+    name: str
+    stretch: str
+    sql: str
+    parameters: dict[str, Any]
+
+
+def make_store(client: Client, hours: float = 24.0) -> None:
+    """Make the store, unless it is there. Blocks for minutes."""
     migrate(client)
     if not client.query("SELECT count() FROM windows_stored").result_rows[0][0]:
         began_s = time.monotonic()
@@ -59,24 +79,44 @@ def _sizes(client: Client) -> None:
     print("\n".join(f"  {table:26} {count:>12,} rows {size:8.1f} MB" for table, count, size in rows))
 
 
-def _asked(client: Client) -> list[tuple[str, str, dict[str, Any], Shown]]:
-    """Name, stretch, parameters and text of all that is asked."""
+def _asked(client: Client) -> Iterator[Asked]:
+    """All that is asked."""
     (head,) = queries.fetch(client, queries.RUN_HEAD, run=RUN).to_pylist()
     window_us = head["window_us"]
-    asked = []
     for stretch, windows in STRETCHES.items():
         end_us = (head["last"] + 1) * window_us
         start_us = (head["first"] if windows is None else head["last"] + 1 - windows) * window_us
-        span = Span.of(start_us, end_us, window_us)
-        for over in queries.OVER:
-            text = over.at(span.tier)
-            of_span = span
-            if over is queries.HEAT:
-                of_span = Span.of(start_us, end_us, window_us, points=300)
-            given = {**_MORE, **of_span.parameters, "run": RUN}
-            asked.append((text.name, stretch, {name: given[name] for name in text.parameters}, text))
-        asked += [(one.name, stretch, _of_run(one), one) for one in queries.OF_RUN]
-    return asked
+        yield from _of_page(stretch, start_us, end_us, window_us)
+        yield from _of_dashboards(stretch, start_us // 1_000_000, end_us // 1_000_000 - 1)
+
+
+def _of_page(stretch: str, start_us: int, end_us: int, window_us: int) -> Iterator[Asked]:
+    span = Span.of(start_us, end_us, window_us)
+    for over in queries.OVER:
+        text = over.at(span.tier)
+        of_span = span
+        if over is queries.HEAT:
+            of_span = Span.of(start_us, end_us, window_us, points=300)
+        given = {**_MORE, **of_span.parameters, "run": RUN}
+        yield Asked(text.name, stretch, text.sql, {name: given[name] for name in text.parameters})
+    for text in queries.OF_RUN:
+        yield Asked(text.name, stretch, text.sql, _of_run(text))
+
+
+def _of_dashboards(stretch: str, start_s: int, last_s: int) -> Iterator[Asked]:
+    start, end = (datetime.fromtimestamp(one, UTC) for one in (start_s, last_s))
+    interval_s = max(1, (last_s - start_s) // _POINTS)
+    seen: set[str] = set()
+    for place, text in every_sql().items():
+        if text in seen or place in {rule.uid for rule in RULES}:
+            continue
+        seen.add(text)
+        name = place.removeprefix("loadflame-")
+        plain = expanded(text, start=start, end=end, interval_s=interval_s, **_CHOSEN)
+        yield Asked(name, stretch, plain, {})
+        one = expanded(text, start=start, end=end, interval_s=interval_s, **{**_CHOSEN, **_ONE})
+        if one != plain:
+            yield Asked(f"{name}, one", stretch, one, {})
 
 
 def _of_run(text: Shown) -> dict[str, Any]:
@@ -84,26 +124,26 @@ def _of_run(text: Shown) -> dict[str, Any]:
 
 
 def _measure(client: Client, rounds: int) -> None:
-    asked = _asked(client)
+    asked = [*_asked(client)]
     took_ms: defaultdict[int, list[float]] = defaultdict(list)
     cpu_ms: defaultdict[int, list[float]] = defaultdict(list)
     rows: dict[int, int] = {}
     for turn in range(rounds + 1):
         for place in random.sample(range(len(asked)), len(asked)):
-            *_, parameters, text = asked[place]
+            *_, sql, parameters = asked[place]
             began_s, cpu_s = time.perf_counter(), time.process_time()
-            rows[place] = queries.fetch(client, text, **parameters).num_rows
+            rows[place] = client.query_arrow(sql, parameters, use_strings=True).num_rows
             if turn:  # the first round warms
                 took_ms[place].append((time.perf_counter() - began_s) * 1e3)
                 cpu_ms[place].append((time.process_time() - cpu_s) * 1e3)
-    print(f"{'query':52} {'stretch':8} {'rows':>7} {'p50 ms':>8} {'p95 ms':>8} {'cpu ms':>8}")
+    print(f"{'query':58} {'stretch':8} {'rows':>7} {'p50 ms':>8} {'p95 ms':>8} {'cpu ms':>8}")
     missed = 0
     for place in sorted(took_ms, key=lambda one: (asked[one][1] != "whole", -float(np.percentile(took_ms[one], 95)))):
         name, stretch, *_ = asked[place]
         p50, p95 = np.percentile(took_ms[place], [50, 95])
         missed += p95 > TARGETS_MS[stretch]
         mark = "" if p95 <= TARGETS_MS[stretch] else f"  over {TARGETS_MS[stretch]} ms"
-        print(f"{name:52} {stretch:8} {rows[place]:7,} {p50:8.1f} {p95:8.1f} {np.median(cpu_ms[place]):8.1f}{mark}")
+        print(f"{name:58} {stretch:8} {rows[place]:7,} {p50:8.1f} {p95:8.1f} {np.median(cpu_ms[place]):8.1f}{mark}")
     print(
         f"{missed} of {len(asked)} over their target; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
     )
@@ -119,7 +159,7 @@ def main() -> None:
         client = open_client(f"chdb://{(given.store or Path(folder) / 'store').absolute()}")
         client.set_client_setting("max_threads", 2)
         try:
-            _store(client, given.hours)
+            make_store(client, given.hours)
             print(f"{given.hours:g} h at {TPS:,} requests/s, {FUNCTIONS} functions, {STACKS_SEEN:,} stacks at {HZ} Hz")
             _sizes(client)
             _measure(client, given.rounds)

@@ -8,7 +8,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.censoring import UNANSWERED_SQL
 from sinks.errors import store_errors
-from sinks.sketch_sql import quantile_ms
+from sinks.sketch_sql import quantiles_ms, row_quantile_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Query:
 _RUN: dict[str, Any] = {"run": "run-1"}
 _BLOCKS: dict[str, Any] = {"run": "run-1", "windows": [1_790_000_000], "blocks": [0]}
 _UNIX_US = "toUnixTimestamp64Micro"
+_P50_MS, _P99_MS = quantiles_ms(0.5, 0.99)
 
 RUN = Query(
     "run",
@@ -63,8 +64,8 @@ WINDOWS = Query(
     f"SELECT window, {_UNIX_US}(starts_at) AS starts_us, window_us, closed_by, scheduled, sent, completed, failed, "
     "dropped, in_flight, dispatch_lag_p99_us, generator_cpu_us, busiest_generator_us, instances, covered_us, samples, "
     "cpu_us, unattributed_us, busiest_thread_us, run_queue_us, agent_cpu_us, own_cpu_us, host_cpu_us, "
-    f"1000 * {quantile_ms(0.5)} AS p50_us, 1000 * {quantile_ms(0.99)} AS p99_us "
-    "FROM windows WHERE run = {run:String} GROUP BY ALL ORDER BY window",
+    f"1000 * {row_quantile_ms(0.5)} AS p50_us, 1000 * {row_quantile_ms(0.99)} AS p99_us "
+    "FROM windows WHERE run = {run:String} ORDER BY window",
     _RUN,
 )
 ENDPOINTS = Query(
@@ -164,7 +165,7 @@ MINUTES = Query(
     "minutes",
     "SELECT minute, sum(window_us) AS window_us, sum(watched_us) AS watched_us, "
     "sum(watched_requests) AS watched_requests, sum(failed) AS failed, sum(cpu_us) AS cpu_us, "
-    f"1000 * {quantile_ms(0.5)} AS p50_us, 1000 * {quantile_ms(0.99)} AS p99_us "
+    f"1000 * {_P50_MS} AS p50_us, 1000 * {_P99_MS} AS p99_us "
     f"FROM minutes WHERE {_SOME_MINUTES} GROUP BY minute ORDER BY minute",
     _MINUTES,
 )

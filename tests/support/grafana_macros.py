@@ -40,6 +40,8 @@ def expanded(sql: str, *, start: datetime, end: datetime, interval_s: int = 1, *
         assert value != ALL, f"{match[1]} stands outside of $__conditionalAll"
         return ",".join(_quoted(one) for one in ([value] if isinstance(value, str) else value))
 
+    for name, time in (("from", start), ("to", end)):
+        sql = sql.replace(f"${{__{name}:date:seconds}}", str(int(time.timestamp())))
     text = _MACRO.sub(macro, _VARIABLE.sub(variable, _without_all(sql, variables)))
     assert "$" not in text, f"something is left unexpanded: {text}"
     return text

@@ -172,7 +172,7 @@ class ListVariable(Part):
     """`VariableModel`, of each kind the keys that this kind knows."""
 
     KEYS: ClassVar[dict[str, set[str]]] = {
-        "query": {"datasource", "query", "refresh", "sort", "multi", "includeAll"},
+        "query": {"datasource", "query", "refresh", "sort", "multi", "includeAll", "hide", "skipUrlSync"},
         "datasource": {"query", "refresh"},
         "constant": {"query", "hide", "skipUrlSync"},
     }

@@ -6,7 +6,7 @@ from views.grafana.choices import Choice
 from views.grafana.export import DASHBOARDS
 
 CHOICES: dict[str, Value] = {
-    "service": "shop", "run": "run-1", "baseline": "run-0", "endpoint": ALL, "function": ALL
+    "service": "shop", "run": "run-1", "baseline": "run-0", "later": "1000000000", "endpoint": ALL, "function": ALL
 }  # fmt: skip
 SOME: dict[str, Value] = {
     "endpoint": ["search", "it's"],

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas.sketch import Sketch
-from sinks.sketch_sql import quantile_ms
+from sinks.sketch_sql import quantile_ms, row_quantile_ms
 
 QUANTILES = (0.0, 0.001, 0.3, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0)
 LATENCIES = st.lists(st.lists(st.integers(0, 3_600_000_000), max_size=30), min_size=1, max_size=4)
@@ -23,6 +23,15 @@ def in_sql(client: Client, sketches: list[Sketch], quantiles: tuple[float, ...])
     # Brackets: a lone pair would be read as two values.
     query = f"SELECT {columns} FROM (SELECT t.1 AS b, t.2 AS c FROM (SELECT arrayJoin([{values}]) AS t))"
     return list(client.query(query).result_rows[0])
+
+
+def of_a_row(client: Client, sketch: Sketch, quantiles: tuple[float, ...]) -> list[float | None]:
+    columns = ", ".join(row_quantile_ms(q) for q in quantiles)
+    row = (
+        f"SELECT CAST({list(sketch.buckets)}, 'Array(Int32)') AS latency_buckets, "
+        f"CAST({list(sketch.counts)}, 'Array(UInt64)') AS latency_counts"
+    )
+    return list(client.query(f"SELECT {columns} FROM ({row})").result_rows[0])
 
 
 def in_python(sketches: list[Sketch], quantiles: tuple[float, ...]) -> list[Any]:
@@ -39,6 +48,7 @@ def test_a_quantile_of_merged_sketches_is_the_same_in_sql_as_in_python(
     sketches = [Sketch.of(np.array(some, np.int64)) for some in latencies]
     quantiles = (*QUANTILES, q)
     assert in_sql(store_client, sketches, quantiles) == in_python(sketches, quantiles)
+    assert of_a_row(store_client, Sketch.merged(sketches), quantiles) == in_python(sketches, quantiles)
 
 
 def test_counts_beyond_what_fits_a_float_exactly_still_give_a_quantile(store_client: Client) -> None:
@@ -53,5 +63,6 @@ def test_no_latency_has_no_quantile(store_client: Client) -> None:
 
 @pytest.mark.parametrize("q", [-0.1, 1.1, float("nan")])
 def test_a_quantile_lies_between_0_and_1(q: float) -> None:
-    with pytest.raises(ValueError, match="no quantile"):
-        quantile_ms(q)
+    for sql in (quantile_ms, row_quantile_ms):
+        with pytest.raises(ValueError, match="no quantile"):
+            sql(q)

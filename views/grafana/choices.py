@@ -32,7 +32,8 @@ class Choice:
     """Filled by a query whose first column holds the values, and whose second one, if any, what is shown for them.
 
     `many`: several may be chosen, or all. All is the default, and is no condition at all in a query (see
-    `views.grafana.sql`), so that the text does not grow with the number of values.
+    `views.grafana.sql`), so that the text does not grow with the number of values. `hidden`: nobody chooses, the query
+    gives one value, which no URL can change.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Choice:
     sql: str
     many: bool = False
     follows_range: bool = False
+    hidden: bool = False
 
     def as_json(self) -> Json:
         """As an entry of a dashboard's templating list."""
@@ -54,6 +56,8 @@ class Choice:
             "multi": self.many,
             "includeAll": self.many,
             "current": {"text": ["All"], "value": ["$__all"]} if self.many else {},
+            "hide": 2 if self.hidden else 0,
+            "skipUrlSync": self.hidden,
         }
 
 

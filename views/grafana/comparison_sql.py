@@ -4,51 +4,44 @@ The time axis is that of the run in question (`run`); the other's (`baseline`) i
 range is of both.
 """
 
+from typing import Literal
+
 from sinks.sketch_sql import TIMED, quantile_ms
 from views.grafana.sql import (
     ALL_ENDPOINTS,
     ENDPOINT,
     FUNCTION,
-    IN_RANGE,
     NAME,
     RUN,
     RUN_AND_LABEL,
     SERVICE,
     differential,
+    requests,
 )
+from views.grafana.tiers import BASELINE, CHOSEN, OTHER, RAW_S, THIS, TOTALS_RAW_S, Side
 
-BASELINE = "run = ${baseline:singlequote}"
+_BASELINE = f"run = {OTHER}"
 BASELINES = f"""
 SELECT {RUN_AND_LABEL}
 FROM runs
-WHERE {SERVICE} AND run != ${{run:singlequote}}
+WHERE {SERVICE} AND run != {THIS}
 ORDER BY started_at DESC
 LIMIT 500
 """.strip()
-
-_LATER_US = (
-    f"ifNull((SELECT toUnixTimestamp64Micro(any(started_at)) FROM runs WHERE {RUN}) "
-    f"- (SELECT toUnixTimestamp64Micro(any(started_at)) FROM runs WHERE {BASELINE}), 0)"
-)
-"""How much later the run began than its baseline, in microseconds; negative when it began before."""
-_THEN = (
-    f"starts_at >= addMicroseconds(toDateTime64($__fromTime, 6, 'UTC'), -({_LATER_US})) "
-    f"AND starts_at <= addMicroseconds(toDateTime64($__toTime, 6, 'UTC'), -({_LATER_US}))"
-)
-"""The chosen range of the run, on the baseline's own clock."""
+# Asked once for two runs and not in every query: each would parse the events of all runs for it.
+LATER_US = f"""
+SELECT toString(if(count() = 2, maxIf(started_us, {RUN}) - maxIf(started_us, {_BASELINE}), 0)) AS later
+FROM (SELECT run, toUnixTimestamp64Micro(started_at) AS started_us FROM runs WHERE {RUN} OR {_BASELINE})
+""".strip()
+"""How much later the run began than its baseline, in us; negative when it began before."""
 
 
-def _both(columns: str, view: str, where: str = "1=1") -> str:
+def _both(columns: str, what: Literal["load", "endpoints"], where: str = "1=1", raw_s: int = RAW_S) -> str:
     """Rows of both runs in the range, with `at` (on the axis of the run) and `side`."""
-    return f"""
-    SELECT starts_at AS at, 'this run' AS side, {columns}
-    FROM {view}
-    WHERE {RUN} AND {IN_RANGE} AND {where}
-    UNION ALL
-    SELECT addMicroseconds(starts_at, {_LATER_US}) AS at, 'baseline' AS side, {columns}
-    FROM {view}
-    WHERE {BASELINE} AND {_THEN} AND {where}
-""".strip("\n")
+    return "\n    UNION ALL\n".join(
+        f"    SELECT at, '{name}' AS side, {columns}\n    FROM {side.over(what, raw_s)}\n    WHERE {where}"
+        for side, name in ((CHOSEN, "this run"), (BASELINE, "baseline"))
+    )
 
 
 def _over_time(value: str, rows: str, having: str = "") -> str:
@@ -63,7 +56,7 @@ GROUP BY time, label
 """.strip()
 
 
-RATES = _over_time("sum(ended) / sum(window_us) * 1e6", _both("completed + failed AS ended, window_us", "windows"))
+RATES = _over_time("sum(ended) / sum(window_us) * 1e6", _both("completed + failed AS ended, window_us", "load"))
 ERRORS = _over_time(
     "sum(failed) / sum(ended)",
     _both("failed, completed + failed AS ended", "endpoints", ENDPOINT),
@@ -74,7 +67,7 @@ LATENCY = f"""
 SELECT $__timeInterval(at) AS time, side AS label, {quantile_ms(0.99)} AS value
 FROM
 (
-{_both(_SKETCHES, "windows", ALL_ENDPOINTS)}
+{_both(_SKETCHES, "load", ALL_ENDPOINTS)}
 UNION ALL
 {_both(_SKETCHES, "endpoints", f"NOT ({ALL_ENDPOINTS}) AND {ENDPOINT}")}
 )
@@ -90,32 +83,28 @@ SELECT
     toInt64(toUnixTimestamp64Milli(started_at)) AS from_ms,
     toInt64(toUnixTimestamp64Milli(if(state = 'live', now64(6, 'UTC'), heard_at))) AS to_ms
 FROM runs
-WHERE {RUN} OR {BASELINE}
+WHERE {RUN} OR {_BASELINE}
 ORDER BY side DESC
 """.strip()
 
 
-def _of_windows(figure: str, run: str, windows: str) -> str:
-    """A sum over the windows of one side, at least 1."""
-    return f"(SELECT greatest({figure}, 1) FROM windows WHERE {run} AND {windows})"
-
-
-def _cpu(run: str, windows: str, columns: str) -> str:
+def _cpu(side: Side, columns: str) -> str:
     return f"""
         SELECT function, file, {columns}
-        FROM functions
-        WHERE {run} AND {SERVICE} AND {windows} AND {FUNCTION}
+        FROM {side.over("functions", TOTALS_RAW_S)}
+        WHERE {SERVICE} AND {FUNCTION}
         GROUP BY function, file
 """.strip("\n")
 
 
-_NOW, _BEFORE = (RUN, IN_RANGE), (BASELINE, _THEN)
-_PROFILED = "sumIf(completed + failed, instances > 0)"
+def _length_us(side: Side) -> str:
+    return f"(SELECT greatest(sum(window_us), 1) FROM {side.over('load', TOTALS_RAW_S)})"
+
 
 FUNCTIONS = f"""
 WITH
-    {_of_windows(_PROFILED, *_BEFORE)} AS requests_then,
-    {_of_windows(_PROFILED, *_NOW)} AS requests_now
+    {requests(BASELINE)} AS requests_then,
+    {requests(CHOSEN)} AS requests_now
 SELECT
     {NAME} AS "function",
     ifNull(then_us / requests_then, 0) AS "baseline",
@@ -131,9 +120,9 @@ FROM
         sum(now_samples) AS now_samples
     FROM
     (
-{_cpu(*_BEFORE, "sum(self_cpu_us) AS then_us, 0 AS now_us, sum(self_samples) AS then_samples, 0 AS now_samples")}
+{_cpu(BASELINE, "sum(self_cpu_us) AS then_us, 0 AS now_us, sum(self_samples) AS then_samples, 0 AS now_samples")}
         UNION ALL
-{_cpu(*_NOW, "0 AS then_us, sum(self_cpu_us) AS now_us, 0 AS then_samples, sum(self_samples) AS now_samples")}
+{_cpu(CHOSEN, "0 AS then_us, sum(self_cpu_us) AS now_us, 0 AS then_samples, sum(self_samples) AS now_samples")}
     )
     GROUP BY function, file
 )
@@ -144,8 +133,8 @@ LIMIT 200
 
 ENDPOINTS = f"""
 WITH
-    {_of_windows("sum(window_us)", *_BEFORE)} AS then_us,
-    {_of_windows("sum(window_us)", *_NOW)} AS now_us
+    {_length_us(BASELINE)} AS then_us,
+    {_length_us(CHOSEN)} AS now_us
 SELECT
     endpoint AS "endpoint",
     ifNull(sumIf(ended, side = 'baseline') * 1e6 / any(then_us), 0) AS "TPS, baseline",
@@ -159,25 +148,15 @@ SELECT
         AS "errors, this run"
 FROM
 (
-    SELECT endpoint, side, sum(completed + failed) AS ended, sum(failed) AS broken
+    SELECT endpoint, side, sum(completed + failed) AS ended, sum(failed) AS broken, {quantile_ms(0.99)} AS p99
     FROM
     (
-    {_both("endpoint, completed, failed", "endpoints", ENDPOINT)}
+    {_both(f"endpoint, completed, failed, {_SKETCHES}", "endpoints", ENDPOINT, TOTALS_RAW_S)}
     )
     GROUP BY endpoint, side
-) AS counted
-LEFT JOIN
-(
-    SELECT endpoint, side, {quantile_ms(0.99)} AS p99
-    FROM
-    (
-    {_both(f"endpoint, {_SKETCHES}", "endpoints", ENDPOINT)}
-    )
-    GROUP BY endpoint, side
-    HAVING {TIMED} > 0
-) AS timed USING (endpoint, side)
+)
 GROUP BY endpoint
 ORDER BY "endpoint"
 """.strip()
 
-DIFFERENTIAL = differential(_BEFORE, _NOW)
+DIFFERENTIAL = differential(BASELINE, CHOSEN)

@@ -15,25 +15,15 @@ from views.grafana.looks import (
     steps,
 )
 from views.grafana.model import Annotations, Dashboard, Override, Panel, Query
-from views.grafana.sql import (
-    BEFORE,
-    ENDPOINTS,
-    FUNCTIONS,
-    IN_RANGE,
-    RUN,
-    RUNS,
-    SERVICES,
-    differential,
-    flame_graph,
-    samples_of,
-)
+from views.grafana.sql import ENDPOINTS, FUNCTIONS, RUNS, SERVICES, differential, flame_graph
+from views.grafana.tiers import BEFORE, CHOSEN, rounded
 
-FLAME_GRAPH = flame_graph(samples_of(RUN, IN_RANGE))
-DIFFERENTIAL = differential((RUN, BEFORE), (RUN, IN_RANGE))
+FLAME_GRAPH = flame_graph()
+DIFFERENTIAL = differential(BEFORE, CHOSEN)
 
 STORE_AND_RUN = (Store(), PageAddress(), Choice("service", "Service", SERVICES), Choice("run", "Run", RUNS))
 PARTS = (
-    Choice("endpoint", "Endpoint", ENDPOINTS, many=True),
+    Choice("endpoint", "Endpoint", ENDPOINTS, many=True, follows_range=True),
     Choice("function", "Function", FUNCTIONS, many=True, follows_range=True),
 )
 MARKS = (
@@ -145,7 +135,7 @@ _FLAMES = (
     Panel(
         "Flame graph of the range",
         "flamegraph",
-        "CPU samples of the chosen time range; width is time on a core.",
+        "CPU of the chosen time range: the kernel's, shared by the samples; width is time on a core.",
         (0, 37, 24, 16),
         (Query(FLAME_GRAPH, "table"),),
         unit="ns",
@@ -172,5 +162,5 @@ DASHBOARD = Dashboard(
     variables=(*STORE_AND_RUN, *PARTS),
     annotations=MARKS,
     links=(OtherDashboards(), OwnPage()),
-    panels=(*_RED, *_FUNCTIONS, *_FLAMES),
+    panels=(*rounded((*_RED, *_FUNCTIONS, *_FLAMES)),),
 )

@@ -1,35 +1,34 @@
 """SQL of the dashboard *TPS versus hot function*."""
 
 from sinks.sketch_sql import TIMED, quantiles_ms
-from views.grafana.sql import ALL_ENDPOINTS, BEFORE, ENDPOINT, FUNCTION, IN_RANGE, NAME, RUN, SERVICE
+from views.grafana.sql import ALL_ENDPOINTS, ENDPOINT, FUNCTION, NAME, RUN, SERVICE, requests
+from views.grafana.tiers import BEFORE, CHOSEN, TOTALS_RAW_S
 
 HOT = 12
 """How many functions the graphs tell apart; the rest is one."""
 
 RATES = f"""
 SELECT
-    $__timeInterval(starts_at) AS time,
+    $__timeInterval(at) AS time,
     sum(scheduled) / sum(window_us) * 1e6 AS offered,
     sum(completed + failed) / sum(window_us) * 1e6 AS achieved,
     sum(failed + dropped) / sum(window_us) * 1e6 AS "failed or dropped"
-FROM windows
-WHERE {RUN} AND {IN_RANGE}
+FROM {CHOSEN.over("load")}
 GROUP BY time
 ORDER BY time
 """.strip()
 
 TPS = f"""
-SELECT $__timeInterval(starts_at) AS time, sum(completed + failed) / sum(window_us) * 1e6 AS "TPS"
-FROM windows
-WHERE {RUN} AND {IN_RANGE}
+SELECT $__timeInterval(at) AS time, sum(completed + failed) / sum(window_us) * 1e6 AS "TPS"
+FROM {CHOSEN.over("load")}
 GROUP BY time
 ORDER BY time
 """.strip()
 
 ERRORS = f"""
-SELECT $__timeInterval(starts_at) AS time, endpoint AS label, sum(failed) / sum(completed + failed) AS errors
-FROM endpoints
-WHERE {RUN} AND {IN_RANGE} AND {ENDPOINT}
+SELECT $__timeInterval(at) AS time, endpoint AS label, sum(failed) / sum(completed + failed) AS errors
+FROM {CHOSEN.over("endpoints")}
+WHERE {ENDPOINT}
 GROUP BY time, label
 HAVING sum(completed + failed) > 0
 ORDER BY time, label
@@ -38,16 +37,16 @@ ORDER BY time, label
 # Of all endpoints the window knows the sketch already: a row to read instead of one an endpoint.
 _P50_MS, _P99_MS = quantiles_ms(0.5, 0.99)
 LATENCY = f"""
-SELECT $__timeInterval(starts_at) AS time, {_P50_MS} AS "p50", {_P99_MS} AS "p99"
+SELECT $__timeInterval(at) AS time, {_P50_MS} AS "p50", {_P99_MS} AS "p99"
 FROM
 (
-    SELECT starts_at, latency_buckets, latency_counts
-    FROM windows
-    WHERE {RUN} AND {IN_RANGE} AND {ALL_ENDPOINTS}
+    SELECT at, latency_buckets, latency_counts
+    FROM {CHOSEN.over("load")}
+    WHERE {ALL_ENDPOINTS}
     UNION ALL
-    SELECT starts_at, latency_buckets, latency_counts
-    FROM endpoints
-    WHERE {RUN} AND {IN_RANGE} AND NOT ({ALL_ENDPOINTS}) AND {ENDPOINT}
+    SELECT at, latency_buckets, latency_counts
+    FROM {CHOSEN.over("endpoints")}
+    WHERE NOT ({ALL_ENDPOINTS}) AND {ENDPOINT}
 )
 GROUP BY time
 HAVING {TIMED} > 0
@@ -58,35 +57,42 @@ ORDER BY time
 def _by_function(per: str, where: str = "") -> str:
     """CPU of the hottest functions, and of all others together, over `per`, a column of the windows; those are joined,
     because an interval may hold fewer of them than its length says.
+
+    One look at the rows: those of a function are kept together until it is known which are the hottest.
     """
     return f"""
-WITH hottest AS
-(
-    SELECT function, file
-    FROM functions
-    WHERE {RUN} AND {SERVICE} AND {IN_RANGE} AND {FUNCTION}
-    GROUP BY function, file
-    ORDER BY sum(self_cpu_us) DESC, function, file
-    LIMIT {HOT}
-)
-SELECT time, if(name = '', 'all other functions', concat(name, ' (', of_file, ')')) AS label, cpu_us / {per} AS cpu
+SELECT time, if(place > {HOT}, 'all other functions', {NAME}) AS label, cpu_us / {per} AS cpu
 FROM
 (
     SELECT
-        $__timeInterval(starts_at) AS time,
-        if((function, file) IN (hottest), toString(function), '') AS name,
-        if(name = '', '', toString(file)) AS of_file,
-        sum(self_cpu_us) AS cpu_us
-    FROM functions
-    WHERE {RUN} AND {SERVICE} AND {IN_RANGE} AND {FUNCTION}
-    GROUP BY time, name, of_file
+        tupleElement(point, 1) AS time, place, any(function) AS function, any(file) AS file,
+        sum(tupleElement(point, 2)) AS cpu_us
+    FROM
+    (
+        SELECT
+            function, file, series, least(row_number() OVER (ORDER BY own_us DESC, function, file), {HOT + 1}) AS place
+        FROM
+        (
+            SELECT
+                function, file, sum(self_cpu_us) AS own_us, groupArray((time, self_cpu_us)) AS series
+            FROM
+            (
+                SELECT $__timeInterval(at) AS time, function, file, self_cpu_us
+                FROM {CHOSEN.over("functions")}
+                WHERE {SERVICE} AND {FUNCTION}
+            )
+            GROUP BY function, file
+        )
+    )
+    ARRAY JOIN series AS point
+    GROUP BY time, place
 ) AS hot
 INNER JOIN
 (
-    SELECT $__timeInterval(starts_at) AS time, sum(window_us) AS watched_us, sum(completed + failed) AS requests
-    FROM windows
-    WHERE {RUN} AND {IN_RANGE} AND instances > 0
+    SELECT $__timeInterval(at) AS time, sum(watched_us) AS watched_us, sum(watched_requests) AS requests
+    FROM {CHOSEN.over("load")}
     GROUP BY time
+    HAVING watched_us > 0
 ) AS watched USING (time)
 {where}ORDER BY time, label
 """.strip()
@@ -97,9 +103,13 @@ CPU_PER_REQUEST = _by_function("requests", "WHERE requests > 0\n")
 
 FUNCTIONS = f"""
 WITH
-    (SELECT greatest(sum(completed + failed), 1) FROM windows WHERE {RUN} AND {IN_RANGE} AND instances > 0) AS requests,
-    (SELECT greatest(sum(completed + failed), 1) FROM windows WHERE {RUN} AND {BEFORE} AND instances > 0) AS earlier,
-    (SELECT greatest(sum(window_us), 1) FROM windows WHERE {RUN} AND {IN_RANGE} AND instances > 0) AS watched_us
+    (
+        SELECT (greatest(sum(watched_requests), 1), greatest(sum(watched_us), 1))
+        FROM {CHOSEN.over("load", TOTALS_RAW_S)}
+    ) AS ended,
+    ended.1 AS requests,
+    ended.2 AS watched_us,
+    {requests(BEFORE)} AS earlier
 SELECT
     {NAME} AS "function",
     ifNull(now_us / watched_us, 0) AS "cores",
@@ -112,13 +122,22 @@ SELECT
 FROM
 (
     SELECT
-        function, file,
-        sumIf(self_cpu_us, {IN_RANGE}) AS now_us,
-        sumIf(total_cpu_us, {IN_RANGE}) AS now_total_us,
-        sumIf(self_cpu_us, {BEFORE}) AS before_us,
-        sumIf(self_samples, {IN_RANGE}) AS samples
-    FROM functions
-    WHERE {RUN} AND {SERVICE} AND (({IN_RANGE}) OR ({BEFORE})) AND {FUNCTION}
+        function, file, sum(now_us) AS now_us, sum(now_total_us) AS now_total_us, sum(before_us) AS before_us,
+        sum(samples) AS samples
+    FROM
+    (
+        SELECT
+            function, file, sum(self_cpu_us) AS now_us, sum(total_cpu_us) AS now_total_us, 0 AS before_us,
+            sum(self_samples) AS samples
+        FROM {CHOSEN.over("functions", TOTALS_RAW_S)}
+        WHERE {SERVICE} AND {FUNCTION}
+        GROUP BY function, file
+        UNION ALL
+        SELECT function, file, 0 AS now_us, 0 AS now_total_us, sum(self_cpu_us) AS before_us, 0 AS samples
+        FROM {BEFORE.over("functions", TOTALS_RAW_S)}
+        WHERE {SERVICE} AND {FUNCTION}
+        GROUP BY function, file
+    )
     GROUP BY function, file
 )
 WHERE now_us > 0

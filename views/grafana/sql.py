@@ -5,7 +5,9 @@ which runs in the browser, counts brackets without looking for quotes, and puts 
 so brackets in it are balanced, and no `$` stands before a quote, a digit or an ampersand.
 """
 
-RUN = "run = ${run:singlequote}"
+from views.grafana.tiers import CHOSEN, THIS, TOTALS_RAW_S, Side
+
+RUN = f"run = {THIS}"
 SERVICE = "service = ${service:singlequote}"
 IN_RANGE = "$__timeFilter(starts_at)"
 NAME = "concat(function, ' (', file, ')')"
@@ -19,6 +21,7 @@ FUNCTION = (
     f"AND {NAME} IN (${{function:singlequote}}), $function)"
 )
 
+
 SERVICES = "SELECT DISTINCT service FROM runs ORDER BY service"
 RUN_AND_LABEL = (
     "run, concat(run, ' · ', formatDateTime(started_at, '%F %R'), "
@@ -31,18 +34,15 @@ WHERE {SERVICE}
 ORDER BY started_at DESC
 LIMIT 500
 """.strip()
-ENDPOINTS = f"SELECT DISTINCT endpoint FROM endpoints WHERE {RUN} ORDER BY endpoint"
+ENDPOINTS = f"SELECT DISTINCT endpoint FROM {CHOSEN.over('endpoints')} ORDER BY endpoint"
 FUNCTIONS = f"""
 SELECT {NAME} AS label
-FROM functions
-WHERE {RUN} AND {SERVICE} AND {IN_RANGE}
+FROM {CHOSEN.over("functions")}
+WHERE {SERVICE}
 GROUP BY function, file
 ORDER BY sum(self_cpu_us) DESC, label
 LIMIT 500
 """.strip()
-
-BEFORE = "starts_at >= $__fromTime - ($__toTime - $__fromTime) AND starts_at < $__fromTime"
-"""The range before the chosen one, as long as it."""
 
 PRUNED_SHARE = 1 / 2000
 """Frames under this share of the range's CPU are left out of a flame graph: too narrow to see."""
@@ -56,21 +56,9 @@ _FRAMES = (
 _ROOT = "['total'] AS frames"
 
 
-def samples_of(run: str, windows: str) -> str:
-    """A condition on samples: CPU of those windows of a run that fulfil `windows`, a condition on the view of that
-    name. By number, which is what samples are sorted by; their own time is not.
-    """
-    within = f"FROM windows WHERE {run} AND {windows}"
-    return (
-        f"{run} AND {SERVICE} AND mode = 'cpu'\n"
-        f"                AND window >= (SELECT min(window) {within})\n"
-        f"                AND window <= (SELECT max(window) {within})"
-    )
-
-
-def flame_graph(samples: str) -> str:
-    """CPU of the samples that fulfil a condition, in nanoseconds, as the flame graph panel wants it: depth first, one
-    root at level 0 also when there is nothing.
+def flame_graph() -> str:
+    """CPU of the range in nanoseconds, as the flame graph panel wants it: depth first, one root at level 0 also when
+    there is nothing.
     """
     return f"""
 WITH
@@ -79,11 +67,9 @@ WITH
         SELECT {_FRAMES} AS frames, us * 1000 AS ns
         FROM
         (
-            SELECT any(stack) AS stack, sum(weight_us) AS us
-            FROM samples
-            WHERE {samples}
-            GROUP BY stack_id
-        )
+{_by_stack("sum(cpu_us) AS us", CHOSEN.over("stacks", TOTALS_RAW_S))}
+        ) AS weighed
+        LEFT ANY JOIN (SELECT stack_id, stack FROM stack_texts WHERE {RUN}) AS texts USING (stack_id)
         UNION ALL
         SELECT {_ROOT}, 0 AS ns
     )
@@ -102,31 +88,40 @@ ORDER BY min(place), level
 """.strip()
 
 
-def differential(before: tuple[str, str], after: tuple[str, str]) -> str:
+def differential(before: Side, after: Side) -> str:
     """CPU per request of two sides, in nanoseconds: `value` and `self` of the side before, `valueRight` and
-    `selfRight` of the one after. Each side is a run and its windows, as conditions (see `samples_of`).
+    `selfRight` of the one after.
 
     Per request, because the panel draws a frame as wide as both sides together: more load must not look like more
     cost. Requests are those of windows with a profile, as their CPU is.
     """
     sides = "\n            UNION ALL\n".join((
-        _side(*before, "us * 1000 / requests AS before_ns, 0. AS after_ns"),
-        _side(*after, "0. AS before_ns, us * 1000 / requests AS after_ns"),
+        _by_stack("sum(cpu_us) AS before_us, 0 AS after_us", before.over("stacks", TOTALS_RAW_S)),
+        _by_stack("0 AS before_us, sum(cpu_us) AS after_us", after.over("stacks", TOTALS_RAW_S)),
     ))  # fmt: skip
     return f"""
 WITH
     stacks AS
     (
-        SELECT {_FRAMES} AS frames, before_ns, after_ns
+        SELECT
+            {_FRAMES} AS frames,
+            ifNull(before_us * 1000 / {requests(before)}, 0) AS before_ns,
+            ifNull(after_us * 1000 / {requests(after)}, 0) AS after_ns
         FROM
         (
-            SELECT any(stack) AS stack, sum(before_ns) AS before_ns, sum(after_ns) AS after_ns
+            SELECT stack_id, sum(before_us) AS before_us, sum(after_us) AS after_us
             FROM
             (
 {sides}
             )
             GROUP BY stack_id
-        )
+        ) AS weighed
+        LEFT ANY JOIN
+        (
+            SELECT stack_id, stack
+            FROM stack_texts
+            WHERE run IN ({before.run}, {after.run})
+        ) AS texts USING (stack_id)
         UNION ALL
         SELECT {_ROOT}, 0. AS before_ns, 0. AS after_ns
     )
@@ -149,13 +144,27 @@ ORDER BY min(place), level
 """.strip()
 
 
+def requests(side: Side) -> str:
+    """SQL of the requests that ended while there was a profile, at least 1."""
+    return f"(SELECT greatest(sum(watched_requests), 1) FROM {side.over('load', TOTALS_RAW_S)})"
+
+
+def _by_stack(figures: str, rows: str) -> str:
+    return f"""
+            SELECT stack_id, {figures}
+            FROM {rows}
+            WHERE {SERVICE}
+            GROUP BY stack_id
+""".strip("\n")
+
+
 def _nodes(*figures: str) -> str:
     """One row for every frame of every stack, with the id of its path from the root; of each figure also its whole.
 
-    Preorder: stacks are numbered in the order of their frames, as arrays compare; a node stands at the first stack
-    that goes through it, below its ancestors, which begin there or earlier. A path's id is a sum of hashes of its
-    frames and their depths, so that it takes one addition a frame: grouping by the paths themselves took ten times as
-    long on 5,000 stacks.
+    Preorder: stacks are numbered in the order of their frames (as one text each: arrays take longer to compare); a node
+    stands at the first stack that goes through it, below its ancestors, which begin there or earlier. A path's id is a
+    sum of hashes of its frames and their depths, so that it takes one addition a frame: grouping by the paths
+    themselves took ten times as long on 5,000 stacks.
     """
     wholes = ", ".join(f"{one}, sum({one}) OVER () AS whole_{one}" for one in figures)
     names = ", ".join(f"{one}, whole_{one}" for one in figures)
@@ -163,30 +172,11 @@ def _nodes(*figures: str) -> str:
     SELECT label, depth, path_id, place, depth = length(frames) AS leaf, {names}
     FROM
     (
-        SELECT frames, row_number() OVER (ORDER BY frames) AS place, {wholes}
+        SELECT frames, row_number() OVER (ORDER BY arrayStringConcat(frames, char(0))) AS place, {wholes}
         FROM stacks
     )
     ARRAY JOIN
         frames AS label,
         arrayEnumerate(frames) AS depth,
         arrayCumSum(arrayMap((frame, at) -> cityHash64(frame, at), frames, arrayEnumerate(frames))) AS path_id
-""".strip("\n")
-
-
-def _side(run: str, windows: str, figures: str) -> str:
-    return f"""
-            SELECT stack_id, stack, {figures}
-            FROM
-            (
-                SELECT stack_id, any(stack) AS stack, sum(weight_us) AS us
-                FROM samples
-                WHERE {samples_of(run, windows)}
-                GROUP BY stack_id
-            ) AS seen
-            CROSS JOIN
-            (
-                SELECT greatest(sum(completed + failed), 1) AS requests
-                FROM windows
-                WHERE {run} AND {windows} AND instances > 0
-            ) AS ended
 """.strip("\n")
