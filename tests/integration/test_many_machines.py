@@ -107,8 +107,7 @@ def test_workers_an_agent_and_a_load_make_one_run_that_is_reported_and_closes(ma
 def test_two_hosts_share_a_load_of_which_the_first_opens_the_run(machines: Machines) -> None:
     with ExitStack() as stack:
         url, _ = stack.enter_context(sample_shop())
-        for number in range(machines.workers):
-            stack.enter_context(machines.role("process", name=f"worker-{number}"))
+        stack.enter_context(machines.role("process", "--lone"))
         plan = machines.plan(url)
         start_at = int(time.time() * 1e6) + LEAD_US
         shared = ("--start-at", str(start_at), "--shard")
