@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
+# Images often forbid to write bytecode: hundreds of processes of the tests would each compile all of ours.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-agrees test tests-together lint types clickhouse-go lock asyncapi fixtures dashboards browser screenshots truth freshness generators \
@@ -20,7 +22,7 @@ demo-agrees: $(VENV)/.dev  ## the demo three times in a row: does each find what
 test: $(VENV)/.dev  ## lint, types, every test, and the short form of the fault campaign
 	$(MAKE) --no-print-directory -j2 --output-sync=target lint types clickhouse-go
 	$(MAKE) --no-print-directory -j2 --output-sync=target faults-short tests-together
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m alone $$(grep -rlF mark.alone tests --include='test_*.py')
 
 tests-together: $(VENV)/.dev  # the campaign waits more than it works, so it is run beside them; + shows them as they go
 	+$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not alone"
