@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,3 +46,8 @@ def checks_of(data_dir: Path, run: str = "last", **environment: str) -> dict[str
     done = loadflame("verify", run, "--json", data_dir=data_dir, **environment)
     assert done.stdout, done.stderr
     return {check["name"]: check["ok"] for check in json.loads(done.stdout)}
+
+
+def checks_in(report: Mapping[str, Any]) -> dict[str, bool | None]:
+    """What the run itself found when it was stored; as `checks_of`, which looks again."""
+    return {check["name"]: check["ok"] for check in report["checks"]}
