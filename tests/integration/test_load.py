@@ -38,7 +38,7 @@ def plan_of(request: pytest.FixtureRequest):
     """Makes plans for one engine after the other: what is promised of a load is promised of each."""
 
     def make(url: str, *stages: dict, path: str = "/ok", **more: object) -> Plan:
-        stages = stages or ({"name": "hold", "hold": 40, "for": "500ms"},)
+        stages = stages or ({"name": "hold", "hold": 80, "for": "250ms"},)
         plan = {"target": url, "stages": stages, "requests": [{"name": "only", "path": path}], "timeout": "1s"}
         return Plan.model_validate(plan | {"engine": request.param} | more)
 
