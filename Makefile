@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
+# Images often forbid to write bytecode: hundreds of processes of the tests would each compile all of ours.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-agrees test lint types clickhouse-go lock asyncapi fixtures dashboards browser screenshots truth freshness generators \
+.PHONY: help demo demo-agrees test tests-together lint types clickhouse-go lock asyncapi fixtures dashboards browser screenshots truth freshness generators \
         omission audit memory large-bodies worker-speed reading painting planted coverage soak faults faults-short bench-tools clean
 
 help:  ## this list
@@ -17,10 +19,13 @@ demo: $(VENV)/.run  ## load and profile the sample shop, then say which function
 demo-agrees: $(VENV)/.dev  ## the demo three times in a row: does each find what was planted? (5 minutes)
 	$(BIN)/python -m benchmarks.demo_agrees
 
-test: $(VENV)/.dev  ## lint, types and every test
+test: $(VENV)/.dev  ## lint, types, every test, and the short form of the fault campaign
 	$(MAKE) --no-print-directory -j2 --output-sync=target lint types clickhouse-go
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not alone"
-	$(BIN)/python -m pytest -m alone
+	$(MAKE) --no-print-directory -j2 --output-sync=target faults-short tests-together
+	$(BIN)/python -m pytest -m alone $$(grep -rlF mark.alone tests --include='test_*.py')
+
+tests-together: $(VENV)/.dev  # the campaign waits more than it works, so it is run beside them; + shows them as they go
+	+$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not alone"
 
 browser:  ## install Debian's Chromium, which the page is tested with
 	apt-get update -qq

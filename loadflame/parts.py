@@ -51,7 +51,8 @@ class Parts:
 
     async def worker(self, run_id: str) -> Child:
         """Start the stream processor, which ends by itself once that run is over and stored."""
-        return await self.child("process", "--drain", run_id, niceness=YIELDING)
+        lone = () if self.settings.broker else ("--lone",)  # nobody else knows an embedded broker
+        return await self.child("process", "--drain", run_id, *lone, niceness=YIELDING)
 
     async def drained(self, worker: Child, run_id: str, timeout_s: float | None = DRAIN_S) -> list[Check]:
         """Wait until everything is stored, then check the run. Raises ChildError, also when that takes too long.

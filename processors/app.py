@@ -21,6 +21,10 @@ from schemas.topics import Kind, Topics
 
 CONSUMED: tuple[Kind, ...] = ("requests", "stacks", "runs")
 SESSION_TIMEOUT_S = 6.0
+LONE_SESSION_TIMEOUT_S = 2.0
+"""Of a worker that has the embedded broker's group for itself. That broker (Tansu 0.6) waits for half the timeout, in
+whole seconds, whether others join, and takes no partition from a lone member, however late its heartbeat is.
+"""
 _STOP_S = 10.0
 _SEND_BYTES = 2 << 20
 _FETCH_BYTES = 256 << 10
@@ -54,6 +58,7 @@ class StreamApp:
         group: str,
         *,
         security: KafkaSecurity = PLAINTEXT,
+        session_timeout_s: float = SESSION_TIMEOUT_S,
         on_record: Callable[[Record], Awaitable[None]],
         on_revoked: Callable[[Iterable[Place]], None],
     ) -> None:
@@ -69,7 +74,7 @@ class StreamApp:
             topic_disable_leader=True,
             topic_allow_declare=False,
             consumer_auto_offset_reset="earliest",
-            broker_session_timeout=SESSION_TIMEOUT_S,
+            broker_session_timeout=session_timeout_s,
             broker_heartbeat_interval=1.0,
             stream_wait_empty=False,
             stream_buffer_maxsize=16,

@@ -18,7 +18,7 @@ import pyarrow as pa
 import structlog
 
 from processors.announcements import letter_headers, letter_value, window_event
-from processors.app import StreamApp
+from processors.app import LONE_SESSION_TIMEOUT_S, SESSION_TIMEOUT_S, StreamApp
 from processors.desk import SOURCE, Desk, Finder, WorkerDesk
 from processors.drain import Drain
 from processors.figures import WorkerSummary
@@ -55,7 +55,10 @@ small. So between two of them there is time to gather, unless half of what may w
 
 @dataclass(frozen=True, slots=True)
 class WorkerConfig:
-    """What a worker needs to know. `drain_run`: end when that run is over and all of it is stored."""
+    """What a worker needs to know. `drain_run`: end when that run is over and all of it is stored.
+
+    `is_lone`: the broker is the embedded one, and no other worker reads from it.
+    """
 
     bootstrap: str
     topics: Topics
@@ -64,6 +67,7 @@ class WorkerConfig:
     security: KafkaSecurity = PLAINTEXT
     grace_us: int = GRACE_US
     drain_run: str | None = None
+    is_lone: bool = False
     flush_every_s: float = 0.4
     buffered_bytes: int = 16 << 20
     stuck_after_s: float = 60.0
@@ -111,6 +115,7 @@ class _Worker:
             config.topics,
             config.group,
             security=config.security,
+            session_timeout_s=LONE_SESSION_TIMEOUT_S if config.is_lone else SESSION_TIMEOUT_S,
             on_record=self._on_record,
             on_revoked=self._on_revoked,
         )

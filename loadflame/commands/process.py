@@ -19,6 +19,9 @@ def process(
     store: StoreUrl = None,
     data_dir: DataDir = None,
     drain: Annotated[str | None, typer.Option(help="End when this run is over and all of it is stored.")] = None,
+    lone: Annotated[
+        bool, typer.Option(hidden=True, help="The broker is the embedded one, and no other worker reads from it.")
+    ] = False,
     watch_port: WatchPort = None,
 ) -> None:
     """Join request outcomes with stack samples by time window and write them to the store.
@@ -31,12 +34,12 @@ def process(
     async def watched(stop: asyncio.Event) -> None:
         with logs_about(run=drain):
             async with watching(settings) as watch:
-                await _process(settings, drain, stop, watch)
+                await _process(settings, drain, stop, watch, is_lone=lone)
 
     run_until_stopped(watched)
 
 
-async def _process(settings: Settings, drain: str | None, stop: asyncio.Event, watch: Watch) -> None:
+async def _process(settings: Settings, drain: str | None, stop: asyncio.Event, watch: Watch, *, is_lone: bool) -> None:
     from loadflame.finder import Eyes, StoreFinder
     from loadflame.looks_apart import LooksApart
     from processors.worker import WorkerConfig, run_worker
@@ -61,6 +64,7 @@ async def _process(settings: Settings, drain: str | None, stop: asyncio.Event, w
             window_us=settings.window_us,
             security=security,
             drain_run=drain,
+            is_lone=is_lone,
         )
         await run_worker(
             config,

@@ -13,7 +13,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from rich.console import Console
 
-from loadflame.commands.diff import exit_code_of
+from loadflame.commands.diff import exit_code_of, show
 from loadflame.settings import read_settings
 from loadflame.testing import CostUnknownError, assert_cost
 from schemas.events import CheckOutcome, RunChecked
@@ -108,6 +108,13 @@ def client(stored: Stored) -> Iterator[Client]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def compared(stored: Stored) -> Difference:
+    """All runs of either version."""
+    with closing(open_for_reading(read_settings(data_dir=stored.data_dir).store_url)) as opened:
+        return build_difference(opened, stored.base, stored.new)
+
+
 def diff(stored: Stored, *arguments: str, code: int = 0) -> str:
     done = loadflame("diff", *arguments, data_dir=stored.data_dir)
     assert done.returncode == code, done.stderr
@@ -149,10 +156,10 @@ def test_json_keeps_its_names_and_says_what_got_dearer(stored: Stored) -> None:
     assert {one["ms"]["verdict"] for one in told["latency"]} == {"none"}
 
 
-def test_the_first_sentence_names_the_function_with_figures_and_interval(client: Client, stored: Stored) -> None:
+def test_the_first_sentence_names_the_function_with_figures_and_interval(compared: Difference) -> None:
     console = Console(width=140)
     with console.capture() as captured:
-        console.print(render_difference(build_difference(client, stored.base, stored.new)))
+        console.print(render_difference(compared))
     text = " ".join(captured.get().split())
     assert "▲ REGRESSION" in text
     assert re.search(
@@ -161,8 +168,9 @@ def test_the_first_sentence_names_the_function_with_figures_and_interval(client:
     assert "`rank` is taken for the same function in search.py as in shop.py before." in text
 
 
-def test_markdown_is_ready_for_a_pull_request(stored: Stored) -> None:
-    lines = diff(stored, *groups(stored), "--markdown").splitlines()
+def test_markdown_is_ready_for_a_pull_request(compared: Difference, capsys: pytest.CaptureFixture[str]) -> None:
+    show(compared, as_json=False, as_markdown=True)
+    lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "### loadflame: 🔴 regression in shop"
     assert lines[2].startswith("**`rank` (search.py) got dearer: ")
     table = [line for line in lines if line.startswith("| ")]

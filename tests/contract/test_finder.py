@@ -3,12 +3,11 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
+from clickhouse_connect.driver.client import Client
 
 from loadflame import finder
 from loadflame.finder import LATE_S, NEWEST, PATIENCE_S, REST, Eyes, StoreFinder
@@ -34,7 +33,6 @@ from sinks.clickhouse import ClickHouseStore
 from sinks.connect import open_client
 from sinks.errors import StoreError
 from sinks.memory import MemoryStore
-from sinks.migrate import migrate
 from tests.support.batches import WINDOW, WINDOW_US
 from tests.support.synthetic import Stage, Synthetic, levels, shop_costs
 from views.report import build_report
@@ -106,13 +104,10 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    with ExitStack() as stack:
-        url = f"chdb://{tmp_path}/store"
-        client = stack.enter_context(open_client(url))
-        migrate(client)
-        made = Bench(ClickHouseStore(client))
-        made.made(stack.enter_context(Eyes(lambda: open_client(url))))
+def bench(store_client: Client, store_url: str) -> Iterator[Bench]:
+    made = Bench(ClickHouseStore(store_client))
+    with Eyes(lambda: open_client(store_url)) as eyes:
+        made.made(eyes)
         yield made
 
 

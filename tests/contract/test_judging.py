@@ -13,7 +13,7 @@ from loadflame.session import judge_and_print
 from loadflame.settings import read_settings
 from processors.verify import Check
 from sinks.clickhouse import open_store
-from tests.support.commands import loadflame, report_of
+from tests.support.commands import loadflame
 from tests.support.synthetic import Synthetic, levels
 
 HOLDS = Check("I0", True, "9 requests were sent, the target counted 9")
@@ -41,7 +41,7 @@ def test_a_broken_check_is_in_the_verdict_the_json_and_the_exit_code(
     printed = json.loads(capsys.readouterr().out)
     assert [(one["name"], one["ok"]) for one in printed["checks"]] == [(check.name, check.ok) for check in checks]
     assert ("BROKEN" in page.getvalue()) == (BROKEN in checks)
-    assert report_of(tmp_path) == printed
-    assert loadflame("report", "r", data_dir=tmp_path).returncode == code
+    told = loadflame("report", "r", "--json", data_dir=tmp_path)
+    assert (told.returncode, json.loads(told.stdout)) == (code, printed)
     (listed,) = json.loads(loadflame("runs", "--json", data_dir=tmp_path).stdout)
     assert listed["verdict"] == verdict

@@ -15,7 +15,6 @@ from producers.profiler.sampler import LEAD_US, Sampler, Samples
 from schemas.stacks import split_frame, unfold
 from tests.support.targets import BURN, SLEEP, WAIT, target
 
-pytestmark = pytest.mark.alone
 WINDOW_US = 400_000
 SETTLE_US = 100_000
 RATE_HZ = 100
@@ -93,6 +92,7 @@ def samplers_of(pid: int) -> list[psutil.Process]:
     return [process for process in ours if str(pid) in process.cmdline() and process.pid != pid]
 
 
+@pytest.mark.alone
 def test_a_busy_function_has_nearly_all_samples_and_they_stand_for_nearly_all_of_the_time(backend: str) -> None:
     with watch(backend, BURN) as (watched, pid):
         samples = watched.whole_window()
@@ -105,12 +105,14 @@ def test_a_busy_function_has_nearly_all_samples_and_they_stand_for_nearly_all_of
     assert len(samples.sampled_at_us) == len(samples.weight_us) == len(samples.stacks)
 
 
+@pytest.mark.alone
 def test_a_sleeping_target_is_covered_and_charged_with_next_to_nothing(backend: str) -> None:
     with watch(backend, SLEEP) as (watched, _):
         samples = watched.whole_window()
     assert charged_us(samples) < 0.3 * WINDOW_US
 
 
+@pytest.mark.alone
 def test_a_thread_that_waits_is_never_charged(backend: str) -> None:
     with watch(backend, WAIT) as (watched, _):
         windows = [watched.window() for _ in range(2)]
@@ -137,12 +139,14 @@ def test_samples_lie_in_the_window_they_are_taken_for(backend: str) -> None:
         until(seen)
 
 
+@pytest.mark.alone
 def test_windows_follow_one_another_without_a_gap(backend: str) -> None:
     """On a busy machine a start may take longer than it is given, but not every time."""
     with watch(backend, BURN) as (watched, _):
         until(lambda: sum(watched.window().covered_us for _ in range(3)) > 0.96 * 3 * WINDOW_US)
 
 
+@pytest.mark.alone
 def test_another_rate_takes_over_without_a_gap(backend: str) -> None:
     with watch(backend, BURN) as (watched, _):
         rates = [RATE_HZ, RATE_HZ // 2]
@@ -157,6 +161,7 @@ def test_another_rate_takes_over_without_a_gap(backend: str) -> None:
         until(taken_over)
 
 
+@pytest.mark.alone
 def test_a_sampler_whose_program_dies_watches_again_and_says_what_it_missed(backend: str) -> None:
     with watch(backend, BURN) as (watched, pid):
         for process in samplers_of(pid):
@@ -176,6 +181,7 @@ def test_a_process_that_is_not_there_is_an_error_with_the_samplers_own_words(bac
         sampler.close()
 
 
+@pytest.mark.alone
 def test_watching_has_a_cost_that_never_falls(backend: str) -> None:
     with watch(backend, BURN) as (watched, _):
         costs_us = [watched.sampler.cpu_us()]

@@ -14,7 +14,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from loadflame.topics import ensure_topics
-from processors.app import StreamApp
+from processors.app import LONE_SESSION_TIMEOUT_S, StreamApp
 from processors.records import Place, Record
 from schemas.batches import Headers
 from schemas.topics import Topics
@@ -46,11 +46,11 @@ class Listener:
 
 
 @asynccontextmanager
-async def listening(broker: Broker, topics: Topics) -> AsyncIterator[Listener]:
+async def listening(broker: Broker, topics: Topics, **named: float) -> AsyncIterator[Listener]:
     listener = Listener()
     listener.gate.set()
     listener.app = StreamApp(
-        broker.bootstrap, topics, topics.prefix, on_record=listener.on_record, on_revoked=listener.on_revoked
+        broker.bootstrap, topics, topics.prefix, on_record=listener.on_record, on_revoked=listener.on_revoked, **named
     )
     await listener.app.start()
     try:
@@ -98,6 +98,18 @@ async def committed(broker: Broker, group: str, place: Place) -> int | None:
     finally:
         await consumer.stop()
     return offset
+
+
+async def test_who_has_the_embedded_broker_for_itself_waits_less_long_for_others(tansu_broker: Broker) -> None:
+    alone, among_others = [await asyncio.to_thread(new_topics, tansu_broker) for _ in range(2)]
+    came: list[Topics] = []
+
+    async def join(topics: Topics, **named: float) -> None:
+        async with listening(tansu_broker, topics, **named):
+            came.append(topics)
+
+    await asyncio.gather(join(among_others), join(alone, session_timeout_s=LONE_SESSION_TIMEOUT_S))
+    assert came == [alone, among_others]
 
 
 @pytest.mark.parametrize("kind", ["tansu", "kafka"])

@@ -1,8 +1,6 @@
 """A place for one worker at a time, with a proxy of its own towards Kafka and towards the store."""
 
 import asyncio
-import contextlib
-import os
 import re
 import signal
 import time
@@ -82,8 +80,7 @@ class Seat:
 
     def send(self, number: signal.Signals) -> None:
         """A signal, if it still runs."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.worker.pid, number)
+        self.worker.send(number)
 
     async def stored_since(self, moment_s: float, timeout_s: float = WAIT_S) -> float:
         """Wait until batches are stored from here after that moment; seconds since then."""

@@ -18,7 +18,6 @@ from schemas.events import ProducerEnded
 from schemas.topics import Topics
 from tests.support.targets import BURN, SHORT_WORKERS, TWO_WORKERS, target
 
-pytestmark = pytest.mark.alone
 WINDOW_US = 500_000
 WINDOWS = 4
 
@@ -82,6 +81,7 @@ async def test_windows_and_samples_are_of_the_publishers_clock() -> None:
             assert window == sampled_us // WINDOW_US
 
 
+@pytest.mark.alone
 async def test_cpu_is_the_kernels_and_goes_to_the_function_that_burns_it() -> None:
     watch = Watch()
     with target(BURN) as process:
@@ -96,6 +96,7 @@ async def test_cpu_is_the_kernels_and_goes_to_the_function_that_burns_it() -> No
     assert joined.agent_cpu_us > 0
 
 
+@pytest.mark.alone
 async def test_what_loadflame_takes_of_the_host_is_told_apart_from_the_service() -> None:
     watch = Watch()
     with target(BURN) as process, target(BURN, "loadflame"):  # by its command line the other one is ours
@@ -118,6 +119,7 @@ async def test_workers_are_instances_of_one_profile() -> None:
     assert len({batch.facts.instance for batch in batches if batch.facts.instance}) == 3
 
 
+@pytest.mark.alone
 async def test_workers_that_come_are_picked_up_and_those_that_go_are_let_go() -> None:
     watch = Watch()
     with target(SHORT_WORKERS) as process:
@@ -134,6 +136,7 @@ async def test_workers_that_come_are_picked_up_and_those_that_go_are_let_go() ->
         assert seen == list(range(seen[0], seen[-1] + 1))  # who has gone does not come back
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("backend", ["austin", "py-spy"])
 async def test_whole_windows_are_covered_and_watching_stays_within_its_budget(backend: str) -> None:
     watch = Watch()
@@ -153,7 +156,8 @@ async def test_a_command_is_started_watched_and_ended() -> None:
     assert summary.note == ""
 
 
-async def test_a_command_that_ends_at_once_is_an_error() -> None:
+async def test_a_command_that_ends_at_once_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("producers.profiler.agent._AT_ONCE_S", 60.0)
     for moment_s in (0.0, 0.5):  # so long it takes to fail on a machine that is idle, or busy
         text = f"import time; time.sleep({moment_s}); raise SystemExit(3)"
         with pytest.raises(TargetError, match="ended with code 3"):

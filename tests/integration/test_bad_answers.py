@@ -1,6 +1,7 @@
 """What a target may do to a load: each fault is a counted, named error, with both engines, and the load goes on."""
 
 import asyncio
+import gc
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.support.misbehaving import OK, Piece, Then, misbehaving
 
 ENGINES = ("wire", "aiohttp")
 ASKED = 6
+SIDE_BY_SIDE = 6
 
 
 def head(*lines: str) -> bytes:
@@ -76,7 +78,7 @@ async def load(url: str, engine: str, **more: object) -> tuple[LoadTotals, list[
         "stages": [{"name": "h", "hold": 40, "for": 2 * ASKED / 40}],
         "requests": [{"name": name, "path": f"/{name}"} for name in ("good", "bad")],
         "engine": engine,
-        "timeout": "400ms",
+        "timeout": "800ms",
         "redirects": 2,
     }
     totals = await run_load(
@@ -93,13 +95,37 @@ async def load(url: str, engine: str, **more: object) -> tuple[LoadTotals, list[
     return totals, rows
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+Came = tuple[LoadTotals, list[dict[str, object]]] | BaseException
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def came(request: pytest.FixtureRequest) -> tuple[str, dict[str, Came]]:
+    """An engine, and what came of a load on each of the servers: most of it is waiting, so they wait side by side."""
+    usual = gc.get_threshold()  # loads that end in no order leave each other's
+
+    async def of(what: str, room: asyncio.Semaphore) -> Came:
+        async with room, misbehaving(*BAD[what][0]) as url:
+            return await load(url, request.param)
+
+    async def all_of_them() -> list[Came]:
+        room = asyncio.Semaphore(SIDE_BY_SIDE)
+        return await asyncio.gather(*(of(what, room) for what in BAD), return_exceptions=True)
+
+    try:
+        return request.param, dict(zip(BAD, asyncio.run(all_of_them()), strict=True))
+    finally:
+        gc.set_threshold(*usual)
+
+
 @pytest.mark.parametrize("what", BAD)
-async def test_a_server_that(what: str, engine: str) -> None:
-    pieces, *usual = BAD[what]
+def test_a_server_that(what: str, came: tuple[str, dict[str, Came]]) -> None:
+    engine, outcomes = came
+    _, *usual = BAD[what]
     error, status = DIFFERENT.get((what, engine), usual)
-    async with misbehaving(*pieces) as url:
-        totals, rows = await load(url, engine)
+    outcome = outcomes[what]
+    if isinstance(outcome, BaseException):
+        raise outcome
+    totals, rows = outcome
     said = Counter((row["endpoint"], row["error"], status and row["status"]) for row in rows)
     good = ("good", None, status and 200)
     assert said == {good: ASKED, ("bad", error, status): ASKED}

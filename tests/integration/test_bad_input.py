@@ -42,6 +42,13 @@ def sleeper() -> Iterator[int]:
         process.kill()
 
 
+@pytest.fixture(scope="module")
+def shop() -> Iterator[tuple[str, int]]:
+    """The sample shop, which nobody here gets as far as to load: its URL, and its process."""
+    with sample_shop() as found:
+        yield found
+
+
 PLANS = [
     ("a wrong key", "hold: 5, for: 1s, fro: 2s", "fro"),
     ("an unknown stage form", "hodl: 5, for: 1s", "hodl"),
@@ -125,13 +132,12 @@ def test_a_process_that_is_not_python(tmp_path: Path, closed_port: int, sleeper:
 
 
 @pytest.mark.parametrize("role", ["load", "profile", "process"])
-def test_a_broker_that_is_not_there(tmp_path: Path, closed_port: int, role: str) -> None:
-    broker = f"127.0.0.1:{closed_port}"
-    with sample_shop() as (url, pid):
-        plan = tmp_path / "plan.yaml"
-        plan.write_text(GOOD_PLAN.format(port=url.rpartition(":")[2], pid=pid))
-        arguments = {"load": [str(plan)], "profile": ["--run", "r", "--pid", str(pid)], "process": []}[role]
-        refused(loadflame(role, *arguments, "--broker", broker, data_dir=tmp_path / "data"), broker)
+def test_a_broker_that_is_not_there(tmp_path: Path, shop: tuple[str, int], closed_port: int, role: str) -> None:
+    broker, (url, pid) = f"127.0.0.1:{closed_port}", shop
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(GOOD_PLAN.format(port=url.rpartition(":")[2], pid=pid))
+    arguments = {"load": [str(plan)], "profile": ["--run", "r", "--pid", str(pid)], "process": []}[role]
+    refused(loadflame(role, *arguments, "--broker", broker, data_dir=tmp_path / "data"), broker)
 
 
 def test_a_role_without_a_broker(tmp_path: Path) -> None:
@@ -178,13 +184,13 @@ def test_a_setting_that_does_not_fit(tmp_path: Path) -> None:
     refused(loadflame("runs", data_dir=tmp_path, LOADFLAME_PARTITIONS="0"), "LOADFLAME_PARTITIONS")
 
 
-def test_what_is_to_be_profiled_is_looked_for_before_anything_starts(tmp_path: Path) -> None:
-    with sample_shop() as (url, _):
-        refused(loadflame("run", url, "--pid", "4194000", data_dir=tmp_path / "data"), "4194000")
-        refused(loadflame("run", url, "--name", "no-such-service", data_dir=tmp_path / "data"), "no-such-service")
-        plan = tmp_path / "plan.yaml"
-        plan.write_text(GOOD_PLAN.format(port=url.rpartition(":")[2], pid=os.getpid()))
-        refused(loadflame("run", str(plan), "--backend", "perf", data_dir=tmp_path / "data"), "perf")
+def test_what_is_to_be_profiled_is_looked_for_before_anything_starts(tmp_path: Path, shop: tuple[str, int]) -> None:
+    url, _ = shop
+    refused(loadflame("run", url, "--pid", "4194000", data_dir=tmp_path / "data"), "4194000")
+    refused(loadflame("run", url, "--name", "no-such-service", data_dir=tmp_path / "data"), "no-such-service")
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(GOOD_PLAN.format(port=url.rpartition(":")[2], pid=os.getpid()))
+    refused(loadflame("run", str(plan), "--backend", "perf", data_dir=tmp_path / "data"), "perf")
     assert not (tmp_path / "data").exists()
 
 
@@ -213,10 +219,11 @@ RUNS = {
 
 @pytest.mark.parametrize("what", RUNS)
 def test_what_run_refuses_it_refuses_before_anything_is_started_sent_or_made(
-    tmp_path: Path, closed_port: int, sleeper: int, what: str
+    tmp_path: Path, shop: tuple[str, int], closed_port: int, sleeper: int, what: str
 ) -> None:
     changes, arguments, named = RUNS[what]
-    with sample_shop() as (url, pid), ExitStack() as stack:
+    url, pid = shop
+    with ExitStack() as stack:
         used = stack.enter_context(store_in_use(tmp_path))[0] if "{used}" in arguments else ""
         values = {"pid": pid, "closed": closed_port, "sleeper": sleeper, "used": used, "tmp": tmp_path}
         plan = {
@@ -236,13 +243,13 @@ def test_what_run_refuses_it_refuses_before_anything_is_started_sent_or_made(
 
 @pytest.mark.parametrize("option", ["--store", "--broker"])
 def test_a_url_is_not_probed_before_it_is_sure_that_a_run_can_follow(
-    tmp_path: Path, closed_port: int, option: str
+    tmp_path: Path, shop: tuple[str, int], closed_port: int, option: str
 ) -> None:
-    away = f"127.0.0.1:{closed_port}"
-    with sample_shop() as (url, pid):
-        where = f"http://{away}/db" if option == "--store" else away
-        refused(loadflame("run", url, "--pid", str(pid), option, where, data_dir=tmp_path / "data"), away)
-        assert json.load(urllib.request.urlopen(f"{url}/counts"))["requests"] == 0
+    away, (url, pid) = f"127.0.0.1:{closed_port}", shop
+    before = json.load(urllib.request.urlopen(f"{url}/counts"))["requests"]
+    where = f"http://{away}/db" if option == "--store" else away
+    refused(loadflame("run", url, "--pid", str(pid), option, where, data_dir=tmp_path / "data"), away)
+    assert json.load(urllib.request.urlopen(f"{url}/counts"))["requests"] == before
     assert not (tmp_path / "data").exists()
 
 
@@ -304,12 +311,12 @@ def test_a_plan_cannot_be_kept_where_no_folder_is(tmp_path: Path, closed_port: i
     refused(done, "--save-plan", str(keep.parent))
 
 
-def test_a_data_folder_that_cannot_be_made(tmp_path: Path) -> None:
+def test_a_data_folder_that_cannot_be_made(tmp_path: Path, shop: tuple[str, int]) -> None:
+    url, pid = shop
     (tmp_path / "file").write_text("")
-    with sample_shop() as (url, pid):
-        plan = tmp_path / "plan.yaml"
-        plan.write_text(GOOD_PLAN.format(port=url.rpartition(":")[2], pid=pid))
-        refused(loadflame("run", str(plan), data_dir=tmp_path / "file" / "data"), str(tmp_path / "file"))
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(GOOD_PLAN.format(port=url.rpartition(":")[2], pid=pid))
+    refused(loadflame("run", str(plan), data_dir=tmp_path / "file" / "data"), str(tmp_path / "file"))
 
 
 def test_a_port_that_is_taken() -> None:
@@ -325,8 +332,9 @@ def test_a_port_that_is_taken() -> None:
 
 
 @pytest.mark.parametrize("role", ["process", "load", "profile", "run"])
-def test_a_port_to_be_watched_on_that_is_taken(tmp_path: Path, role: str) -> None:
-    with socket.socket() as holder, sample_shop() as (url, pid):
+def test_a_port_to_be_watched_on_that_is_taken(tmp_path: Path, shop: tuple[str, int], role: str) -> None:
+    url, pid = shop
+    with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         holder.listen()
         port = holder.getsockname()[1]

@@ -33,7 +33,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_
 def test_two_commands_are_started_in_turns_and_compared_and_one_run_a_side_is_no_verdict(tmp_path: Path) -> None:
     (tmp_path / "a service.py").write_text(SERVICE)
     port = free_port()
-    stages = [{"name": "hold", "hold": 60, "for": "3s"}]
+    stages = [{"name": "hold", "hold": 60, "for": "2s"}]
     requests = [{"name": "basket", "path": "/"}]
     plan = {"target": f"http://127.0.0.1:{port}", "service": "basket", "stages": stages, "requests": requests}
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))

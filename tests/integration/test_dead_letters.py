@@ -76,9 +76,9 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+def deployment(kafka_broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     """With the settings in the environment."""
-    made = Deployment(broker, new_topics(broker), f"chdb://{tmp_path}/store")
+    made = Deployment(kafka_broker, new_topics(kafka_broker), f"chdb://{tmp_path}/store")
     monkeypatch.setenv("LOADFLAME_STORE", made.store)
     monkeypatch.setenv("LOADFLAME_TOPIC_PREFIX", made.topics.prefix)
     monkeypatch.setenv("LOADFLAME_WINDOW_MS", str(WINDOW_US // 1000))
@@ -191,49 +191,45 @@ async def forget(broker: Broker, places: dict[TopicPartition, int]) -> None:
 
 
 def test_what_its_topic_has_no_more_is_replayed_from_the_letter_if_that_is_whole(
-    kafka_broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment,
 ) -> None:
-    made = Deployment(kafka_broker, new_topics(kafka_broker), f"chdb://{tmp_path}/store")
-    topics = made.topics
-    monkeypatch.setenv("LOADFLAME_STORE", made.store)
-    monkeypatch.setenv("LOADFLAME_TOPIC_PREFIX", topics.prefix)
-    monkeypatch.setenv("LOADFLAME_WINDOW_MS", str(WINDOW_US // 1000))
-    traffic = Traffic(kafka_broker, topics, RUN, WINDOW_US)
+    broker, topics = deployment.broker, deployment.topics
+    traffic = Traffic(broker, topics, RUN, WINDOW_US)
     requests = topics.name("requests")
 
     async def run() -> dict[str, int]:
         await traffic.begin()
-        long = await send(kafka_broker, requests, 0, b"\x00" * (LETTER_BYTES + 1), [("kind", b"long")])
-        wide = await send(kafka_broker, requests, 0, b"x", [("kind", b"wide"), ("tracer", b"y" * 300)])
+        long = await send(broker, requests, 0, b"\x00" * (LETTER_BYTES + 1), [("kind", b"long")])
+        wide = await send(broker, requests, 0, b"x", [("kind", b"wide"), ("tracer", b"y" * 300)])
         await traffic.send(*range(4), goodbye=True)
         await traffic.end()
         return {"long": long, "wide": wide}
 
     cut = asyncio.run(run())
     with an_older_version(cannot_read=traffic.first + 1):
-        made.work()
-    assert {where for _, where in made.listed().values()} == {"source"}
+        deployment.work()
+    assert {where for _, where in deployment.listed().values()} == {"source"}
     ends = {TopicPartition(requests, number): -1 for number in range(topics.partitions)}  # -1: all that is there
-    asyncio.run(forget(kafka_broker, ends))
-    code, letters = made.command("list")
+    asyncio.run(forget(broker, ends))
+    code, letters = deployment.command("list")
     (poison,) = [letter["letter"] for letter in letters if letter["run"] == RUN]
-    assert made.listed() == {
+    assert deployment.listed() == {
         poison: ("waits", "letter"),
         f"{requests}/0/{cut['long']}": ("waits", "cut"),
         f"{requests}/0/{cut['wide']}": ("waits", "cut"),
     }
-    code, outcomes = made.command("replay", "--all", "--anyway", "--execute")
+    code, outcomes = deployment.command("replay", "--all", "--anyway", "--execute")
     assert code == 1
     assert [one["why_not"] for one in outcomes if one["letter"] != poison] == [
         "Kafka has only a part of it, and the topic it came from nothing"
     ] * 2
-    made.work()
-    checks = made.checks()
+    deployment.work()
+    checks = deployment.checks()
     assert [checks[name].ok for name in ("I0", "I1", "I2", "I3", "I4")] == [True] * 5
     assert "1 more were sent again and are visible" in checks["I1"].sentence
 
     letters_topic = topics.name("dead-letters")
-    asyncio.run(forget(kafka_broker, {TopicPartition(letters_topic, 0): -1}))
-    assert made.listed()[f"{requests}/0/{cut['long']}"] == ("waits", "gone")
-    code, (outcome,) = made.command("replay", f"{requests}/0/{cut['long']}", "--anyway")
+    asyncio.run(forget(broker, {TopicPartition(letters_topic, 0): -1}))
+    assert deployment.listed()[f"{requests}/0/{cut['long']}"] == ("waits", "gone")
+    code, (outcome,) = deployment.command("replay", f"{requests}/0/{cut['long']}", "--anyway")
     assert (code, outcome["why_not"]) == (1, "Kafka does not have it any more")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from loadflame.demo import demo_plan, sample_shop
-from tests.support.commands import checks_of, loadflame, report_of
+from tests.support.commands import checks_in, loadflame, report_of
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
@@ -54,4 +54,4 @@ def test_the_rate_is_raised_until_a_threshold_breaks_and_everything_is_counted(t
         assert row["offered_tps"] == pytest.approx(step["tps"], rel=0.15), "a step is as long as it was held"
     assert report["generator"]["reason"] == "the fastest, and it can do all that the plan asks for"
     assert report["accounting"]["sent"] == counted
-    assert all(checks_of(tmp_path / "data")[name] for name in ("I0", "I1", "I2", "I3"))
+    assert all(checks_in(report)[name] for name in ("I0", "I1", "I2", "I3"))

@@ -31,7 +31,7 @@ def working(broker: Broker, data_dir: Path) -> Iterator[RoleProcess]:
         LOADFLAME_PARTITIONS="1",
         LOADFLAME_GROUP=prefix,
     )
-    with RoleProcess(["process"], environment, data_dir / "worker.log") as worker:
+    with RoleProcess(["process", "--lone"], environment, data_dir / "worker.log") as worker:
         yield worker
 
 

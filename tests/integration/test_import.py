@@ -14,7 +14,7 @@ from loadflame.broker import LocalBroker
 from loadflame.children import READY
 from loadflame.demo import sample_shop
 from producers.imports.locust_listener import RequestWriter
-from tests.support.commands import checks_of, environment_of, loadflame
+from tests.support.commands import checks_in, environment_of, loadflame
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
@@ -41,10 +41,11 @@ def locust_file(folder: Path, seconds: int, tps: int) -> Path:
     return path
 
 
-def test_a_file_becomes_a_run_whose_report_adds_up_and_says_what_its_latency_is(tmp_path: Path):
+def test_a_file_becomes_a_run_whose_report_adds_up_and_that_cannot_be_imported_and_counted_twice(tmp_path: Path):
     path = locust_file(tmp_path, seconds=90, tps=20)
     path.write_text(path.read_text() + '\n{"start_time": 17000')
-    done = loadflame("import", str(path), "--service", "shop", "--json", data_dir=tmp_path / "data")
+    arguments = ("import", str(path), "--service", "shop", "--run", "peak", "--json")
+    done = loadflame(*arguments, data_dir=tmp_path / "data")
     assert done.returncode == 0, done.stderr
     assert "1,801 lines read: 1,800 requests" in done.stderr
     assert "line 1801: is not whole JSON" in done.stderr
@@ -62,17 +63,11 @@ def test_a_file_becomes_a_run_whose_report_adds_up_and_says_what_its_latency_is(
     assert row["error_rate"] == pytest.approx(0.1)
     assert any("counts from when it sent" in warning for warning in report["warnings"])
     assert any("1 of 1,801 lines" in warning for warning in report["warnings"])
-    checks = checks_of(tmp_path / "data")
+    checks = checks_in(report)
     assert all(checks[name] for name in ("I1", "I2", "I3"))
-
-
-def test_a_run_cannot_be_imported_twice_and_counted_twice(tmp_path: Path):
-    arguments = ("import", str(locust_file(tmp_path, seconds=2, tps=20)), "--service", "shop", "--run", "peak")
-    first = loadflame(*arguments, data_dir=tmp_path / "data")
-    assert first.returncode == 0, first.stderr
-    second = loadflame(*arguments, data_dir=tmp_path / "data")
-    assert second.returncode == 2
-    assert second.stderr.splitlines()[-1] == "loadflame: run peak has its requests already; give another --run"
+    again = loadflame(*arguments, data_dir=tmp_path / "data")
+    assert again.returncode == 2
+    assert again.stderr.splitlines()[-1] == "loadflame: run peak has its requests already; give another --run"
 
 
 def test_a_file_in_which_nothing_is_understood_leaves_no_run_and_names_the_remedy(tmp_path: Path):
@@ -138,4 +133,4 @@ def test_an_agent_that_watched_meanwhile_is_joined_with_the_imported_run(tmp_pat
     assert report["accounting"]["windows_without_profile"] == 0
     assert report["profile"]["coverage"] > 0.8
     assert any("sweep_sessions" in function["function"] for function in report["functions"])
-    assert all(ok is not False for ok in checks_of(tmp_path / "data").values())
+    assert all(ok is not False for ok in checks_in(report).values())

@@ -1,4 +1,4 @@
-"""One planted defect, in a real run of half a minute: a service whose function grows, through `loadflame run`."""
+"""One planted defect, in a real run of twelve seconds: a service whose function grows, through `loadflame run`."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from benchmarks.planted.results import Task
 from benchmarks.planted.serving import Design
 
 SEED = next(seed for seed in range(100) if draw("superlinear", seed).effect == 2.0)
-SHORT = Design(levels_tps=(60, 120, 240), visits=3, each_s=2.0, settle_s=1.0, limit_s=4.0)
+SHORT = Design(levels_tps=(60, 120, 240), visits=2, each_s=2.0, settle_s=1.0, limit_s=4.0)
 
 
 @pytest.mark.alone

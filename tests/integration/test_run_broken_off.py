@@ -16,20 +16,27 @@ import yaml
 
 from loadflame.broker import LocalBroker
 from loadflame.demo import sample_shop
-from tests.support.commands import checks_of, environment_of, loadflame, report_of
+from tests.support.commands import checks_in, environment_of, loadflame, report_of
+from tests.support.polling import wait_until
 from tests.support.running import assert_committed, free_port, plan_file, run_and
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 
+def counted(url: str) -> int:
+    """Requests that the shop has had."""
+    return int(json.load(urllib.request.urlopen(f"{url}/counts"))["requests"])
+
+
 def test_a_load_process_that_dies_is_told_its_share_counts_as_dropped_and_the_others_go_on(tmp_path: Path) -> None:
     with sample_shop() as (url, pid):
-        plan = plan_file(tmp_path, url, pid, stages=[{"name": "s", "hold": 100, "for": "12s"}])
+        plan = plan_file(tmp_path, url, pid, stages=[{"name": "s", "hold": 100, "for": "8s"}])
 
         def kill_the_second(run: psutil.Process) -> None:
+            wait_until(lambda: counted(url) > 150, 30, "a load by both")
             next(child for child in run.children() if "2/2" in child.cmdline()).kill()
 
-        code, told = run_and(kill_the_second, plan, "--workers", "2", data_dir=tmp_path / "data")
+        code, told = run_and(kill_the_second, plan, "--workers", "2", data_dir=tmp_path / "data", when="loading")
     assert code == 3, told
     assert "1 of 2 load processes ended before their time" in " ".join(told.split())
     report = report_of(tmp_path / "data")
@@ -38,12 +45,12 @@ def test_a_load_process_that_dies_is_told_its_share_counts_as_dropped_and_the_ot
     assert [one for one in report["warnings"] if one.startswith("1 of 2 load processes ended before their time")]
     assert [one for one in report["warnings"] if one.startswith("The load process of shard 2/2 died")]
     accounting = report["accounting"]
-    assert 600 < accounting["stored"] < 1200
-    assert accounting["scheduled"] == 1200
-    assert accounting["dropped"] > 100
+    assert 400 <= accounting["stored"] < 800
+    assert accounting["scheduled"] == 800
+    assert accounting["dropped"] > 0
     ended = accounting["completed"] + accounting["failed"]
     assert accounting["scheduled"] == ended + accounting["dropped"] + accounting["in_flight_at_end"]
-    checks = checks_of(tmp_path / "data")
+    checks = checks_in(report)
     assert [checks[name] for name in ("I1", "I2", "I3")] == [True, True, True]
     assert_committed(told)
 
@@ -51,7 +58,7 @@ def test_a_load_process_that_dies_is_told_its_share_counts_as_dropped_and_the_ot
 SHORT_LIVED = """
 import http.server, sys, threading, time
 time.sleep(1)  # a service may take its time before it listens
-answers = iter(range(60))
+answers = iter(range(40))
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if next(answers, None) is None:
@@ -70,7 +77,7 @@ def test_a_service_that_run_starts_may_listen_late_and_end_early_and_the_plan_is
     port = free_port()
     plan = tmp_path / "plan.yaml"
     requests = [{"name": "ok", "path": "/"}]
-    stages = [{"name": "hold", "hold": 20, "for": "10s"}]
+    stages = [{"name": "hold", "hold": 20, "for": "6s"}]
     plan.write_text(
         yaml.safe_dump({"target": f"http://127.0.0.1:{port}", "stages": stages, "requests": requests, "engine": "wire"})
     )
@@ -78,12 +85,12 @@ def test_a_service_that_run_starts_may_listen_late_and_end_early_and_the_plan_is
     done = loadflame("run", str(plan), "--json", "--", *command, data_dir=tmp_path / "data")
     report = json.loads(done.stdout)
     accounting = report["accounting"]
-    assert accounting["scheduled"] == 200, done.stderr
+    assert accounting["scheduled"] == 120, done.stderr
     assert accounting["completed"] > 20
     assert accounting["failed"] > 0
     assert [error["error"] for error in report["errors"]].count("refused") == 1
     assert accounting["windows_without_profile"] > 0
-    checks = checks_of(tmp_path / "data")
+    checks = checks_in(report)
     assert all(checks[name] for name in ("I1", "I2", "I3"))
 
 
@@ -100,7 +107,7 @@ def test_a_profiler_that_is_killed_costs_its_profile_and_nothing_else(tmp_path: 
     report = report_of(tmp_path / "data")
     assert report["run"]["verdict"] == "inconclusive"
     assert report["accounting"]["stored"] > 0
-    checks = checks_of(tmp_path / "data")
+    checks = checks_in(report)
     assert [checks[name] for name in ("I0", "I2", "I3")] == [True, True, True]
     assert_committed(told)
 
@@ -133,7 +140,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path: Path, when: str) -> None:
     started, ended = (datetime.fromisoformat(report["run"][name]) for name in ("started_at", "ended_at"))
     assert ended >= started
     assert (report["accounting"]["stored"] > 0) == (when == "achieved")
-    checks = checks_of(tmp_path / "data")
+    checks = checks_in(report)
     assert all(checks[name] for name in ("I0", "I1", "I2", "I3"))
     assert_committed(told)
 
@@ -187,7 +194,18 @@ def test_ctrl_c_ends_a_load_on_its_own(tmp_path: Path, words: tuple[str, ...], s
     assert re.fullmatch(said, told)
 
 
-DIES_BEFORE_IT_LISTENS = "import time; time.sleep(4); raise SystemExit('no such database')"
+DIES_BEFORE_IT_LISTENS = """
+import os, pathlib, time
+me = str(os.getpid()).encode()
+def is_watched():
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        try: words = path.read_bytes().split(b"\\0")
+        except OSError: continue
+        if me in words and b"austin" in words[0]: return True
+while not is_watched(): time.sleep(0.1)
+time.sleep(4)  # it was watched for a while, and was none that fell at once
+raise SystemExit("no such database")
+"""
 
 
 def test_a_command_that_ends_before_it_listens_is_told_and_leaves_no_run(tmp_path: Path) -> None:

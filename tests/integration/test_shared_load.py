@@ -17,7 +17,7 @@ from producers.publisher import KafkaPublisher
 from schemas.events import EventData, ProducerEnded, RunEnded, RunStarted, StageEntered
 from schemas.moments import parse_moment_us
 from schemas.topics import Topics
-from tests.support.brokers import Broker
+from tests.support.brokers import Broker, new_topics
 from tests.support.commands import environment_of
 from tests.support.target import Target, running_target
 from tests.support.traffic import messages_of
@@ -59,8 +59,9 @@ async def test_as_many_loads_are_heard_as_have_said_their_last_words(broker: Bro
 
 
 async def test_whoever_opened_the_run_closes_it_when_the_others_have_ended(
-    broker: Broker, topics: Topics, target: Target, tmp_path: Path
+    kafka_broker: Broker, target: Target, tmp_path: Path
 ) -> None:
+    broker, topics = kafka_broker, await asyncio.to_thread(new_topics, kafka_broker)
     start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=10)
     end = start + timedelta(seconds=2)
     plan = Plan.model_validate(

@@ -60,7 +60,7 @@ def test_a_worker_shows_what_it_did_that_it_is_idle_then_and_whose_broker_is_gon
             await traffic.send(*range(4), goodbye=True)
             await traffic.end()
 
-        with role(tmp_path, local.bootstrap, "process", **settings) as (process, address):
+        with role(tmp_path, local.bootstrap, "process", "--lone", **settings) as (process, address):
             assert health_at(address)[0] == 200
             asyncio.run(run())
             wait_until(lambda: metrics_at(address).get("worker_windows_total", 0) >= 4, WAIT_S, "four joined windows")

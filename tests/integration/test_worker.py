@@ -46,7 +46,8 @@ class Running:
 
 @asynccontextmanager
 async def working(broker: Broker, topics: Topics, store: MemoryStore, **named: object) -> AsyncIterator[Running]:
-    config = replace(WorkerConfig(broker.bootstrap, topics, topics.prefix, WINDOW_US), **named)
+    config = WorkerConfig(broker.bootstrap, topics, topics.prefix, WINDOW_US, is_lone=broker.kind == "tansu")
+    config = replace(config, **named)
     ready, stop = asyncio.Event(), asyncio.Event()
     task = asyncio.create_task(run_worker(config, store, stop=stop, on_ready=ready.set))
     started = asyncio.create_task(ready.wait())

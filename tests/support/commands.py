@@ -1,34 +1,14 @@
-"""The command line as a user has it: a process of its own, a data folder of its own.
-
-That process is forked from one that has imported the command line already: a test run calls it some two hundred times,
-and importing it takes a second of CPU. How it is imported is seen where processes are started for good: by a run.
-"""
+"""The command line as a user has it: a process of its own (see `tests.support.forked`), a data folder of its own."""
 
 import json
-import multiprocessing
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-_FORKED = multiprocessing.get_context("forkserver")
-_FORKED.set_forkserver_preload(
-    [
-        "loadflame.cli",
-        "loadflame.session",
-        "loadflame.limit_session",
-        "loadflame.comparing",
-        "loadflame.importing",
-        "loadflame.made_up",
-        "producers.load.drafts",
-        "views.report",
-        "views.terminal",
-        "views.difference.terminal",
-    ]
-)
+from tests.support.forked import Forked
 
 
 def environment_of(data_dir: Path, **more: str) -> dict[str, str]:
@@ -45,29 +25,12 @@ def loadflame(
     """Run a command to its end. Raises TimeoutExpired when that takes longer."""
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
-        process = _FORKED.Process(target=_command, args=(arguments, environment_of(data_dir, **environment), out, err))
-        process.start()
-        process.join(timeout_s)
-        if process.exitcode is None:
+        process = Forked(arguments, environment_of(data_dir, **environment), out, err)
+        code = process.code(timeout_s)
+        if code is None:
             process.kill()
-            process.join()
             raise subprocess.TimeoutExpired(arguments, timeout_s, out.read_text(), err.read_text())
-        return subprocess.CompletedProcess(arguments, process.exitcode, out.read_text(), err.read_text())
-
-
-def _command(arguments: tuple[str, ...], environment: Mapping[str, str], out: Path, err: Path) -> None:
-    """In the forked process: what `python -m loadflame` does."""
-    for number, path in ((1, out), (2, err)):
-        opened = os.open(path, os.O_CREAT | os.O_WRONLY)
-        os.dup2(opened, number)
-        os.close(opened)
-    os.environ.clear()
-    os.environ.update(environment)
-    sys.argv[:] = ["loadflame", *arguments]
-
-    from loadflame.__main__ import main  # noqa: PLC0415  only here is it to be run
-
-    main()
+        return subprocess.CompletedProcess(arguments, code, out.read_text(), err.read_text())
 
 
 def report_of(data_dir: Path, run: str = "last", **environment: str) -> dict[str, Any]:
@@ -83,3 +46,8 @@ def checks_of(data_dir: Path, run: str = "last", **environment: str) -> dict[str
     done = loadflame("verify", run, "--json", data_dir=data_dir, **environment)
     assert done.stdout, done.stderr
     return {check["name"]: check["ok"] for check in json.loads(done.stdout)}
+
+
+def checks_in(report: Mapping[str, Any]) -> dict[str, bool | None]:
+    """What the run itself found when it was stored; as `checks_of`, which looks again."""
+    return {check["name"]: check["ok"] for check in report["checks"]}

@@ -1,5 +1,7 @@
 """A role of the command line as it is deployed: `loadflame ROLE` in a process of its own, which a test may kill."""
 
+import contextlib
+import os
 import queue
 import signal
 import subprocess
@@ -8,12 +10,34 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Protocol, Self, TextIO
 
 from loadflame.children import READY
+from tests.support.forked import Forked, pipe
 
 READY_S, END_S = 60.0, 60.0
 _MAIN = "from loadflame.__main__ import main; main()"
+
+
+class _Process(Protocol):
+    """A process that was started, one way or the other."""
+
+    pid: int
+
+    def code(self, timeout_s: float | None = 0) -> int | None:
+        """Its exit code; None when it still runs after that time."""
+
+
+class _Started:
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.pid = process.pid
+        self._process = process
+
+    def code(self, timeout_s: float | None = 0) -> int | None:
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
 
 
 class RoleProcess:
@@ -22,12 +46,12 @@ class RoleProcess:
     def __init__(
         self, arguments: Sequence[str], environment: Mapping[str, str], log: Path, *, prelude: str = ""
     ) -> None:
-        """`prelude`: Python that is run in that process first (see `tests.support.preludes`)."""
+        """`prelude`: Python that is run in that process before anything is imported (see `tests.support.preludes`)."""
         self._arguments = arguments
-        self._program = ["-c", f"{prelude}\n{_MAIN}"] if prelude else ["-m", "loadflame"]
+        self._prelude = prelude
         self._environment = environment
         self._log = log
-        self._process: subprocess.Popen[str] | None = None
+        self._process: _Process | None = None
         self._said: queue.Queue[str] = queue.Queue()
 
     def __enter__(self) -> Self:
@@ -37,20 +61,34 @@ class RoleProcess:
 
     def start(self) -> None:
         """Start it; `wait_ready` says when it is."""
+        if self._prelude:
+            self._process, said = self._started()
+        else:
+            said, out = pipe()
+            self._log.write_text("")
+            folder = self._log.parent
+            self._process = Forked(self._arguments, self._environment, out, self._log, folder=folder)
+            out.close()
+        threading.Thread(target=self._listen, args=(said,), daemon=True).start()
+
+    def _started(self) -> tuple[_Process, TextIO]:
+        """A process that imports what it needs itself, behind its prelude."""
         with self._log.open("w") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, *self._program, *self._arguments],
+            process = subprocess.Popen(
+                [sys.executable, "-c", f"{self._prelude}\n{_MAIN}", *self._arguments],
                 env=self._environment,
                 cwd=self._log.parent,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
             )
-        threading.Thread(target=self._listen, args=(self._process.stdout,), daemon=True).start()
+        assert process.stdout is not None
+        return _Started(process), process.stdout
 
     def _listen(self, output: TextIO) -> None:
-        for line in output:
-            self._said.put(line)
+        with output:
+            for line in output:
+                self._said.put(line)
         self._said.put("")
 
     def wait_ready(self) -> None:
@@ -65,11 +103,8 @@ class RoleProcess:
         raise AssertionError(f"{self._arguments[0]} {why}, and said: {self.log()}")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if self._process is None:
-            return
-        self.kill()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        if self._process is not None:
+            self.kill()
 
     @property
     def pid(self) -> int:
@@ -81,29 +116,30 @@ class RoleProcess:
     def running(self) -> bool:
         """Whether it has not ended."""
         assert self._process is not None
-        return self._process.poll() is None
+        return self._process.code() is None
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal, if it still runs."""
+        if self.running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it at once, as the kernel or a power cut would."""
+        self.send(signal.SIGKILL)
         assert self._process is not None
-        self._process.kill()
-        self._process.wait()
+        self._process.code(None)
 
     def interrupt(self) -> None:
         """End it as Ctrl-C does, and wait until it has brought home what it has."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGINT)
+        self.send(signal.SIGINT)
         self.end()
 
     def end(self, timeout_s: float = END_S) -> None:
         """Wait until it has ended, in order."""
         assert self._process is not None
-        try:
-            code = self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(
-                f"{self._arguments[0]} did not end in {timeout_s:.0f} s, and said: {self.log()}"
-            ) from None
+        code = self._process.code(timeout_s)
+        assert code is not None, f"{self._arguments[0]} did not end in {timeout_s:.0f} s, and said: {self.log()}"
         assert code == 0, self.log()
 
     def log(self, *, whole: bool = False) -> str:

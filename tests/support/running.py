@@ -2,8 +2,6 @@
 
 import re
 import socket
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +10,9 @@ import yaml
 
 from loadflame.demo import demo_plan
 from tests.support.commands import environment_of
+from tests.support.forked import Forked, pipe
+
+END_S = 60.0
 
 
 def plan_file(folder: Path, url: str, pid: int, **changes: object) -> Path:
@@ -33,22 +34,26 @@ def run_and(
 
     `look` gets the address of the run's page before, which is served for it.
     """
-    command = [sys.executable, "-m", "loadflame", "run", str(plan), *arguments]
-    environment = environment_of(data_dir, PYTHONUNBUFFERED="1", LOADFLAME_WEB="0" if look is None else "1")
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        assert process.stdout is not None
-        said = []
-        for line in process.stdout:
+    environment = environment_of(data_dir, LOADFLAME_WEB="0" if look is None else "1")
+    told, writing = pipe()
+    process = Forked(("run", str(plan), *arguments), environment, writing, writing)
+    writing.close()
+    said = []
+    try:
+        for line in told:
             said.append(line)
             if when in line:
                 if look is not None:
                     look(re.findall(r"the page: (\S+)", "".join(said))[0])
                 act(psutil.Process(process.pid))
                 break
-        said.append(process.stdout.read())
-    return process.returncode, "".join(said)
+        said.append(told.read())
+        code = process.code(END_S)
+    finally:
+        told.close()
+        process.kill()
+    assert code is not None, "".join(said)
+    return code, "".join(said)
 
 
 def assert_committed(told: str) -> None:

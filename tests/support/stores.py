@@ -1,9 +1,11 @@
 """Fixtures of the store.
 
 The embedded engine serves one folder in a process at a time; opening it takes 40 ms, so every test opens its own and
-closes it again. A test that uses `store_client` can therefore not open another folder in the same process.
+closes it again. A test that uses `store_client` can therefore not open another folder in the same process. To set a
+store up costs more than to open it: it is done once, and copied.
 """
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +22,7 @@ from sinks.memory import MemoryStore
 from sinks.migrate import migrate
 from sinks.store import DeadLetter, Store
 from tests.support.clickhouse_http import FakeServer, fake_clickhouse
+from tests.support.commands import loadflame
 
 
 @pytest.fixture
@@ -28,12 +31,21 @@ def store_url(tmp_path: Path) -> str:
     return f"chdb://{tmp_path}/store"
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an empty, migrated embedded store, to be copied; made by a process that has ended."""
+    data_dir = tmp_path_factory.mktemp("empty")
+    done = loadflame("runs", data_dir=data_dir, LOADFLAME_STORE=f"chdb://{data_dir}/store")
+    assert done.returncode == 0, done.stderr
+    return data_dir / "store"
+
+
 @pytest.fixture
-def store_client(store_url: str) -> Iterator[Client]:
+def store_client(store_url: str, empty_store: Path) -> Iterator[Client]:
     """A client of an empty, migrated embedded store."""
+    shutil.copytree(empty_store, store_url.removeprefix("chdb://"), symlinks=True)
     client = open_client(store_url)
     try:
-        migrate(client)
         yield client
     finally:
         client.close()

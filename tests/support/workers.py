@@ -45,4 +45,5 @@ class WorkerProcess(RoleProcess):
             LOADFLAME_GROUP=settings.group,
             LOADFLAME_FINDINGS=str(int(settings.findings)),
         )
-        super().__init__(["process", "--drain", settings.drain], environment, log)
+        lone = ["--lone"] if settings.broker.kind == "tansu" else []  # as in a run on the embedded broker
+        super().__init__(["process", "--drain", settings.drain, *lone], environment, log)

@@ -43,6 +43,24 @@ async def test_each_process_has_a_port_of_its_own(
     assert [environment.get("LOADFLAME_WATCH_PORT") for environment in started] == told
 
 
+@pytest.mark.parametrize(("named", "words"), [("b:1", []), (None, ["--lone"])], ids=["named", "embedded"])
+async def test_the_worker_is_told_when_the_broker_is_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: str | None, words: list[str]
+) -> None:
+    started: list[Sequence[str]] = []
+
+    async def start(role: str, arguments: Sequence[str], *_: object, **__: object) -> AsyncMock:
+        started.append(arguments)
+        return AsyncMock()
+
+    monkeypatch.setattr(parts.Child, "start", start)
+    monkeypatch.setattr(parts, "ensure_topics", AsyncMock())
+    monkeypatch.setattr(parts, "LocalBroker", lambda: contextlib.nullcontext(SimpleNamespace(bootstrap="b:1")))
+    async with parts_here(read_settings(broker=named, data_dir=tmp_path), tmp_path / "logs") as here:
+        await here.worker("run-1")
+    assert [list(one) for one in started] == [["--drain", "run-1", *words]]
+
+
 async def test_what_processes_left_on_disk_is_sent_before_the_worker_is_waited_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
