@@ -19,7 +19,7 @@ from schemas.topics import BULK
 
 EVERY_S = 5.0
 ROLES = {"load": "load", "profile": "agent", "process": "worker"}
-PROCESSES = (*ROLES.values(), "broker", "service", "store")
+PROCESSES = (*ROLES.values(), "looks", "broker", "service", "store")
 COLUMNS = ("seconds", *(f"{name}_rss_bytes" for name in PROCESSES), "lag_messages", "store_bytes", "outcomes")
 
 
@@ -90,11 +90,16 @@ class Watch:
         print(f"minute {minute}: worker {worker} MiB, {moment.lag} messages behind", file=sys.stderr)
 
     def _resident(self) -> dict[str, int]:
-        """Bytes by process; what one started itself counts with it."""
+        """Bytes by process; what one started itself counts with it, but for the worker's looks, which come and go."""
         found = {}
         for name, pid in (self._pids | roles_below(psutil.Process())).items():
             with contextlib.suppress(psutil.NoSuchProcess):
                 found[name] = resident_bytes(pid)
+                if name == "worker":
+                    alone = psutil.Process(pid).memory_info().rss
+                    if looks := found[name] - alone:
+                        found["looks"] = looks
+                    found[name] = alone
         return found
 
 
