@@ -20,6 +20,7 @@ from tests.faults.results import ROOT, Results, Row, table_of
 from tests.faults.site import Site
 from tests.support.forked import only_roles
 from tests.support.kafka_server import KafkaMissingError
+from tests.support.roles import RoleProcess
 
 FAULTS: tuple[Fault, ...] = tuple(
     fault
@@ -54,6 +55,7 @@ def main() -> int:
     if options.fresh or options.short:
         results.forget(wanted)
     only_roles()
+    RoleProcess.is_forked = options.short  # else what a recovery takes is what it takes an operator
     folder = Path(tempfile.mkdtemp(prefix="loadflame-faults-"))
     try:
         asyncio.run(campaign(wanted, results, folder))
@@ -63,6 +65,8 @@ def main() -> int:
     rows = [Row(fault, found) for fault in wanted if (found := results.of(fault))]
     for table in table_of(rows):
         Console(width=None if sys.stdout.isatty() else 150).print(table)
+    if options.short:
+        _out.print("Here workers are forked: their recoveries lack the second or two that starting Python takes.")
     bad = [row for row in rows if not row.outcome.ok] or len(rows) < len(wanted)
     if bad:
         _out.print(f"what happened is in {folder}")

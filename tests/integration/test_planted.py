@@ -21,6 +21,7 @@ def test_a_growing_function_is_planted_and_run() -> None:
     """
     result = play(Task("superlinear", SEED, clean=False), SHORT, commit="here")
     assert result.samples > 0
-    assert accused(result) == ()
+    # Of a busy machine it may say that the host, or the load, was the limit: that accuses no function.
+    assert [one for one in accused(result) if "was not the limit but" not in one] == []
     if result.judged and result.growth is not None:
         assert result.growth[2] > 1.2, result

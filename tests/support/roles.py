@@ -10,7 +10,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import ClassVar, Protocol, Self, TextIO
 
 from loadflame.children import READY
 from tests.support.forked import Forked, pipe
@@ -43,6 +43,11 @@ class _Started:
 class RoleProcess:
     """A context manager: started and ready on entry, certainly gone on exit. Its standard error goes to `log`."""
 
+    is_forked: ClassVar[bool] = True
+    """Whether from a process that has imported what it needs. If not it is started as an operator does, and is ready a
+    second or two later. One with a prelude is never forked.
+    """
+
     def __init__(
         self, arguments: Sequence[str], environment: Mapping[str, str], log: Path, *, prelude: str = ""
     ) -> None:
@@ -61,7 +66,7 @@ class RoleProcess:
 
     def start(self) -> None:
         """Start it; `wait_ready` says when it is."""
-        if self._prelude:
+        if self._prelude or not self.is_forked:
             self._process, said = self._started()
         else:
             said, out = pipe()
@@ -72,10 +77,11 @@ class RoleProcess:
         threading.Thread(target=self._listen, args=(said,), daemon=True).start()
 
     def _started(self) -> tuple[_Process, TextIO]:
-        """A process that imports what it needs itself, behind its prelude."""
+        """A process that imports what it needs itself, behind its prelude if it has one."""
+        program = ["-c", f"{self._prelude}\n{_MAIN}"] if self._prelude else ["-m", "loadflame"]
         with self._log.open("w") as log:
             process = subprocess.Popen(
-                [sys.executable, "-c", f"{self._prelude}\n{_MAIN}", *self._arguments],
+                [sys.executable, *program, *self._arguments],
                 env=self._environment,
                 cwd=self._log.parent,
                 stdout=subprocess.PIPE,
