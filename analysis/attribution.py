@@ -84,7 +84,7 @@ class Mix:
 
     def tells(self) -> NDArray[np.bool_]:
         """Which endpoints' costs are identifiable."""
-        if len(self.endpoints) < 2 or self.degrees < LEAST_DEGREES:
+        if (self.asked > 0).sum() < 2 or self.degrees < LEAST_DEGREES:
             return np.zeros(len(self.endpoints), dtype=bool)
         return np.asarray(self.inflation() <= MOST_INFLATION)
 

@@ -8,8 +8,9 @@ the last one was.
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -37,6 +38,8 @@ NEWEST = 8
 LATE_S = 3600.0
 """For so long after its end a run is looked at again when a batch comes late."""
 AGAIN_S = 1.0
+FINISH_S = 30.0
+"""Who waits for a run to be stored gives up after a minute: findings are to be told well before."""
 PATIENCE_S = 120.0
 """For so long after its end all of a run is waited for; what a dead producer had will not come."""
 
@@ -72,11 +75,10 @@ class Eyes:
 
 @dataclass(slots=True)
 class _Looked:
-    """The last look at a run: what there was of it, what was found, and when the next one is due."""
+    """The last look at a run: what there was of it, and what was found."""
 
     stored: Stored
     names: tuple[str, ...]
-    due_s: float
 
 
 class Looks(Protocol):
@@ -109,6 +111,7 @@ class StoreFinder:
     now_s: Callable[[], float] = time.monotonic
     wall_s: Callable[[], float] = time.time
     _looked: dict[str, _Looked] = field(default_factory=dict)
+    _due_s: dict[str, float] = field(default_factory=dict)
     _settled: dict[str, Ending] = field(default_factory=dict)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -120,19 +123,26 @@ class StoreFinder:
                 await _unharmed(self.look())
 
     async def finish(self, run_id: str) -> None:
-        """See Finder. As often as it takes while the store is away."""
-        while not await _unharmed(self._settle(run_id, waits=False)):  # noqa: ASYNC110  a store has no event for it
-            await asyncio.sleep(AGAIN_S)
+        """See Finder. As often as it takes while the store is away, and for so long as whoever waits has patience."""
+        try:
+            async with asyncio.timeout(FINISH_S):
+                while not await _unharmed(self._settle(run_id, waits=False)):  # noqa: ASYNC110  a store has no event for it
+                    await asyncio.sleep(AGAIN_S)
+        except TimeoutError:
+            _log.warning("the worker ends before all findings of the run are told", run=run_id)
 
     async def look(self) -> None:
         """Look at those of the newest runs that may have something new. Raises StoreError."""
         runs = await self.eyes.see(_newest)
         for run in runs:
+            if run.id in self._due_s and self.now_s() < self._due_s[run.id]:
+                continue
             if run.ended_at is None:
-                await self._look_at(run.id)
+                await _unharmed(self._look_at(run.id))
             elif (ended_s := self.wall_s() - run.ended_at.timestamp()) < LATE_S:
-                await self._settle(run.id, waits=ended_s < PATIENCE_S)
+                await _unharmed(self._settle(run.id, waits=ended_s < PATIENCE_S))
         known = {run.id for run in runs}
+        self._due_s = {run: due_s for run, due_s in self._due_s.items() if run in known}
         self._looked = {run: looked for run, looked in self._looked.items() if run in known}
         self._settled = {run: ending for run, ending in self._settled.items() if run in known}
         async with self._looking:
@@ -142,16 +152,13 @@ class StoreFinder:
         """A run that is on: not again before something more is joined, and the last look lies far enough behind."""
         async with self._looking:
             last = self._looked.get(run_id)
-            if last and self.now_s() < last.due_s:
-                return
             stored = await self.eyes.see(stored_of, run_id)
             if not stored.windows or (last and last.stored == stored):
                 return
-            began_s = self.now_s()
-            look = await self.looks.look_at(run_id, stored, before=last.names if last else ())
-            await self.desk.tell(look.events)
-            ended_s = self.now_s()
-            self._looked[run_id] = _Looked(stored, look.names, ended_s + REST * (ended_s - began_s))
+            with self._rested(run_id):
+                look = await self.looks.look_at(run_id, stored, before=last.names if last else ())
+                await self.desk.tell(look.events)
+                self._looked[run_id] = _Looked(stored, look.names)
 
     async def _settle(self, run_id: str, *, waits: bool) -> None:
         """A run that has ended: what came of it, unless that was said of what is stored now.
@@ -163,10 +170,22 @@ class StoreFinder:
             if ending is None:
                 return
             if not await self.eyes.see(is_all_said, run_id, ending.stored):
-                checks = await self.looks.check(run_id)
-                await self.desk.tell(checks)
-                await self.desk.tell(await self.looks.last_look(run_id, ending.stored, is_checked_anew=bool(checks)))
+                with self._rested(run_id):
+                    checks = await self.looks.check(run_id)
+                    await self.desk.tell(checks)
+                    news = await self.looks.last_look(run_id, ending.stored, is_checked_anew=bool(checks))
+                    await self.desk.tell(news)
             self._settled[run_id] = ending
+
+    @contextlib.contextmanager
+    def _rested(self, run_id: str) -> Iterator[None]:
+        """A look inside, after which a run is left alone; also after one that failed, which may be due to the run."""
+        began_s = self.now_s()
+        try:
+            yield
+        finally:
+            ended_s = self.now_s()
+            self._due_s[run_id] = ended_s + REST * (ended_s - began_s)
 
 
 async def _unharmed(look: Coroutine[Any, Any, None]) -> bool:

@@ -17,7 +17,7 @@ from schemas.topics import Topics
 Told = Literal["findings", "runs", "windows", "dead-letters"]
 """Topics for everybody, the most telling first."""
 _KNOWN = 10_000
-"""Of so many messages the ids are remembered: what comes again comes soon."""
+"""So many messages are remembered: what comes again comes soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ async def heard_on(
     wanted = {topic.name: topic.partitions for topic in topics.all() if topics.kind(topic.name) in kinds}
     kind_of = {topics.name(kind): kind for kind in kinds}
     places = [TopicPartition(name, number) for name, partitions in wanted.items() for number in range(partitions)]
-    known: OrderedDict[str, None] = OrderedDict()
+    known: OrderedDict[tuple[str, int], None] = OrderedDict()
     try:
         await consumer.start()
         consumer.assign(places)
@@ -105,9 +105,10 @@ async def heard_on(
             records = sorted((one for some in fetched.values() for one in some), key=lambda one: one.timestamp)
             for record in records:
                 message = heard(kind_of[record.topic], record.headers, record.value)
-                if message.id and message.id in known:
+                fact = message.id, hash(message.value)  # under one id a verdict may come again, another one
+                if message.id and fact in known:
                     continue
-                known[message.id] = None
+                known[fact] = None
                 if len(known) > _KNOWN:
                     known.popitem(last=False)
                 yield message

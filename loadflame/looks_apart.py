@@ -32,7 +32,7 @@ What = Literal["look", "check", "last look"]
 LOOKS = 50
 IDLE_S = 60.0
 LONGEST_S = 300.0
-NICENESS = 10
+NICENESS = 5
 _MOST_BYTES = 16 << 20
 
 
@@ -120,7 +120,7 @@ class LooksApart:
     async def _asked(self, question: bytes) -> bytes:
         if self._looks >= LOOKS:
             await self.end()
-        if self._process is None:
+        if self._process is None or self._process.returncode is not None:
             self._process = await _started()
         self._looks += 1
         assert self._process.stdin is not None

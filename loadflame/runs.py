@@ -207,7 +207,7 @@ class _Course:
                 ended_at_us=ended_at_us,
                 reason=reason,
                 producers=producers,
-                judged=True,
+                judged=self._up.worker.running,  # without one there will be nothing to judge by
                 note="; ".join(filter(None, (self._early.note, self._load.note)))[:_LONGEST_NOTE],
             )
         )

@@ -319,6 +319,45 @@ async def test_at_the_end_a_store_that_is_away_is_waited_for_and_nothing_else_is
     assert len(of_type(bench.sent, FindingsSettled)) == 1
 
 
+async def test_a_look_that_fails_is_not_taken_again_at_once_and_costs_no_other_run_its_own(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for run in ("a", "b"):
+        Synthetic(run=run, stages=SHORT[:2], reason=None).write(bench.store)
+    looks: list[str] = []
+
+    async def failing(run_id: str, stored: Stored, *, before: Collection[str]) -> Look:
+        looks.append(run_id)
+        bench.at_s += 2.0
+        raise RuntimeError("the process that looks ended with code -9")
+
+    monkeypatch.setattr(bench.finder.looks, "look_at", failing)
+    await bench.look()
+    assert sorted(looks) == ["a", "b"]
+    await bench.look()
+    bench.at_s += REST * 2.0 - 3.0
+    await bench.look()
+    assert len(looks) == 2, "a twentieth of the time, also when nothing comes of it"
+    bench.at_s += 3.0
+    await bench.look()
+    assert sorted(looks) == ["a", "a", "b", "b"]
+
+
+async def test_a_worker_that_is_to_end_waits_for_its_last_look_for_a_while_only(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Synthetic(run="r", stages=SHORT[:2]).write(bench.store)
+
+    async def endless(_: str) -> Sequence[EventData]:
+        await asyncio.Event().wait()
+        return ()
+
+    monkeypatch.setattr(bench.finder.looks, "check", endless)
+    monkeypatch.setattr(finder, "FINISH_S", 0.01)
+    await bench.finder.finish("r")
+    assert not of_type(bench.sent, FindingsSettled)
+
+
 async def test_only_the_newest_runs_are_looked_after(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(NEWEST + 1):
         started = RunStarted(
