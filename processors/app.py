@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import faust
+from aiokafka.errors import IllegalStateError
 from faust.tables import TableManager
 from faust.types import TP
 
@@ -169,9 +170,12 @@ class StreamApp:
         ends = await self._app.consumer.highwaters(*(TP(*place) for place in places)) if places else {}
         return {Place(place.topic, place.partition): offset for place, offset in ends.items()}
 
-    async def position(self, place: Place) -> int:
-        """The offset that the client will hand over next."""
-        position: int = await self._app.consumer.position(TP(*place))
+    async def position(self, place: Place) -> int | None:
+        """The offset that the client will hand over next; None of a partition that went to somebody else meanwhile."""
+        try:
+            position: int = await self._app.consumer.position(TP(*place))
+        except IllegalStateError:
+            return None
         return position
 
     def places(self) -> set[Place]:

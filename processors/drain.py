@@ -63,7 +63,7 @@ class Drain:
             self._until.cancel()
         self._until = None
 
-    async def is_done(self, reached: Callable[[Place], Awaitable[int]], *, idle: bool) -> bool:
+    async def is_done(self, reached: Callable[[Place], Awaitable[int | None]], *, idle: bool) -> bool:
         """Whether the run is over, stored and worked off; `idle`: nothing is open, waiting or held in the worker.
 
         While the store is away nobody knows, so it is not. Raises StoreError when to ask again cannot help.
@@ -75,7 +75,7 @@ class Drain:
                 raise
             return False
 
-    async def _is_done(self, reached: Callable[[Place], Awaitable[int]], *, idle: bool) -> bool:
+    async def _is_done(self, reached: Callable[[Place], Awaitable[int | None]], *, idle: bool) -> bool:
         if self._until is None or (self._until.done() and (self._until.cancelled() or self._until.exception())):
             if await self._ask(is_over, self._store, self._run_id):
                 self._until = asyncio.create_task(self._ends())
@@ -85,4 +85,5 @@ class Drain:
             return False
         if until is not self._until:
             return False  # the partitions changed while the store was asked
-        return all([await reached(place) >= end for place, end in until.result().items()])
+        offsets = [(await reached(place), end) for place, end in until.result().items()]
+        return all(offset is not None and offset >= end for offset, end in offsets)

@@ -332,13 +332,15 @@ class _Worker:
 
     async def _lags(self) -> Mapping[Place, int]:
         """How many records wait in each of this worker's partitions."""
-        return {place: max(0, end - await self._reached(place)) for place, end in (await self._app.ends()).items()}
+        ends = await self._app.ends()
+        reached = {place: await self._reached(place) for place in ends}
+        return {place: max(0, ends[place] - offset) for place, offset in reached.items() if offset is not None}
 
     def _is_idle(self) -> bool:
         return self._app.assigned.is_set() and self._pipeline.idle and not self._pipeline.committable()
 
-    async def _reached(self, place: Place) -> int:
-        """The offset that is awaited from a partition."""
+    async def _reached(self, place: Place) -> int | None:
+        """The offset that is awaited from a partition; None of one that is not this worker's any more."""
         known = self._pipeline.next_offset(place)
         return await self._app.position(place) if known is None else known
 

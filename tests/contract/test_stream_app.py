@@ -141,6 +141,7 @@ async def test_a_restart_resumes_exactly_at_the_committed_offset(
         assert second.app.committed(here) == 4
         assert second.app.committed(Place(topics.name("stacks"), 1)) is None
         assert (await second.app.ends())[here] == await second.app.position(here) == 10
+        assert await second.app.position(Place("nobody's", 0)) is None
 
 
 async def test_committing_for_a_partition_that_is_not_ours_does_no_harm(

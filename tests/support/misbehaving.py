@@ -19,6 +19,7 @@ class Then(enum.Enum):
 
 
 Piece = bytes | Then
+_TURNS = 20
 
 
 class _Server:
@@ -49,6 +50,8 @@ class _Server:
                     return False
                 case Then.PAUSE:
                     await asyncio.sleep(0.02)
+                    for _ in range(_TURNS):  # client and server share a loop, and one that was held up has had no turn
+                        await asyncio.sleep(0)
                 case bytes():
                     writer.write(piece)
                     await writer.drain()

@@ -68,6 +68,21 @@ async def test_a_client_that_cannot_even_say_is_stuck(listener: str) -> None:
             await Watchdog(listener, STUCK_S, time.monotonic()).watch(never)
 
 
+async def test_a_client_that_fails_to_say_as_in_a_rebalance_ends_no_worker(listener: str) -> None:
+    asked: list[float] = []
+
+    async def is_waiting() -> bool:
+        asked.append(time.monotonic())
+        if len(asked) == 1:
+            raise RuntimeError("Partition TP('requests', 3) is not assigned")
+        return False
+
+    watching = asyncio.create_task(Watchdog(listener, STUCK_S * 10, time.monotonic()).watch(is_waiting))
+    await until(lambda: len(asked) >= 2 or watching.done(), 20, "a second look")
+    assert not watching.done()
+    watching.cancel()
+
+
 async def test_nothing_waits(listener: str) -> None:
     is_waiting, asked = answering(False)
     watching = asyncio.create_task(Watchdog(listener, STUCK_S, time.monotonic()).watch(is_waiting))
