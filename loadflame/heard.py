@@ -16,8 +16,6 @@ from schemas.topics import Topics
 
 Told = Literal["findings", "runs", "windows", "dead-letters"]
 """Topics for everybody, the most telling first."""
-_KNOWN = 10_000
-"""So many messages are remembered: what comes again comes soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,26 @@ class Heard:
         return {**attributes, "datacontenttype": "application/json", "data": data}
 
 
+class Known:
+    """Tells messages that come again, as they do after a crash. A verdict comes again under its id when it has changed:
+    that is news. So many ids are remembered as `most` says; what comes again comes soon.
+    """
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._most = most
+        self._said: OrderedDict[str, int] = OrderedDict()
+
+    def is_new(self, message: Heard) -> bool:
+        """Whether its id said something else before, or nothing; of a message without one nobody can say, so it is."""
+        said = hash(message.value)
+        if message.id and self._said.get(message.id) == said:
+            return False
+        self._said[message.id] = said
+        if len(self._said) > self._most:
+            self._said.popitem(last=False)
+        return True
+
+
 def heard(kind: Told, headers: Sequence[tuple[str, bytes | None]], value: bytes | None) -> Heard:
     """A message as it is to be told; a damaged one as well."""
     known = {name: text or b"" for name, text in headers}
@@ -92,7 +110,7 @@ async def heard_on(
     wanted = {topic.name: topic.partitions for topic in topics.all() if topics.kind(topic.name) in kinds}
     kind_of = {topics.name(kind): kind for kind in kinds}
     places = [TopicPartition(name, number) for name, partitions in wanted.items() for number in range(partitions)]
-    known: OrderedDict[tuple[str, int], None] = OrderedDict()
+    known = Known()
     try:
         await consumer.start()
         consumer.assign(places)
@@ -105,12 +123,7 @@ async def heard_on(
             records = sorted((one for some in fetched.values() for one in some), key=lambda one: one.timestamp)
             for record in records:
                 message = heard(kind_of[record.topic], record.headers, record.value)
-                fact = message.id, hash(message.value)  # under one id a verdict may come again, another one
-                if message.id and fact in known:
-                    continue
-                known[fact] = None
-                if len(known) > _KNOWN:
-                    known.popitem(last=False)
-                yield message
+                if known.is_new(message):
+                    yield message
     finally:
         await asyncio.shield(consumer.stop())

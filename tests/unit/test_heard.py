@@ -7,10 +7,10 @@ import jsonschema
 import pytest
 
 from loadflame.event_text import line_of
-from loadflame.heard import Heard, Told, heard
+from loadflame.heard import Heard, Known, Told, heard
 from processors.announcements import letter_headers
 from processors.records import Letter, Place, Record
-from schemas.events import EventData, FindingMade, FindingWithdrawn, RunEnded, to_message
+from schemas.events import EventData, FindingMade, FindingWithdrawn, RunEnded, RunJudged, to_message
 from tests.unit.test_events import EXAMPLES
 
 TIME_US = 1_790_000_000_123_456
@@ -95,3 +95,22 @@ def test_a_damaged_event_and_one_of_a_newer_version_are_told_and_end_nothing() -
     assert newer.as_json()["data"] == {"run_id": "r", "why": "lunch"}
     assert newer.run_id == "r"
     assert "cannot be read" in line_of(heard("runs", headers, b"\xff")).plain
+
+
+def judged(run_id: str = "r", verdict: str = "passed") -> Heard:
+    return of(RunJudged.model_validate({"run_id": run_id, "verdict": verdict}))
+
+
+def test_what_comes_again_is_known_and_what_changed_under_its_id_is_new() -> None:
+    known = Known()
+    passed, inconclusive = judged(), judged(verdict="inconclusive")
+    assert passed.id == inconclusive.id
+    told = [known.is_new(one) for one in (passed, passed, inconclusive, inconclusive, passed, judged("other"))]
+    assert told == [True, False, True, False, True, True]
+
+
+def test_a_message_without_an_id_is_always_told_and_old_ones_are_forgotten() -> None:
+    known = Known(most=2)
+    nameless = Heard("dead-letters", {}, b"damaged")
+    assert [known.is_new(nameless), known.is_new(nameless)] == [True, True]
+    assert [known.is_new(judged(run)) for run in "abcba"] == [True, True, True, False, True]
