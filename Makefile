@@ -7,7 +7,7 @@ export PYTHONUNBUFFERED := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-agrees test tests-together lint types clickhouse-go lock asyncapi fixtures dashboards browser screenshots truth freshness generators \
+.PHONY: help demo demo-agrees test lint types clickhouse-go lock asyncapi fixtures dashboards browser screenshots truth freshness generators \
         omission audit memory large-bodies worker-speed reading painting planted coverage soak faults faults-short bench-tools clean
 
 help:  ## this list
@@ -21,11 +21,9 @@ demo-agrees: $(VENV)/.dev  ## the demo three times in a row: does each find what
 
 test: $(VENV)/.dev  ## lint, types, every test, and the short form of the fault campaign
 	$(MAKE) --no-print-directory -j2 --output-sync=target lint types clickhouse-go
-	$(MAKE) --no-print-directory -j2 --output-sync=target faults-short tests-together
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not alone"
+	$(MAKE) --no-print-directory faults-short
 	$(BIN)/python -m pytest -m alone $$(grep -rlF mark.alone tests --include='test_*.py')
-
-tests-together: $(VENV)/.dev  # the campaign waits more than it works, so it is run beside them; + shows them as they go
-	+$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not alone"
 
 browser:  ## install Debian's Chromium, which the page is tested with
 	apt-get update -qq

@@ -111,7 +111,7 @@ class StoreFinder:
     now_s: Callable[[], float] = time.monotonic
     wall_s: Callable[[], float] = time.time
     _looked: dict[str, _Looked] = field(default_factory=dict)
-    _due_s: dict[str, float] = field(default_factory=dict)
+    _due_s: dict[tuple[str, bool], float] = field(default_factory=dict)
     _settled: dict[str, Ending] = field(default_factory=dict)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -135,14 +135,15 @@ class StoreFinder:
         """Look at those of the newest runs that may have something new. Raises StoreError."""
         runs = await self.eyes.see(_newest)
         for run in runs:
-            if run.id in self._due_s and self.now_s() < self._due_s[run.id]:
+            due_s = self._due_s.get((run.id, run.ended_at is None))
+            if due_s is not None and self.now_s() < due_s:
                 continue
             if run.ended_at is None:
                 await _unharmed(self._look_at(run.id))
             elif (ended_s := self.wall_s() - run.ended_at.timestamp()) < LATE_S:
                 await _unharmed(self._settle(run.id, waits=ended_s < PATIENCE_S))
         known = {run.id for run in runs}
-        self._due_s = {run: due_s for run, due_s in self._due_s.items() if run in known}
+        self._due_s = {key: due_s for key, due_s in self._due_s.items() if key[0] in known}
         self._looked = {run: looked for run, looked in self._looked.items() if run in known}
         self._settled = {run: ending for run, ending in self._settled.items() if run in known}
         async with self._looking:
@@ -155,7 +156,7 @@ class StoreFinder:
             stored = await self.eyes.see(stored_of, run_id)
             if not stored.windows or (last and last.stored == stored):
                 return
-            with self._rested(run_id):
+            with self._rested(run_id, is_on=True):
                 look = await self.looks.look_at(run_id, stored, before=last.names if last else ())
                 await self.desk.tell(look.events)
                 self._looked[run_id] = _Looked(stored, look.names)
@@ -170,7 +171,7 @@ class StoreFinder:
             if ending is None:
                 return
             if not await self.eyes.see(is_all_said, run_id, ending.stored):
-                with self._rested(run_id):
+                with self._rested(run_id, is_on=False):
                     checks = await self.looks.check(run_id)
                     await self.desk.tell(checks)
                     news = await self.looks.last_look(run_id, ending.stored, is_checked_anew=bool(checks))
@@ -178,14 +179,16 @@ class StoreFinder:
             self._settled[run_id] = ending
 
     @contextlib.contextmanager
-    def _rested(self, run_id: str) -> Iterator[None]:
-        """A look inside, after which a run is left alone; also after one that failed, which may be due to the run."""
+    def _rested(self, run_id: str, *, is_on: bool) -> Iterator[None]:
+        """A look inside, after which a run is left alone; also after one that failed, which may be due to the run. A
+        run that ends meanwhile is looked at all the same: somebody waits for what came of it.
+        """
         began_s = self.now_s()
         try:
             yield
         finally:
             ended_s = self.now_s()
-            self._due_s[run_id] = ended_s + REST * (ended_s - began_s)
+            self._due_s[run_id, is_on] = ended_s + REST * (ended_s - began_s)
 
 
 async def _unharmed(look: Coroutine[Any, Any, None]) -> bool:
