@@ -155,6 +155,7 @@ class Page {
       if (run && wasEmpty && run.head.first_s !== null) fill(this.main, this.summary, view.element);
       if (run) this.askReport(run);
       if (!run || run.head.first_s !== null) await view.refresh(read().values);
+      if (this.view !== view) return; // what was asked for is shown no more, and the next one is not there yet
       this.failed?.remove();
       this.main.dataset.ready = String(Number(this.main.dataset.ready ?? 0) + 1);
     } catch (error) {
