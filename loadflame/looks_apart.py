@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -80,7 +81,7 @@ class LooksApart:
 
     async def look_at(self, run_id: str, stored: Stored, *, before: Collection[str]) -> Look:
         """See `loadflame.looks.look_at`. Raises StoreError, and RuntimeError when the process has failed."""
-        answer = await self._answer(run_id, "look", **_fields(stored), before=list(before))
+        answer = await self._answer(run_id, "look", **asdict(stored), before=list(before))
         assert answer.verdict is not None
         return Look(tuple(answer.told()), tuple(answer.names), answer.verdict)
 
@@ -90,7 +91,7 @@ class LooksApart:
 
     async def last_look(self, run_id: str, stored: Stored, *, is_checked_anew: bool) -> Sequence[EventData]:
         """See `loadflame.looks.last_look`. Raises as `look_at` does."""
-        return (await self._answer(run_id, "last look", **_fields(stored), is_checked_anew=is_checked_anew)).told()
+        return (await self._answer(run_id, "last look", **asdict(stored), is_checked_anew=is_checked_anew)).told()
 
     async def _answer(self, run_id: str, what: What, **more: Any) -> Answer:
         question = Question(store_url=self._store_url, run_id=run_id, what=what, **more)
@@ -155,10 +156,6 @@ async def _started() -> asyncio.subprocess.Process:
         start_new_session=True,  # Ctrl-C is the worker's, which ends this one
         limit=_MOST_BYTES,
     )
-
-
-def _fields(stored: Stored) -> dict[str, int]:
-    return {"windows": stored.windows, "batches": stored.batches}
 
 
 def answered(question: Question) -> Answer:
