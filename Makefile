@@ -8,7 +8,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-agrees test lint types clickhouse-go lock asyncapi fixtures dashboards browser screenshots truth freshness generators \
-        omission audit memory large-bodies worker-speed reading painting planted coverage soak faults faults-short bench-tools clean
+        omission middleware served audit memory large-bodies worker-speed reading painting planted coverage soak faults faults-short bench-tools clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -19,9 +19,12 @@ demo: $(VENV)/.run  ## load and profile the sample shop, then say which function
 demo-agrees: $(VENV)/.dev  ## the demo three times in a row: does each find what was planted? (5 minutes)
 	$(BIN)/python -m benchmarks.demo_agrees
 
+# Tests wait more than they work: lint and types have what they leave.
 test: $(VENV)/.dev  ## lint, types, every test, and the short form of the fault campaign
-	$(MAKE) --no-print-directory -j2 --output-sync=target lint types clickhouse-go
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder -m "not alone"
+	@mkdir -p .cache; \
+	nice $(MAKE) --no-print-directory -j2 --output-sync=target lint types clickhouse-go >.cache/checks.txt 2>&1 & checks=$$!; \
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not alone"; tested=$$?; \
+	wait $$checks; checked=$$?; cat .cache/checks.txt; test $$tested$$checked = 00
 	$(MAKE) --no-print-directory faults-short
 	$(BIN)/python -m pytest -m alone $$(grep -rlF mark.alone tests --include='test_*.py')
 
@@ -72,6 +75,12 @@ generators: $(VENV)/.dev  ## requests/s on one core beside k6, vegeta, Locust an
 omission: $(VENV)/.dev  ## is a stall of the service seen as long as it was? beside closed-loop tools (5 minutes)
 	$(BIN)/python -m benchmarks.omission
 
+middleware: $(VENV)/.dev  ## what the middleware costs a service: CPU per request with it over without it (5 minutes)
+	$(BIN)/python -m benchmarks.middleware
+
+served: $(VENV)/.dev  ## who pays for which function as it is seen on threads, beside what the functions say (3 minutes)
+	$(BIN)/python -m benchmarks.served
+
 audit: $(VENV)/.dev  ## latency and send times against the kernel's timestamps on loopback (needs CAP_NET_RAW)
 	$(BIN)/python -m benchmarks.audit
 
@@ -91,8 +100,8 @@ painting: $(VENV)/.dev  ## first paint and flame graphs of the page in Chromium,
 	$(BIN)/python -m benchmarks.painting
 
 MINUTES ?= 30
-planted: $(VENV)/.dev  ## is what was planted found, and nothing else? MINUTES=30 more of it, of KINDS=superlinear,linear
-	$(BIN)/python -m benchmarks.planted --minutes $(MINUTES) $(if $(KINDS),--kinds $(KINDS)) --page docs/planted.md
+planted: $(VENV)/.dev  ## is what was planted found, and nothing else? MINUTES=60 more of a campaign of hours, ONLY=scan,tail of it
+	$(BIN)/python -m benchmarks.planted --minutes $(MINUTES) $(if $(ONLY),--only $(ONLY)) --page docs/planted.md
 
 coverage: $(VENV)/.dev  ## do the intervals of growth hold the truth? thinned runs that `planted` kept, and generators
 	$(BIN)/python -m benchmarks.coverage --page docs/coverage.md

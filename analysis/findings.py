@@ -4,65 +4,21 @@ CPU and requests meet in time windows. Where the rates were visited in random or
 everything else is called what it is: seen together.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from analysis import wording
-from analysis.blocks import Design
-from analysis.capacity import Prediction, WhatIf
-from analysis.growth import SUPERLINEAR_ABOVE, Experiment, Fit, Shape
-
-Evidence = Mapping[str, float | int | str | bool | None]
+from analysis.bounds.capacity import Prediction, WhatIf
+from analysis.costs.growth import SUPERLINEAR_ABOVE, Experiment, Fit
+from analysis.evidence.blocks import Design
+from analysis.finding import HOT_SHARE, RELATION, Evidence, Figures, Finding
 
 STOPS_SHARE = 0.25
-HOT_SHARE = 0.05
 EXTRAPOLATED = 1.5
-RELATION = "CPU and requests are joined by time window"
-_PLUMBING = re.compile(
-    # Labels keep the last two parts of a path: `asyncio/events.py`, `python3.11/selectors.py`, `futures/thread.py`.
-    r"^(asyncio/|concurrent/|futures/|uvloop|<frozen )|(^|/)(selectors|threading|socketserver|runpy)\.py$"
+OBSERVED = (
+    "Hour, mix and caches moved with the traffic, so the rate need not be why: `loadflame run` with a `levels` stage, "
+    "against a copy of the service, tells them apart."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What is known of one function. `us` is its CPU time per request with what it calls, `self_us` without; each has
-    the ends of its 95% interval.
-
-    Shares are of the service's CPU; `us_lowest` and `us_highest` are `us` at the lowest and the highest rate.
-    """
-
-    function: str
-    file: str
-    self_share: float
-    total_share: float
-    self_us: float
-    us: float
-    us_low: float | None = None
-    us_high: float | None = None
-    self_low: float | None = None
-    self_high: float | None = None
-    us_lowest: float | None = None
-    us_highest: float | None = None
-    samples: int = 0
-    fit: Fit | None = None
-    shape: Shape = "unclear"
-
-    @property
-    def label(self) -> str:
-        """As stacks name it."""
-        return f"{self.function} ({self.file})" if self.file else self.function
-
-    @property
-    def named(self) -> str:
-        """As sentences name it."""
-        return f"`{self.function}` ({self.file})" if self.file else f"`{self.function}`"
-
-    @property
-    def plumbing(self) -> bool:
-        """Whether it is the machinery that calls the service, which is never a headline."""
-        return bool(_PLUMBING.search(self.file.replace("\\", "/")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +41,8 @@ class Case:
     has_thresholds: bool = True
     left_out: str = ""
     tested: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One finding. `function` is the label of the function it is about, None when it is about the whole service."""
-
-    kind: str
-    summary: str
-    function: str | None = None
-    evidence: Evidence = field(default_factory=dict)
+    observed: bool = False
+    """Whether the requests came by themselves: then time, rate and mix moved as they would."""
 
 
 def find(case: Case) -> tuple[Finding, ...]:
@@ -140,6 +88,12 @@ def _superlinear(case: Case, label: str, *, leads: bool) -> Finding:
 def _indicative(case: Case, label: str, *, leads: bool) -> Finding:
     del leads
     figures = case.functions[label]
+    if case.observed:
+        text = (
+            f"Seen together: {figures.named} took more CPU per request while more requests came, "
+            f"{_costs(case, figures)}. {OBSERVED}"
+        )
+        return Finding("indicative", text, label, _evidence(case, figures))
     text = (
         f"Indicative only: {figures.named} seems to get dearer as the rate rises: {_costs(case, figures)}. Time and "
         "rate moved together in this run; add a `levels` stage to tell them apart."
@@ -205,6 +159,8 @@ def _none(case: Case) -> Finding:
     evidence: Evidence = {"visits": visits, "functions": case.tested, "design": case.design}
     left_out = f" Left out: {case.left_out}." if case.left_out else ""
     remedy = "add a `levels` stage with four rates over an eightfold range"
+    if case.observed:
+        remedy = "`loadflame run` with a `levels` stage, against a copy of the service, tells"
     if case.design == "unfit":
         return Finding(
             "none", f"No finding about growth: no part of the run is fit to tell it.{left_out}", None, evidence
@@ -222,6 +178,13 @@ def _none(case: Case) -> Finding:
             f"enough to tell; let the visits last longer, or try higher rates.{left_out}",
             evidence=evidence,
         )
+    if case.observed:
+        tested = f"{wording.count(case.tested, 'function')} with samples enough to tell"
+        text = (
+            f"No finding: no function of {case.service} took more CPU per request while more requests came, between "
+            f"{low_tps} and {high_tps} TPS ({tested}).{left_out}"
+        )
+        return Finding("none", text, evidence=evidence)
     text = (
         f"No finding: no function of {case.service} got dearer per request between {low_tps} and {high_tps} TPS "
         f"({wording.count(visits, 'visit')}, {wording.count(case.tested, 'function')} with samples enough to tell)."
@@ -246,7 +209,7 @@ def _process(case: Case) -> Finding | None:
     grown = wording.growth(fit.growth, fit.low, fit.high)
     text = f"{case.service} as a whole gets dearer: {at_lowest}, {at_highest} (growth {grown})."
     if case.design != "levels":
-        text = "Indicative only: " + text
+        text = f"Seen together: {text} {OBSERVED}" if case.observed else "Indicative only: " + text
     evidence: Evidence = {
         "lowest_tps": lowest,
         "highest_tps": highest,

@@ -14,7 +14,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from analysis.findings import Finding
+from analysis.finding import Finding
 
 MOVED_SHARE = 0.2
 GROWN = 1.25

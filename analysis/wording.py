@@ -14,6 +14,13 @@ def us_between(value: float, low: float | None, high: float | None) -> str:
     return f"{between(_three_digits(value), *ends)} us"
 
 
+def milliseconds(us: float) -> str:
+    """Microseconds as people say them of a latency: `8.4 ms`, `180 ms`, `1.3 s`."""
+    if us >= 1e6:
+        return f"{us / 1e6:,.1f} s"
+    return f"{us / 1000:,.0f} ms" if us >= 10_000 else f"{us / 1000:.1f} ms"
+
+
 def tps(value: float) -> str:
     """Requests per second, without a unit: `410`, `7.5`."""
     return f"{value:,.0f}" if value >= 20 else f"{value:.1f}".removesuffix(".0")

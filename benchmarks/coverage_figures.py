@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.growth import Experiment, Fit, fit_growth
-from analysis.stacks import StackCounts
+from analysis.costs.growth import Experiment, Fit, fit_growth
+from analysis.evidence.stacks import StackCounts
 from benchmarks.planted.arrays import read
+from benchmarks.planted.bundles import BUNDLES
 from benchmarks.planted.drawn import draw
 from benchmarks.planted.figures import Share
 
@@ -184,7 +185,7 @@ def thinned(
 def recorded(folder: Path, draws: int, seed: int) -> Iterator[Held]:
     """A row for each growth, over the functions of all recorded runs of which enough samples are left."""
     random = np.random.default_rng(seed)
-    runs = [(path, *read(path)) for path in sorted(folder.glob("*.json"))]
+    runs = [(path, *read(path)) for path in sorted(folder.glob("*.json")) if path.stem.rpartition("-")[0] in BUNDLES]
     for growth in GROWTHS:
         fits, functions = [], 0
         for path, stacks, experiment in runs:
@@ -202,6 +203,6 @@ def recorded(folder: Path, draws: int, seed: int) -> Iterator[Held]:
 
 def _fixed_costs(path: Path, stacks: StackCounts) -> list[int]:
     """Functions of a clean twin that do the same for every request to an endpoint: its own, as they were drawn."""
-    kind, _, seed = path.stem.rpartition("-")
-    own = {one.name for one in draw(kind, int(seed)).functions}
+    bundle, _, seed = path.stem.rpartition("-")
+    own = {one.name for one in draw(bundle, int(seed)).functions}
     return [place for place, label in enumerate(stacks.functions) if label.split(" ")[0] in own]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from analysis.attribution import Cost, Mix, attribute
+from analysis.endpoints.attribution import Cost, Mix, attribute
 from loadflame.demo import demo_plan
 from producers.load.plan import Plan
 from producers.load.segments import segments_of

@@ -10,7 +10,7 @@ from 0 to S:
 
 that is 450 ms for the p99 and 495 ms for the p99.9. With at most `cap` requests in flight the first `cap` arrivals of a
 stall wait for its end and the others, (S - cap / rate) / C of all, are dropped. The percentiles of what was answered
-would then look splendid; with the dropped as right-censored (see `analysis.percentiles`) they print as `> x`.
+would then look splendid; with the dropped as right-censored (see `statistics.percentiles`) they print as `> x`.
 
 Tools in the closed model stand beside: each of their users waits with the service, so a stall is one slow request a
 user, however many would have come meanwhile. They are given about the same rate, but for wrk, which knows none; wrk
@@ -36,7 +36,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from analysis.percentiles import Latencies, Percentile
+from analysis.statistics.percentiles import Latencies, Percentile
 from benchmarks.generator_peers import AbsentError, program
 from benchmarks.stalling import stalling
 from producers.load.plan import Plan

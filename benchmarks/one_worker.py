@@ -27,12 +27,12 @@ from processors.app import StreamApp
 from processors.pipeline import Pipeline
 from processors.records import Flush, Place, Record
 from processors.worker import WorkerConfig, _Worker, run_worker
+from schemas.batches import Batch
 from schemas.joined import JoinedWindow
 from schemas.topics import Topics
 from sinks.clickhouse import ClickHouseStore
-from sinks.connect import open_client
+from sinks.connect import is_embedded, open_client
 from sinks.migrate import migrate
-from sinks.store import StoredBatch
 
 ON_MAIN, ON_STORE = ("decode", "pipeline", "events", "commit"), ("rows", "batches", "join", "joined windows")
 STAGES = ("client", "decode", "pipeline", "rows", "batches", "join", "joined windows", "events", "commit", "other")
@@ -80,9 +80,9 @@ class ClockedStore(ClickHouseStore):
 
     stages: Stages
 
-    def write_batches(self, batches: Sequence[StoredBatch]) -> None:  # noqa: D102  see Store
+    def _insert_rows(self, pairs: Sequence[tuple[Batch, int]], day: int) -> None:
         with self.stages.of("rows"):
-            super().write_batches(batches)
+            super()._insert_rows(pairs, day)
 
     def write_windows(self, windows: Sequence[JoinedWindow]) -> None:  # noqa: D102  see Store
         with self.stages.of("joined windows"):
@@ -140,6 +140,7 @@ async def drain(spec: Mapping[str, Any]) -> dict[str, Any]:
     migrate(client)
     store = ClockedStore(client)
     store.stages = clocks.stages
+    clocks.stages.has_engine = is_embedded(spec["store"])
     config = WorkerConfig(
         bootstrap=spec["broker"],
         topics=Topics(spec["prefix"], spec["partitions"]),

@@ -1,8 +1,8 @@
 """Where a worker's CPU time goes: seconds by stage, each less what the stages inside it took.
 
 The store's thread waits while the embedded engine works for it in threads of its own, which Python cannot see. So the
-time of a stage on any thread but the main one is all that the process used meanwhile, less the main thread's own.
-What the engine does between stages (merging parts) is in none of them.
+time of a stage on any thread but the main one is then all that the process used meanwhile, less the main thread's own.
+What the engine does between stages (merging parts) is in none of them. Without an engine it is the thread's own time.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ class Stages:
 
     def __init__(self) -> None:
         self.cpu_s: defaultdict[str, float] = defaultdict(float)
+        self.has_engine = True
         main = threading.main_thread().ident
         assert main is not None
         self._main_clock = time.pthread_getcpuclockid(main)
@@ -64,7 +65,7 @@ class Stages:
         return counted
 
     def _clock_s(self) -> float:
-        if threading.current_thread() is threading.main_thread():
+        if not self.has_engine or threading.current_thread() is threading.main_thread():
             return time.thread_time()
         return time.process_time() - self.main_s()
 

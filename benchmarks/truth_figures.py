@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.student import t_quantile
+from analysis.statistics.student import t_quantile
 
 Says = Literal["within", "OUTSIDE", "cannot tell"]
 _SURE = 0.975

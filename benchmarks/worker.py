@@ -4,8 +4,8 @@
 
 The run lies in Kafka before the worker starts (see `benchmarks.backlog`): at 2,000 requests a second a batch has 2,000
 rows, at 40,000 there are two of 20,000 in each second. The worker is the product's own, with clocks in it, and has one
-core; Kafka, and the store when it is a server, have the other. Everything is on: rows, batches, the join, joined
-windows with a sketch per endpoint, events, commits after all of it; `loadflame verify` looks on what is stored.
+core and no more; Kafka has the other, and a store that is a server both. Everything is on: rows, batches, the join,
+joined windows with a sketch per endpoint, events, commits after all of it; `loadflame verify` looks on what is stored.
 
 Beside it, on the same core and in the same run, Quix Streams does much less, and stores nothing: a plain tumbling
 count, of events as one JSON message each, and of the rows of the very same Arrow batches. `make bench-tools` installs
@@ -109,12 +109,17 @@ def pinned(command: list[str], **environment: str) -> Any:
 
 @contextlib.contextmanager
 def store_of(kind: str, folder: Path) -> Iterator[tuple[str, psutil.Process | None]]:
-    """URL of an empty store, and the process of its server, if it has one."""
+    """URL of an empty store, and the process of its server, if it has one: that would be on another machine, and here
+    it has all that Kafka and the worker leave of both cores.
+    """
     if kind == EMBEDDED:
         yield f"chdb://{folder}", None
-    else:
-        with StoreProcess(folder) as server:
-            yield server.url(), psutil.Process(server.pid)
+        return
+    ours = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, _CORES)
+    with StoreProcess(folder) as server:
+        os.sched_setaffinity(0, ours)
+        yield server.url(), psutil.Process(server.pid)
 
 
 def drain(broker: str, topics: Topics, backlog: Backlog, kind: str, folder: Path) -> Drained:

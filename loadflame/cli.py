@@ -20,6 +20,8 @@ from loadflame.commands import (
     imports,
     init,
     load,
+    middleware,
+    observe,
     process,
     profile,
     report,
@@ -48,6 +50,8 @@ app.command("demo", rich_help_panel=_HERE)(demo.demo)
 app.command("init", rich_help_panel=_HERE)(init.init)
 app.command("run", rich_help_panel=_HERE)(run.run)
 app.command("find-limit", rich_help_panel=_HERE)(find_limit.find_limit)
+app.command("observe", rich_help_panel=_HERE)(observe.observe)
+app.command("middleware", rich_help_panel=_HERE)(middleware.middleware)
 app.command("compare", rich_help_panel=_HERE)(compare.compare)
 app.command("import", rich_help_panel=_HERE)(imports.import_file)
 app.command("doctor", rich_help_panel=_HERE)(doctor.doctor)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil, inf
 
-from analysis.sustained import windows_for
+from analysis.judging.sustained import windows_for
 from producers.load.plan import Plan
 from producers.load.segments import segments_of
 from schemas.durations import format_duration

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from analysis.limit_search import LimitSearch
+from analysis.judging.limit_search import LimitSearch
 from loadflame.limit_steps import Step
 
 

@@ -14,7 +14,7 @@ from schemas.events import EventData, from_message
 from schemas.kafka_security import PLAINTEXT, KafkaSecurity
 from schemas.topics import Topics
 
-Told = Literal["findings", "runs", "windows", "dead-letters"]
+Watchable = Literal["findings", "runs", "windows", "dead-letters"]
 """Topics for everybody, the most telling first."""
 
 
@@ -24,7 +24,7 @@ class Heard:
     event, of which `trouble` says what is wrong with it.
     """
 
-    kind: Told
+    kind: Watchable
     headers: dict[str, bytes]
     value: bytes
     event: EventData | None = None
@@ -76,7 +76,7 @@ class Known:
         return True
 
 
-def heard(kind: Told, headers: Sequence[tuple[str, bytes | None]], value: bytes | None) -> Heard:
+def heard(kind: Watchable, headers: Sequence[tuple[str, bytes | None]], value: bytes | None) -> Heard:
     """A message as it is to be told; a damaged one as well."""
     known = {name: text or b"" for name, text in headers}
     if kind == "dead-letters":
@@ -93,7 +93,7 @@ def heard(kind: Told, headers: Sequence[tuple[str, bytes | None]], value: bytes 
 async def heard_on(
     broker: str,
     topics: Topics,
-    kinds: Sequence[Told],
+    kinds: Sequence[Watchable],
     *,
     from_start: bool,
     ready: asyncio.Event,

@@ -4,7 +4,6 @@ find the form -> broker -> topics -> worker -> outcomes published -> worker drai
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from rich.markup import escape
 
 from loadflame.commands.common import run_until_stopped
 from loadflame.parts import START_S, Parts, parts_here
-from loadflame.preflight import check_surroundings
+from loadflame.preflight import check_surroundings, refuse_second_load
 from loadflame.runs import RunOutcome
 from loadflame.session import judge_and_print
 from loadflame.settings import Settings
@@ -25,7 +24,6 @@ from loadflame.stopping import StoppedError
 from producers.imports import Format, Imported, ImportFileError, Tally, find_format, open_lines, publish_outcomes
 from producers.publisher import KafkaPublisher, say_last_words
 from schemas.events import RunEnded, RunStarted
-from sinks.clickhouse import open_store
 from views.report import Report
 
 SOURCE = "loadflame/import"
@@ -52,7 +50,7 @@ def import_and_report(
     """
     file = ImportFile(path, find_format(path, tool), service, run or new_run_id())
     if run is not None:
-        _refuse_second_load(settings, run)
+        refuse_second_load(settings, run)
     console.print(
         f"[bold]run {file.run_id}[/]: {escape(service)} from {file.form.tool}'s {escape(path.name)}", highlight=False
     )
@@ -174,11 +172,3 @@ def _nothing(file: ImportFile, tally: Tally) -> str:
             "name the tool that wrote it with --from"
         )
     return f"{file.path} tells of no request ({tally.lines} lines of other things); give a file of a run that sent some"
-
-
-def _refuse_second_load(settings: Settings, run_id: str) -> None:
-    """The same requests twice in one run would count twice: each import is a producer of its own."""
-    with contextlib.closing(open_store(settings.store_url)) as store:
-        known = any(isinstance(event, RunStarted) for event in store.read_events(run_id))
-    if known:
-        raise ImportFileError(f"run {run_id} has its requests already; give another --run")

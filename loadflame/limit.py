@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from analysis.limit_search import LimitSearch
+from analysis.judging.limit_search import LimitSearch
 from loadflame.children import ChildError
 from loadflame.limit_steps import LONGEST, Step, StepWatch, Window
 from loadflame.settings import Settings

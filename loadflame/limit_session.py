@@ -5,7 +5,7 @@ import asyncio
 from rich.console import Console
 from rich.markup import escape
 
-from analysis.limit_search import LimitSearch
+from analysis.judging.limit_search import LimitSearch
 from loadflame.commands.common import run_until_stopped
 from loadflame.found import FoundLimit
 from loadflame.limit import LimitLoad

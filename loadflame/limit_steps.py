@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
-from analysis.blocks import ERROR_SHARE
-from analysis.limits import GENERATOR_CORE_SHARE, LAG_LIMIT_US, LAG_SHARE_OF_P99, LIMITED_SHARE
-from analysis.percentiles import Latencies
-from analysis.steadiness import PLAIN_S, halves_agree, lost_for_long, plain_share
+from analysis.evidence.blocks import ERROR_SHARE
+from analysis.evidence.limits import GENERATOR_CORE_SHARE, LAG_LIMIT_US, LAG_SHARE_OF_P99, LIMITED_SHARE
+from analysis.judging.steadiness import PLAIN_S, halves_agree, lost_for_long, plain_share
+from analysis.statistics.percentiles import Latencies
 from schemas.censoring import unanswered
 from schemas.rows import RequestFacts
 from schemas.thresholds import Threshold
@@ -145,14 +145,14 @@ def judged_step(
 
 
 def _lasting_lag_us(lags_us: Sequence[np.ndarray]) -> float:
-    """What the p99 of a window's lag came to in more windows than are borne (see `analysis.overrun.mostly_fit`)."""
+    """What the p99 of a window's lag came to in more windows than are borne (see `overrun.mostly_fit`)."""
     by_window = sorted((float(np.percentile(one, 99)) for one in lags_us if len(one)), reverse=True)
     borne = max(1, int(LIMITED_SHARE * len(lags_us)))
     return by_window[borne] if len(by_window) > borne else 0.0
 
 
 def _late(lag_us: float, p99_us: float, core_share: float) -> str | None:
-    """How the generator itself was the limit, as in `analysis.limits`; None when it was not."""
+    """How the generator itself was the limit, as in `analysis.evidence.limits`; None when it was not."""
     if lag_us > max(LAG_LIMIT_US, LAG_SHARE_OF_P99 * p99_us):
         return f"it sent {lag_us / 1000:.0f} ms late"
     if core_share > GENERATOR_CORE_SHARE:

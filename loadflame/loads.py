@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 
 from loadflame.children import Child, ChildError
 from loadflame.parts import Parts
-from processors.published import Told, published_by
+from processors.published import Published, published_by
 from producers.load.plan import Plan
 from producers.load.shards import Shard
 from producers.load.share import arrivals_of, totals_of
@@ -150,7 +150,7 @@ async def _last_words_of(
     return [_ended(one, run_id, told[one.producer_id], arrivals_of(plan, one.shard, until_s)) for one in dead]
 
 
-def _ended(one: SharedLoad, run_id: str, told: Told, planned: int) -> ProducerEnded:
+def _ended(one: SharedLoad, run_id: str, told: Published, planned: int) -> ProducerEnded:
     return ProducerEnded(
         run_id=run_id,
         producer_id=one.producer_id,

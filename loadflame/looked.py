@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from analysis.verdict import Verdict
+from analysis.judging.verdict import Verdict
 from schemas.events import EventData, FindingsSettled, ProducerEnded, RunEnded
 from sinks.clickhouse import ClickHouseStore
 from views import queries

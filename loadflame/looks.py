@@ -6,7 +6,7 @@ The last look also tells the verdict, unless whoever opened the run does: then t
 from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
-from analysis.findings import Evidence, Finding
+from analysis.finding import Evidence, Finding
 from analysis.telling import Told, named, to_tell
 from loadflame.checks import checks_told
 from loadflame.looked import Look, Stored, is_judged_elsewhere, is_settled, of_type

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import BaseModel
 
-from analysis.verdict import Verdict
+from analysis.judging.verdict import Verdict
 from loadflame.children import end_with_parent
 from loadflame.looked import Look, Stored
 from schemas.errors import UserError
@@ -49,7 +49,7 @@ class Question(BaseModel):
     is_checked_anew: bool = False
 
 
-class Told(BaseModel):
+class WrittenEvent(BaseModel):
     """An event, by its type's name."""
 
     type: str
@@ -59,7 +59,7 @@ class Told(BaseModel):
 class Answer(BaseModel):
     """What a look gave, or what trouble there was with the store."""
 
-    events: list[Told] = []
+    events: list[WrittenEvent] = []
     names: list[str] = []
     verdict: Verdict | None = None
     trouble: str = ""
@@ -187,8 +187,8 @@ def _looked(store: "ClickHouseStore", question: Question) -> Answer:
             return Answer(events=_written(news))
 
 
-def _written(events: Iterable[EventData]) -> list[Told]:
-    return [Told(type=event.type, data=event.model_dump(mode="json")) for event in events]
+def _written(events: Iterable[EventData]) -> list[WrittenEvent]:
+    return [WrittenEvent(type=event.type, data=event.model_dump(mode="json")) for event in events]
 
 
 def main() -> None:

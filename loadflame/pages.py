@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 from loadflame.gateways import ServeError, listening, token_of
 from loadflame.settings import PAGE_PORT, Settings
-from sinks.connect import embedded_database, open_client
+from sinks.connect import embedded_database, is_embedded, open_client
 from sinks.sharing import share_of
 from views.figures import PageFigures
 from views.web.app import web_app
@@ -41,7 +41,7 @@ async def page_of_run(settings: Settings, run_id: str, *, on_url: Callable[[str]
     An embedded store is read through the run's stream processor, which must be ready.
     """
     read_from: str | None = settings.store_url
-    if settings.store_url.startswith("chdb:"):
+    if is_embedded(settings.store_url):
         share = await asyncio.to_thread(share_of, settings.store_url, None)
         read_from = share.store_url(embedded_database(settings.store_url)) if share else None
     async with contextlib.AsyncExitStack() as stack:

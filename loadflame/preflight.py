@@ -1,6 +1,7 @@
 """What a run needs of its surroundings, looked at before anything is started, sent or made."""
 
 import asyncio
+import contextlib
 import os
 
 from loadflame.broker import embedded_binary
@@ -10,7 +11,8 @@ from loadflame.topics import check_broker
 from loadflame.watching import check_ports
 from producers.load.guard import TargetError, TargetRefusedError, check_target
 from producers.load.plan import Plan
-from sinks.clickhouse import check_store
+from schemas.events import RunStarted
+from sinks.clickhouse import check_store, open_store
 
 
 async def check_surroundings(settings: Settings, processes: int = 1) -> None:
@@ -46,6 +48,17 @@ async def check_service(plan: Plan, settings: Settings, *, is_started: bool) -> 
         f"port taken: something answers at {plan.target} already, where the command is to listen; end that first, "
         "or name it with --pid and start no command"
     )
+
+
+def refuse_second_load(settings: Settings, run_id: str) -> None:
+    """Raise SettingsError for a run that has its requests: each import is a producer of its own, and would count twice.
+
+    Blocks.
+    """
+    with contextlib.closing(open_store(settings.store_url)) as store:
+        known = any(isinstance(event, RunStarted) for event in store.read_events(run_id))
+    if known:
+        raise SettingsError(f"run {run_id} has its requests already; give another --run")
 
 
 def _check_folder(settings: Settings) -> None:

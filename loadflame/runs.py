@@ -97,7 +97,7 @@ async def run_here(
     try:
         async with AsyncExitStack() as stack:
             async with unless(stop):
-                up = await all_up(
+                up, loads = await all_up(
                     plan,
                     settings,
                     stack,
@@ -115,7 +115,7 @@ async def run_here(
             plan = settled(plan, started_at_us)
             up.announcer.announce(run_started(plan, settings, run_id, started_at_us, host_cores=os.cpu_count()))
             on_phase("loading")
-            load: Load = begin(up.parts, started_at_us) if begin else up.loads.begin(plan, started_at_us)
+            load: Load = begin(up.parts, started_at_us) if begin else loads.begin(plan, started_at_us)
             early, over = early_end or EarlyEnd(), asyncio.Event()
 
             def heard(window: WindowJoined) -> None:
@@ -134,7 +134,7 @@ async def run_here(
                 )
             )
             parts.on_end(watching.cancel)
-            course = _Course(load, up, stop, early, on_phase)
+            course = RunCourse(load, up, stop, early, on_phase)
             await course.until_over()
             over.set()  # what is found from now on stands in the report
             return await course.brought_home(run_id, started_at_us)
@@ -145,7 +145,7 @@ async def run_here(
         raise
 
 
-class _Course:
+class RunCourse:
     """A run from its load's first arrival to its last stored row.
 
     A part that fails is kept in `failure`, not raised: what was measured is still brought home. What fails first is
@@ -166,7 +166,9 @@ class _Course:
     async def until_over(self) -> None:
         """Wait for the load's end, or bring it about: at a failure, when asked to, or by a threshold."""
         over = asyncio.create_task(self._load.wait())
-        lasting = [asyncio.create_task(wait) for wait in (_outlasts(self._up.worker), _goes_on(self._up.agent))]
+        lasting = [asyncio.create_task(_outlasts(self._up.worker))]
+        if self._up.agent is not None:
+            lasting.append(asyncio.create_task(_goes_on(self._up.agent)))
         asked = [asyncio.create_task(event.wait()) for event in (self._stop, self._early.broken)]
         waiting: set[asyncio.Task[Any]] = {over, *lasting, *asked}
         try:
@@ -227,8 +229,9 @@ class _Course:
         except ChildError as error:
             self._failed(error)
         try:
-            await self._up.agent.finish(STOP_S)
-            producers += 1
+            if self._up.agent is not None:
+                await self._up.agent.finish(STOP_S)
+                producers += 1
         except ChildError as error:
             self._failed(error)
         return producers

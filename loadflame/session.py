@@ -52,27 +52,34 @@ class Profiled:
         return "--" in self.arguments
 
     @classmethod
-    def of(cls, *, pid: int | None, name: str | None, command: list[str] | None) -> "Profiled | None":
-        """From the flags of a command; None when none is given. Raises UserError when there is nothing to watch."""
+    def of(
+        cls, *, pid: int | None, name: str | None, command: list[str] | None, socket: str | None = None
+    ) -> "Profiled | None":
+        """From the flags of a command; None when none is given. Raises UserError when there is nothing to watch.
+
+        `socket` is where the service's middleware tells.
+        """
         given = [flag for flag in (pid, name, command or None) if flag is not None]
         if len(given) > 1:
             raise SettingsError("give one of --pid, --name and -- COMMAND, not several")
         if not given:
             return None
         target_of(pid=pid, name=name, command=command)  # said now, not when everything else has started
+        told = ("--socket", socket) if socket is not None else ()
         if command:
-            return cls(("--", *command))
+            return cls((*told, "--", *command))
         if pid is not None:
-            return cls(("--pid", str(pid)))
+            return cls((*told, "--pid", str(pid)))
         assert name is not None
-        return cls(("--name", name))
+        return cls((*told, "--name", name))
 
     @classmethod
     def of_plan(cls, plan: Plan) -> "Profiled | None":
         """From the plan's `profile`."""
         if plan.profile is None:
             return None
-        return cls.of(pid=plan.profile.pid, name=plan.profile.name, command=plan.profile.command)
+        told = plan.profile
+        return cls.of(pid=told.pid, name=told.name, command=told.command, socket=told.socket)
 
 
 def run_and_report(

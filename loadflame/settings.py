@@ -64,6 +64,13 @@ class Settings(BaseSettings):
     window_ms: int = Field(1000, ge=100, le=60_000, description="Length of a window in milliseconds.")
     group: str = Field("loadflame", description="Kafka consumer group of the workers.")
     findings: bool = Field(True, description="Whether `process` tells what was found, while runs are on and after.")
+    looks_hz: int | None = Field(
+        None,
+        ge=0,
+        le=200,
+        description="Looks a second at all threads of a process, which tell why the tail is slow; 0 is none, default: "
+        "what 0.4% of a core affords, 17 at most.",
+    )
     allow_hosts: tuple[str, ...] = Field((), description="Hosts besides loopback that may be loaded.")
 
     watch_port: int | None = Field(

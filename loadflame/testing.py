@@ -5,18 +5,20 @@ import difflib
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from clickhouse_connect.driver.client import Client
 
 from analysis import wording
-from analysis.callees import shares_of_callees
-from analysis.cost import Cost, cost_per_request
-from analysis.difference_sentences import named
+from analysis.comparison.difference_sentences import named
+from analysis.costs.callees import shares_of_callees
+from analysis.costs.cost import Cost, cost_per_request
 from loadflame.settings import read_settings
 from schemas.errors import UserError
 from schemas.stacks import join_frame, unfold
 from sinks.clickhouse import open_for_reading
 from views import queries
 from views.facts import RunFacts, read_run
+from views.placing import placed
 from views.profile import ProfileFacts
 from views.runs import resolve_run
 
@@ -105,8 +107,9 @@ def _message(
 
 def _stacks(client: Client, run: RunFacts, profile: ProfileFacts) -> list[tuple[tuple[str, ...], float]]:
     """The stacks of the windows that the cost rests on; none once their samples have outlived their time."""
-    windows = [window for block in profile.selection.blocks for window in run.windows.window[block.rows].tolist()]
-    table = queries.fetch(client, queries.STACKS, run=run.id, windows=windows, blocks=[0] * len(windows))
+    blocks = [run.windows.window[block.rows] for block in profile.selection.blocks]
+    places = placed([np.concatenate(blocks)] if blocks else [])
+    table = queries.fetch(client, queries.STACKS, run=run.id, **places)
     rows = zip(table["stack"].to_pylist(), table["samples"].to_pylist(), strict=True)
     return [(unfold(stack), float(sum(samples))) for stack, samples in rows]
 

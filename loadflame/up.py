@@ -23,12 +23,11 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """What is up before a load begins."""
+    """What is up before a load begins. Where nothing is profiled from here there is no agent."""
 
     parts: Parts
     worker: Child
-    agent: Child
-    loads: WaitingLoads
+    agent: Child | None
     announcer: KafkaPublisher
 
 
@@ -42,7 +41,7 @@ async def all_up(
     run_id: str,
     logs: Path,
     on_phase: Callable[[str], None],
-) -> Up:
+) -> tuple[Up, WaitingLoads]:
     """Start everything, and wait until it is ready; it ends with `stack`. So many `workers` will load, once told to.
 
     `logs` is where the processes write theirs. Raises the UserError of what failed first.
@@ -62,7 +61,7 @@ async def all_up(
     announcer = KafkaPublisher(
         parts.broker, settings.topics, run_id, source=SOURCE, security=parts.security, spool=parts.settings.spool
     )
-    return Up(parts, worker, agent, loads, await stack.enter_async_context(announcer))
+    return Up(parts, worker, agent, await stack.enter_async_context(announcer)), loads
 
 
 def _write_plan(plan: Plan, folder: Path) -> Path:

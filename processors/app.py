@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import faust
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.tables import TableManager
 from faust.types import TP
 
@@ -27,6 +27,7 @@ LONE_SESSION_TIMEOUT_S = 2.0
 whole seconds, whether others join, and takes no partition from a lone member, however late its heartbeat is.
 """
 _STOP_S = 10.0
+_AGAIN_S = 0.2
 _SEND_BYTES = 2 << 20
 _FETCH_BYTES = 256 << 10
 """Of each partition at once; a message that is larger comes all the same (KIP-74)."""
@@ -155,10 +156,26 @@ class StreamApp:
         """Append a message and wait for its acknowledgement."""
         await self._app.producer.send_and_wait(topic, key, value, partition, None, headers)
 
-    def committed(self, place: Place) -> int | None:
-        """What the group had committed of a partition as it was assigned; None when nothing was, or is known yet."""
-        offset: int | None = self._app.consumer._committed_offset[TP(*place)]  # noqa: SLF001  pinned, as `_commit`
-        return offset
+    async def start_of(self, place: Place) -> int | None:
+        """Where the group goes on in a partition: at what it has committed, else at the first record that there is.
+
+        It is Kafka that is asked: what came first need not be it, for after a rebalance the client may still hand over
+        what it had fetched before. None of a partition that went to somebody else meanwhile.
+        """
+        partition, consumer = TP(*place), self._app.consumer
+        thread = consumer._thread  # noqa: SLF001  pinned, as `_commit`
+        while place in self.places():
+            try:
+                asked = thread._ensure_consumer()  # noqa: SLF001
+                committed: int | None = await thread.call_thread(asked.committed, partition)
+                if committed is not None:
+                    return committed
+                earliest: int = (await consumer.earliest_offsets(partition))[partition]
+            except KafkaError:  # it is away, or the partition is just changing hands
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                return earliest
+        return None
 
     async def read_again(self, place: Place, offset: int) -> None:
         """Go back to an offset."""
@@ -169,6 +186,14 @@ class StreamApp:
         places = self.places()
         ends = await self._app.consumer.highwaters(*(TP(*place) for place in places)) if places else {}
         return {Place(place.topic, place.partition): offset for place, offset in ends.items()}
+
+    def known_end(self, place: Place) -> int | None:
+        """Where a partition ended when the client last fetched from it; None of one that is new, or somebody else's."""
+        try:
+            end: int | None = self._app.consumer.highwater(TP(*place))
+        except (AssertionError, IllegalStateError):
+            return None
+        return end
 
     async def position(self, place: Place) -> int | None:
         """The offset that the client will hand over next; None of a partition that went to somebody else meanwhile."""

@@ -1,13 +1,19 @@
 """When is a run over *and* stored? Asked of the store, so that a worker that was started again knows it too."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any
+
+import structlog
 
 from processors.records import Place
 from schemas.events import EventData, ProducerEnded, RunEnded, RunStarted
 from sinks.errors import StoreError
 from sinks.store import Store
+
+_log = structlog.get_logger()
+_TELL_S = 10.0
 
 
 def is_over(store: Store, run_id: str) -> bool:
@@ -41,7 +47,8 @@ class Drain:
 
     What the store holds is not all: a worker before us may have been killed between storing and announcing. So
     everything that was in Kafka when the run was over must have been worked off, too. `ends` says where this worker's
-    partitions end, which takes Kafka up to a second, so it is asked as soon as the run is over.
+    partitions end, which takes Kafka up to a second, so it is asked as soon as the run is over. What a run that is over
+    still waits for is logged every ten seconds.
     """
 
     def __init__(
@@ -50,11 +57,14 @@ class Drain:
         run_id: str,
         ask: Callable[[Callable[[Store, str], bool], Store, str], Awaitable[bool]],
         ends: Callable[[], Coroutine[Any, Any, Mapping[Place, int]]],
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._run_id = run_id
         self._ask = ask
         self._ends = ends
+        self._now_s = now_s
+        self._told_s: float | None = None
         self._until: asyncio.Task[Mapping[Place, int]] | None = None
 
     def on_revoked(self) -> None:
@@ -63,27 +73,42 @@ class Drain:
             self._until.cancel()
         self._until = None
 
-    async def is_done(self, reached: Callable[[Place], Awaitable[int | None]], *, idle: bool) -> bool:
-        """Whether the run is over, stored and worked off; `idle`: nothing is open, waiting or held in the worker.
+    async def is_done(self, reached: Callable[[Place], Awaitable[int | None]], *, busy: str) -> bool:
+        """Whether the run is over, stored and worked off; `busy`: what is open, waiting or held in the worker, if any.
 
         While the store is away nobody knows, so it is not. Raises StoreError when to ask again cannot help.
         """
         try:
-            return await self._is_done(reached, idle=idle)
+            awaited = await self._awaited(reached, busy)
         except StoreError as error:
             if not error.retriable:
                 raise
-            return False
+            awaited = f"the store: {error}"
+        if awaited:
+            self._tell(awaited)
+        return not awaited
 
-    async def _is_done(self, reached: Callable[[Place], Awaitable[int | None]], *, idle: bool) -> bool:
+    def _tell(self, awaited: str) -> None:
+        if self._told_s is None or self._now_s() - self._told_s < _TELL_S:
+            return
+        self._told_s = self._now_s()
+        _log.warning("the run is over, and not all of it is worked off", run=self._run_id, awaited=awaited)
+
+    async def _awaited(self, reached: Callable[[Place], Awaitable[int | None]], busy: str) -> str:
+        """What is waited for; empty when all is done."""
         if self._until is None or (self._until.done() and (self._until.cancelled() or self._until.exception())):
-            if await self._ask(is_over, self._store, self._run_id):
-                self._until = asyncio.create_task(self._ends())
-            return False
+            if not await self._ask(is_over, self._store, self._run_id):
+                return "the end of the run"
+            if self._told_s is None:
+                self._told_s = self._now_s()
+            self._until = asyncio.create_task(self._ends())
         until = self._until
-        if not (idle and until.done() and await self._ask(is_stored, self._store, self._run_id)):
-            return False
+        if busy or not until.done():
+            return busy or "Kafka, to say where its partitions end"
+        if not await self._ask(is_stored, self._store, self._run_id):
+            return "batches that Kafka has and the store has not, or windows that are not joined"
         if until is not self._until:
-            return False  # the partitions changed while the store was asked
-        offsets = [(await reached(place), end) for place, end in until.result().items()]
-        return all(offset is not None and offset >= end for offset, end in offsets)
+            return "partitions, which changed hands while the store was asked"
+        offsets = {place: (await reached(place), end) for place, end in until.result().items()}
+        short = {place: which for place, which in offsets.items() if which[0] is None or which[0] < which[1]}
+        return ", ".join(f"{place.topic}/{place.partition} at {at} of {end}" for place, (at, end) in short.items())

@@ -13,49 +13,60 @@ from processors.records import ClosedWindow, Flush, WindowKey
 from schemas.batches import Batch
 from schemas.joined import ClosedBy, JoinedWindow
 from sinks.errors import RowsGoneError
-from sinks.store import Store
+from sinks.store import Store, nothing
 
 _log = structlog.get_logger()
 
 
-def write_flush(
-    store: Store, flush: Flush, window_us: int, on_window: Callable[[], None] = lambda: None
-) -> list[JoinedWindow]:
-    """Store everything of a flush; gives the joined windows, which are to be announced. Raises StoreError.
+class FlushJoin:
+    """Joins the windows of a flush, each once, however often the flush is written.
 
-    `on_window` is called for each window: thousands of late ones, as an import brings, take minutes.
+    `on_window` is called as each is joined: thousands of late ones, as an import brings, take minutes.
     """
-    store.write_batches(flush.batches)
-    store.write_dead_letters([letter.as_row() for letter in flush.letters])
-    store.write_events([event for event, _ in flush.events], [time_us for _, time_us in flush.events])
-    joined = []
-    for window in _joined(store, flush, window_us):
-        joined.append(window)
-        on_window()
-    store.write_windows(joined)
-    return joined
 
+    def __init__(self, flush: Flush, window_us: int, on_window: Callable[[], None] = nothing) -> None:
+        self._closed = {window.key: window for window in flush.closed}
+        self._window_us = window_us
+        self._on_window = on_window
+        self._held: dict[WindowKey, JoinedWindow] = {}
+        self.keys = sorted(self._closed.keys() | flush.late)
 
-def _joined(store: Store, flush: Flush, window_us: int) -> Iterable[JoinedWindow]:
-    closed = {window.key: window for window in flush.closed}
-    wanted = sorted(closed.keys() | flush.late)
-    visible = _visible(store, wanted)
-    for key in wanted:
-        with structlog.contextvars.bound_contextvars(run=key.run_id, window=key.window):
-            joined = _joined_one(store, key, closed.get(key), visible.get(key, 0), window_us)
-        if joined is not None:
-            yield joined
+    def join_held(self) -> None:
+        """Join those whose batches memory holds: before it can be known whether the store shows any more of them."""
+        for key, window in self._closed.items():
+            if key not in self._held:
+                self._held[key] = self._join(key, (stored.batch for stored in window.batches))
 
-
-def _joined_one(
-    store: Store, key: WindowKey, window: ClosedWindow | None, visible: int, window_us: int
-) -> JoinedWindow | None:
-    if window is not None and len(window.batches) == visible:
-        batches: Iterable[Batch] | None = (stored.batch for stored in window.batches)
-    else:
+    def window(self, store: Store, key: WindowKey, visible: int) -> JoinedWindow | None:
+        """A window of its visible batches; None when there are none, or their rows have outlived their time."""
+        closed = self._closed.get(key)
+        if closed is not None and len(closed.batches) == visible:
+            return self._held[key]
         # Batches came late, or were stored by somebody who read them before us: memory does not hold them.
         batches = _stored(store, key)
-    return None if batches is None else _join(key, batches, window_us, _closed_by(window))
+        return self._join(key, batches) if batches else None
+
+    def _join(self, key: WindowKey, batches: Iterable[Batch]) -> JoinedWindow:
+        sides: dict[str, list[Batch]] = {"requests": [], "stacks": []}
+        for batch in batches:
+            sides[batch.header.key.topic].append(batch)
+        closed_by = _closed_by(self._closed.get(key))
+        with structlog.contextvars.bound_contextvars(run=key.run_id, window=key.window):
+            joined = join_window(*key, self._window_us, sides["requests"], sides["stacks"], closed_by=closed_by)
+        self._on_window()
+        return joined
+
+
+def write_flush(store: Store, flush: Flush, join: FlushJoin) -> list[JoinedWindow]:
+    """Store everything of a flush; gives the joined windows, which are to be announced. Raises StoreError."""
+    store.write_batches(flush.batches, join.join_held)
+    store.write_dead_letters([letter.as_row() for letter in flush.letters])
+    store.write_events([event for event, _ in flush.events], [time_us for _, time_us in flush.events])
+    visible = _visible(store, join.keys)
+    found = (join.window(store, key, visible.get(key, 0)) for key in join.keys)
+    joined = [window for window in found if window is not None]
+    store.write_windows(joined)
+    return joined
 
 
 def _closed_by(window: ClosedWindow | None) -> ClosedBy:
@@ -74,18 +85,11 @@ def _visible(store: Store, keys: Iterable[WindowKey]) -> Mapping[WindowKey, int]
     }
 
 
-def _stored(store: Store, key: WindowKey) -> list[Batch] | None:
-    """The visible batches of a window; None when there are none, or their rows have outlived their time."""
+def _stored(store: Store, key: WindowKey) -> list[Batch]:
+    """The visible batches of a window; none when their rows have outlived their time."""
     try:
         truth = store.read_window(*key)
     except RowsGoneError as error:
-        _log.warning("a window stays as it was joined before", error=str(error))
-        return None
-    return [*truth.requests, *truth.stacks] or None
-
-
-def _join(key: WindowKey, batches: Iterable[Batch], window_us: int, closed_by: ClosedBy) -> JoinedWindow:
-    sides: dict[str, list[Batch]] = {"requests": [], "stacks": []}
-    for batch in batches:
-        sides[batch.header.key.topic].append(batch)
-    return join_window(*key, window_us, sides["requests"], sides["stacks"], closed_by=closed_by)
+        _log.warning("a window stays as it was joined before", run=key.run_id, window=key.window, error=str(error))
+        return []
+    return [*truth.requests, *truth.stacks]

@@ -18,6 +18,7 @@ import numpy as np
 from schemas.batches import Batch
 from schemas.censoring import unanswered
 from schemas.joined import ClosedBy, JoinedEndpoint, JoinedFunction, JoinedWindow
+from schemas.precision import UNKNOWN_US
 from schemas.rows import RequestFacts, StackFacts
 from schemas.sketch import Sketch, buckets_of
 from schemas.stacks import split_frame, unfold
@@ -95,7 +96,9 @@ def _endpoints(requests: Sequence[Batch]) -> tuple[JoinedEndpoint, ...]:
     in_vain = np.concatenate([np.zeros(0, np.bool_), *(unanswered(batch.rows) for batch in requests)])
     waited = np.bincount(members[in_vain], minlength=len(groups))
     sent, received = (_sums(members, _column(requests, name), len(groups)) for name in ("bytes_sent", "bytes_received"))
-    sketches = _sketches(members, _column(requests, "latency_us"), len(groups))
+    latencies_us = _column(requests, "latency_us")
+    timed = latencies_us != UNKNOWN_US
+    sketches = _sketches(members[timed], latencies_us[timed], len(groups))
     found = [
         JoinedEndpoint(
             stage=stages[group // len(names)],

@@ -115,9 +115,11 @@ class Pipeline:
         return self._watermarks.idle(places, now_s)
 
     def take(self) -> Flush:
-        """Everything that waits to be stored and announced. At most one flush is under way at a time."""
+        """Everything that waits to be stored and announced. Flushes are stored one after the other; the announcement
+        of one may go on beside the next.
+        """
         waiting, self._waiting = self._waiting, _Waiting()
-        self._under_way_bytes = waiting.bytes.total()
+        self._under_way_bytes += waiting.bytes.total()
         return Flush(
             batches=tuple(waiting.batches),
             closed=tuple(waiting.closed),
@@ -126,19 +128,20 @@ class Pipeline:
             events=tuple(waiting.events),
             holds=tuple(waiting.holds),
             epochs=dict(self._epochs),
+            nbytes=waiting.bytes.total(),
         )
 
     def on_flushed(self, flush: Flush) -> None:
         """All of a flush is durable and acknowledged: its offsets need not be read again."""
-        self._under_way_bytes = 0
+        self._under_way_bytes -= flush.nbytes
         announced = [(self._place(stored), stored.offset) for window in flush.closed for stored in window.batches]
         for place, offset in (*flush.holds, *announced):
             if place in flush.epochs and self._epochs.get(place) == flush.epochs[place]:
                 self._ledger.release(place, offset)
 
-    def begin(self, place: Place, committed: int) -> None:
+    def begin(self, place: Place, offset: int) -> None:
         """A partition is to be read from there on; see `Sequences.begin`."""
-        self._sequences.begin(place, committed)
+        self._sequences.begin(place, offset)
 
     def committable(self) -> dict[Place, int]:
         """Offsets that have become safe to commit."""

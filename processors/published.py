@@ -19,7 +19,7 @@ _SUMMED = ("scheduled", "sent", "dropped")
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Published:
     """The batches of one producer, each once: how many, their rows, the failed ones of these, and the sums of facts."""
 
     batches: int = 0
@@ -27,11 +27,11 @@ class Told:
     failed: int = 0
     facts: RequestFacts = field(default_factory=RequestFacts)
 
-    def with_batch(self, batch: Batch) -> "Told":
+    def with_batch(self, batch: Batch) -> "Published":
         """One batch more."""
         errors = batch.rows["error"]
         sums = {name: getattr(self.facts, name) + getattr(batch.facts, name) for name in _SUMMED}
-        return Told(
+        return Published(
             self.batches + 1,
             self.rows + batch.rows.num_rows,
             self.failed + len(errors) - errors.null_count,
@@ -47,9 +47,9 @@ async def published_by(
     *,
     since_us: int,
     security: KafkaSecurity = PLAINTEXT,
-) -> dict[str, Told]:
+) -> dict[str, Published]:
     """What some producers (by id) published to a run that began at `since_us`. Raises KafkaError or OSError."""
-    told = dict.fromkeys(producers, Told())
+    told = dict.fromkeys(producers, Published())
     seen: set[BatchKey] = set()
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap,

@@ -93,6 +93,7 @@ class Flush:
 
     `late` windows are computed again from the store once `batches` are in it. `holds` are the offsets that wait for
     this flush, `epochs` the assignment of each place when it was taken: after a revoke they are nobody's any more.
+    `nbytes` is the memory that waits for it.
     """
 
     batches: tuple[StoredBatch, ...]
@@ -102,6 +103,7 @@ class Flush:
     events: tuple[tuple[EventData, int], ...]
     holds: tuple[tuple[Place, int], ...]
     epochs: dict[Place, int]
+    nbytes: int
 
     def __bool__(self) -> bool:
         return bool(self.batches or self.closed or self.late or self.letters or self.events)

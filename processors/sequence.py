@@ -13,7 +13,7 @@ Admission = Literal["take", "pass", "again"]
 
 
 class Sequences:
-    """The next offset of each place. A place of which nothing is known begins wherever Kafka says."""
+    """The next offset of each place."""
 
     def __init__(self) -> None:
         self._next: dict[Place, int] = {}
@@ -35,12 +35,12 @@ class Sequences:
         self._skipped_to.pop(place, None)
         return "take"
 
-    def begin(self, place: Place, committed: int) -> None:
-        """A place that was not heard yet begins where its group has committed, whatever comes of it first.
+    def begin(self, place: Place, offset: int) -> None:
+        """A place that was not heard yet begins there, whatever comes of it first.
 
         After a rebalance a client may still hand over what it had fetched before, beyond what is to be read again.
         """
-        self._next.setdefault(place, committed)
+        self._next.setdefault(place, offset)
 
     def next_of(self, place: Place) -> int | None:
         """The offset that is awaited; None while nothing was heard."""

@@ -1,8 +1,8 @@
 """The worker: the pipeline's shell. Records from Faust, flushes to the store, events out, offsets committed, in order.
 
-One flush at a time: rows and batches first, then joined windows, then their events and the dead letters, and only
-when all of that is acknowledged are the offsets released. A crash anywhere leads to the same work again, which
-changes nothing that is visible.
+Of a flush rows and batches come first, then joined windows, then their events and the dead letters, and only when all
+of that is acknowledged are its offsets released. One flush at a time is stored; while one is announced the next may be.
+A crash anywhere leads to the same work again, which changes nothing that is visible.
 """
 
 import asyncio
@@ -22,11 +22,12 @@ from processors.app import LONE_SESSION_TIMEOUT_S, SESSION_TIMEOUT_S, StreamApp
 from processors.desk import SOURCE, Desk, Finder, WorkerDesk
 from processors.drain import Drain
 from processors.figures import WorkerSummary
-from processors.flushing import write_flush
+from processors.flushing import FlushJoin, write_flush
 from processors.minute_maker import MinuteMaker
 from processors.pairs import Pairs
 from processors.pipeline import Pipeline
 from processors.records import Flush, Place, Record
+from processors.upkeep import give_back, sweep
 from processors.watchdog import Watchdog, WorkerStuckError
 from processors.watched import WatchedWorker
 from processors.windows import GRACE_US
@@ -57,7 +58,8 @@ small. So between two of them there is time to gather, unless half of what may w
 class WorkerConfig:
     """What a worker needs to know. `drain_run`: end when that run is over and all of it is stored.
 
-    `is_lone`: the broker is the embedded one, and no other worker reads from it.
+    `is_lone`: the broker is the embedded one, and no other worker reads from it. `buffered_bytes` may wait to be
+    stored, and half of them are a flush: fewer and larger ones cost the store less.
     """
 
     bootstrap: str
@@ -69,9 +71,10 @@ class WorkerConfig:
     drain_run: str | None = None
     is_lone: bool = False
     flush_every_s: float = 0.4
-    buffered_bytes: int = 16 << 20
+    buffered_bytes: int = 40 << 20
     stuck_after_s: float = 60.0
     sweep_every_s: float = 3600.0
+    give_back_every_s: float = 10.0
 
 
 async def run_worker(
@@ -108,8 +111,6 @@ class _Worker:
         self._store = store
         self._thread = thread
         self._pipeline = Pipeline(config.topics, config.window_us, config.grace_us)
-        requests, stacks = map(config.topics.name, BULK)
-        self._pairs = Pairs({requests: stacks, stacks: requests})
         self._app = StreamApp(
             config.bootstrap,
             config.topics,
@@ -119,12 +120,17 @@ class _Worker:
             on_record=self._on_record,
             on_revoked=self._on_revoked,
         )
+        requests, stacks = map(config.topics.name, BULK)
+        self._pairs = Pairs({requests: stacks, stacks: requests}, self._app.known_end)
         self._watchdog = Watchdog(config.bootstrap, config.stuck_after_s, time.monotonic())
         self._room = asyncio.Event()
         self._room.set()
         self._work = asyncio.Event()
         self._closed = asyncio.Event()
         self._much = asyncio.Event()
+        self._told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._told.set_result(None)
+        """The announcement of the last flush."""
         self._drain = Drain(store, config.drain_run, self._ask, self._app.ends) if config.drain_run else None
         self._minutes = MinuteMaker(store, self._ask, config.drain_run)
         self._desk = WorkerDesk(config.topics, self._app.send, store, self._ask, self._app.places)
@@ -143,7 +149,8 @@ class _Worker:
                 self._flush_until(stop, on_ready),
                 self._tick(),
                 self._watch(),
-                self._sweep(),
+                sweep(self._store, self._ask, self._config.sweep_every_s),
+                give_back(self._store, self._ask, self._config.give_back_every_s),
                 self._minutes.work(),
                 self._fail(),
                 _late(stop),
@@ -164,8 +171,12 @@ class _Worker:
     async def _on_record(self, record: Record) -> None:
         rebalances = self.summary.rebalances
         await self._room.wait()
-        if rebalances != self.summary.rebalances:
+        begins = self._pipeline.next_offset(record.place) is None
+        start = await self._app.start_of(record.place) if begins else None
+        if rebalances != self.summary.rebalances or (begins and start is None):
             return  # its partition went to somebody else while it waited
+        if start is not None:
+            self._pipeline.begin(record.place, start)
         self._pairs.add(record, time.monotonic())
         await self._work_off()
 
@@ -176,10 +187,6 @@ class _Worker:
             record = self._pairs.next(time.monotonic())
             if record is None:
                 return
-            if self._pipeline.next_offset(record.place) is None:
-                committed = self._app.committed(record.place)
-                if committed is not None:
-                    self._pipeline.begin(record.place, committed)
             again_from = self._pipeline.on_record(record, time.monotonic())
             if again_from is not None:
                 _log.warning("records were skipped; reading them again", place=record.place, offset=again_from)
@@ -215,8 +222,11 @@ class _Worker:
             while True:
                 last = stop.is_set()  # what was received by now is stored before it is committed
                 await self._flush()
-                drained = self._drain and await self._drain.is_done(self._reached, idle=self._is_idle())
+                # Behind a backlog nothing can be over, and to ask the store takes a while.
+                behind = self._much.is_set()
+                drained = self._drain and not behind and await self._drain.is_done(self._reached, busy=self._busy())
                 if last or drained:
+                    await self._told
                     if drained and self._finder and self._config.drain_run and self._desk.is_ours:
                         await self._finder.finish(self._config.drain_run)
                     await self._minutes.finish()
@@ -227,17 +237,26 @@ class _Worker:
                 await _first(stopping, self._work, timeout_s=_QUIET_S)
         finally:
             stopping.cancel()
+            self._told.cancel()
 
     async def _flush(self) -> None:
-        """Store, announce and commit what waits."""
+        """Store what waits. It is announced and committed beside whatever comes next, flush by flush."""
         self._work.clear()
         self._closed.clear()
         self._much.clear()
+        began_s = time.monotonic()
         flush = self._pipeline.take()
+        windows: list[JoinedWindow] = []
         if flush:
-            began_s = time.monotonic()
             windows = await self._stored(flush)
             self._minutes.changed(windows)
+        await self._told
+        self._told = asyncio.ensure_future(self._tell(flush, windows, began_s))
+        self._told.add_done_callback(lambda told: told.cancelled() or told.exception())  # perhaps nobody waits any more
+
+    async def _tell(self, flush: Flush, windows: list[JoinedWindow], began_s: float) -> None:
+        """Announce what is stored, and commit."""
+        if flush:
             await self._announce(flush, windows)
             self._watchdog.moved(time.monotonic())
             self.summary.flushes.add(time.monotonic() - began_s)
@@ -251,7 +270,7 @@ class _Worker:
     async def _stored(self, flush: Flush) -> list[JoinedWindow]:
         """Write a flush, again and again while the store is away; gives the windows that are to be announced."""
         loop = asyncio.get_running_loop()
-        write = partial(write_flush, self._store, flush, self._config.window_us, self._joined)
+        write = partial(write_flush, self._store, flush, FlushJoin(flush, self._config.window_us, self._joined))
         while True:
             try:
                 windows = await loop.run_in_executor(self._thread, write)
@@ -261,6 +280,8 @@ class _Worker:
                 self._watched.store_trouble = str(error)
                 self.summary.store_retries += 1
                 wait_s = max(error.retry_after_s, 0.2) * random.uniform(0.5, 1.5)  # noqa: S311  spreads retries
+                if self._told.done():
+                    self._told.result()  # Kafka has refused what was announced meanwhile
                 _log.warning("the store is away; trying again", error=str(error), wait_s=round(wait_s, 2))
                 await asyncio.sleep(wait_s)
                 self._watchdog.moved(time.monotonic())  # waiting for the store is not being stuck
@@ -316,16 +337,6 @@ class _Worker:
     async def _watch(self) -> None:
         await self._watchdog.watch(self._is_waiting)
 
-    async def _sweep(self) -> None:
-        """Clear away what killed workers left in the store."""
-        while True:
-            await asyncio.sleep(self._config.sweep_every_s)
-            try:
-                if swept := await self._ask(self._store.sweep):
-                    _log.info("rows that nothing names were deleted", rows=swept)
-            except StoreError as error:
-                _log.warning("could not sweep; trying again later", error=str(error))
-
     async def _is_waiting(self) -> bool:
         """Whether there is something to do: here, or in Kafka."""
         return not self._pipeline.idle or any((await self._lags()).values())
@@ -336,8 +347,15 @@ class _Worker:
         reached = {place: await self._reached(place) for place in ends}
         return {place: max(0, ends[place] - offset) for place, offset in reached.items() if offset is not None}
 
-    def _is_idle(self) -> bool:
-        return self._app.assigned.is_set() and self._pipeline.idle and not self._pipeline.committable()
+    def _busy(self) -> str:
+        """What there is to do here, in a few words; empty when there is nothing."""
+        if not self._app.assigned.is_set():
+            return "partitions, which are just changing hands"
+        if not self._pipeline.idle:
+            return "windows that are open, or rows that are not stored"
+        if offsets := self._pipeline.committable():
+            return f"the commit of {len(offsets)} offsets"
+        return ""
 
     async def _reached(self, place: Place) -> int | None:
         """The offset that is awaited from a partition; None of one that is not this worker's any more."""

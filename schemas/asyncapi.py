@@ -11,7 +11,7 @@ import yaml
 from schemas.batches import CONTENT_TYPE, BatchHeader, BatchKey
 from schemas.codec import LIMITS
 from schemas.events import EVENTS, EventData
-from schemas.rows import RequestFacts, StackFacts, schema_of, type_of_facts
+from schemas.rows import RequestFacts, StackFacts, optional_of, schema_of, type_of_facts
 from schemas.topics import BULK, Bulk, Kind, Topics
 
 PATH = Path(__file__).with_name("asyncapi.yaml")
@@ -102,7 +102,11 @@ def _batch_message(kind: Bulk) -> dict[str, Any]:
     facts: type[RequestFacts | StackFacts] = type_of_facts[kind]
     header = BatchHeader(BatchKey(kind, "", 0, "", 0), rows=0, partitions=1)
     names = [name for name, _ in header.to_kafka()]
-    columns = [{"name": field.name, "arrow": str(field.type), "nullable": field.nullable} for field in schema_of[kind]]
+    columns = [
+        {"name": field.name, "arrow": str(field.type), "nullable": field.nullable} | more
+        for fields, more in ((schema_of[kind], {}), (optional_of[kind], {"optional": True}))
+        for field in fields
+    ]
     return {
         "name": f"loadflame.{kind}.batch",
         "contentType": CONTENT_TYPE,

@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from schemas.batches import Batch, BatchHeader
 from schemas.errors import DecodeError, EncodeError
 from schemas.inflation import declared_bytes
-from schemas.rows import RequestFacts, StackFacts, schema_of, type_of_facts
+from schemas.rows import RequestFacts, StackFacts, known_columns, type_of_facts
 
 TIMES_END_US = 1 << 53
 """Times are below this many microseconds since the Unix epoch (in 2255), as every other figure that travels."""
 _FACTS = b"loadflame.facts"
-_OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd")
-# A batch is inflated in less time than it takes to hand its columns to other threads.
+# A batch is deflated and inflated in less time than it takes to hand its columns to other threads.
+_OPTIONS = pa.ipc.IpcWriteOptions(compression="zstd", use_threads=False)
 _READ = pa.ipc.IpcReadOptions(use_threads=False)
 
 
@@ -62,12 +62,15 @@ def decode(header: BatchHeader, data: bytes, limits: Limits = LIMITS) -> Batch:
         if inflated > limits.inflated_bytes:
             raise DecodeError(f"declares {inflated} bytes when inflated, more than {limits.inflated_bytes}")
         with pa.ipc.open_stream(data, options=_READ) as reader:
-            if not reader.schema.equals(schema_of[topic], check_metadata=False):
+            known = known_columns(topic, reader.schema)
+            if known is None:
                 raise DecodeError(f"its schema is not that of {topic}: {', '.join(reader.schema.names)[:200]}")
             facts = _facts(topic, reader.schema.metadata or {}, limits)
             rows = reader.read_next_batch()
             if next(iter(reader), None) is not None:
                 raise DecodeError("holds more than one record batch")
+        if known < rows.num_columns:
+            rows = rows.select(range(known))
         rows.validate(full=True)
         _check_sizes(rows, header.rows, limits)
     except (pa.ArrowException, StopIteration, OSError, ValueError, OverflowError) as error:

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from schemas.sketch import GAMMA
 
-LONGEST_US = 2**32 - 1
+UNKNOWN_US = 2**32 - 1
+"""As a latency: nobody timed the request (an access log without a duration), so it goes into no percentile."""
+LONGEST_US = UNKNOWN_US - 1
 """What a row can say; longer times are told as this one is."""
 _NEAR_US = 1 << 16
 """Below it a time is looked up, which takes a tenth of what its logarithm does."""

@@ -26,7 +26,9 @@ REQUESTS: pa.Schema = pa.schema(
 All three times count from the *scheduled* start, so coordinated omission cannot hide: `dispatch_lag_us` until the
 generator turned to it, `write_lag_us` until its bytes were handed to the socket, `latency_us` until it ended. They are
 rounded where the row is made (see `schemas.precision`), latencies within 0.5% and lags within 8%, so that a row may
-seem to have ended a little beside its window. Exact times are read as well, and take more room.
+seem to have ended a little beside its window. Exact times are read as well, and take more room. A latency of
+`schemas.precision.UNKNOWN_US` is not known: the row says that a request ended, not how long it took, and
+`scheduled_at` is when it ended.
 `status` is 0 when no answer came; `error` is null when nothing went wrong; `stage` is the label of a plan's segment.
 """
 
@@ -43,6 +45,16 @@ STACKS: pa.Schema = pa.schema(
 millisecond.
 
 `stack` is folded, root first, frames `function (file.py)` joined by `;` (see `schemas.stacks`).
+
+Rows of mode `cpu` are what CPU is charged by. Rows of mode `wall` are looks at all threads of a process at the same
+moment, some times a second: one for each stack in which any stood, with the time since the look before for every thread
+in it and the id of one of them. Of a thread that waited the last frame is `(waiting)`. No CPU is charged by them.
+"""
+
+ENDPOINT: pa.Field = pa.field("endpoint", _text16)
+STACKS_JOINED: pa.Schema = STACKS.append(ENDPOINT)
+"""The same, where the service tells which request its threads served: the endpoint of the one that this sample's thread
+served at its time; null where nobody knows, and of looks. Batches in which it is known of no sample lack the column.
 """
 
 
@@ -102,3 +114,24 @@ type_of_facts: dict[str, type[RequestFacts] | type[StackFacts]] = {
     "stacks": StackFacts,
 }
 schema_of: dict[str, pa.Schema] = {"requests": REQUESTS, "stacks": STACKS}
+"""The columns that are always there."""
+optional_of: dict[str, tuple[pa.Field, ...]] = {"requests": (), "stacks": (ENDPOINT,)}
+"""Those that may stand behind them, in this order."""
+
+
+def known_columns(topic: str, schema: pa.Schema) -> int | None:
+    """How many columns of a batch this version knows: what a newer writer has put behind them is passed over.
+
+    None when it lacks one, or has one of another type.
+    """
+    base = schema_of[topic]
+    known = len(base)
+    if not pa.schema(list(schema)[:known]).equals(base, check_metadata=False):
+        return None
+    for field, mine in zip(list(schema)[known:], optional_of[topic], strict=False):
+        if field.name != mine.name:
+            break
+        if not field.equals(mine):
+            return None
+        known += 1
+    return known

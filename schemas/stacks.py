@@ -7,6 +7,8 @@ format is that of Brendan Gregg's FlameGraph tools with py-spy's frame labels.
 import re
 from collections.abc import Iterable
 
+WAITING = "(waiting)"
+"""The last frame, one that no function has, of a thread that waited when the wall clock's ticks saw it."""
 _FRAME_END = re.compile(r"(?<!\\)(?:\\\\)*;")
 _LABEL = re.compile(r"^(?P<function>.*) \((?P<file>[^()]*)\)$", re.DOTALL)
 

@@ -2,19 +2,22 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 from clickhouse_connect.driver.binding import quote_identifier
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.httpclient import HttpClient
 
 from schemas.batches import Batch
 from schemas.events import EventData
 from schemas.joined import JoinedWindow
 from schemas.minutes import JoinedMinute, MinuteKey
 from sinks import derived_tables, reading, truth_tables
-from sinks.connect import check_embedded, embedded_database, open_client
+from sinks.connect import check_embedded, embedded_database, is_embedded, open_client
 from sinks.errors import StoreBusyError, StoreUnreachableError, store_errors
 from sinks.flushes import STALE_US, FlushIds
 from sinks.interning import Interner
@@ -25,7 +28,7 @@ from sinks.native import block
 from sinks.orphans import sweep_orphans
 from sinks.reading_minutes import read_minutes
 from sinks.sharing import awaited_share, make_room, would_make_room
-from sinks.store import Coverage, DeadLetter, LetterCount, StoredBatch, WindowBatches
+from sinks.store import Coverage, DeadLetter, LetterCount, StoredBatch, WindowBatches, nothing
 
 _DAY_US = 86_400 * 1_000_000
 _AT_ONCE: dict[str, Any] = {
@@ -37,8 +40,8 @@ _AT_ONCE: dict[str, Any] = {
 
 _BRIEF_S = 4.0
 """Who has the embedded store and shares it with nobody is a command that reads it, as a rule, and soon done."""
-_PIECE_BYTES = 8 << 20
-"""Rows of one insert, as they came: on their way into the store there are some two copies of them at once."""
+_PIECE_BYTES = 6 << 20
+"""Rows of one insert, as they came: on their way into the store there are some four copies of them at once."""
 
 
 def open_store(url: str) -> "ClickHouseStore":
@@ -46,7 +49,7 @@ def open_store(url: str) -> "ClickHouseStore":
 
     Who only reads an embedded store lets go of it (see `sinks.sharing`).
     """
-    if url.startswith("chdb:"):
+    if is_embedded(url):
         make_room(url)
     client = open_client(url)
     migrate(client)
@@ -58,7 +61,7 @@ def check_store(url: str) -> None:
 
     An embedded store is not opened for it: the engine is large, and how old the store is, its worker says.
     """
-    if url.startswith("chdb:"):
+    if is_embedded(url):
         try:
             check_embedded(url)
         except StoreBusyError as busy:
@@ -73,7 +76,7 @@ def open_for_reading(url: str) -> Client:
     """A client for the views. The embedded store is set up first; a server is its workers' affair, and a reader has no
     right to. An embedded store that another process has is read through that one. Blocks. Raises StoreError.
     """
-    if not url.startswith("chdb:"):
+    if not is_embedded(url):
         return open_client(url)
     until_s = time.monotonic() + _BRIEF_S
     while True:
@@ -129,30 +132,46 @@ class ClickHouseStore:
 
     def __init__(self, client: Client, now_us: Callable[[], int] = _now_us) -> None:
         self._client = client
+        self._is_server = isinstance(client, HttpClient)
         self._now_us = now_us
         self._flush_ids = FlushIds(now_us)
         self._interner = Interner()
 
-    def write_batches(self, batches: Sequence[StoredBatch]) -> None:
+    def write_batches(self, batches: Sequence[StoredBatch], meanwhile: Callable[[], None] = nothing) -> None:
         """See Store."""
         with store_errors("store batches"):
-            while not self._written(batches):
-                pass
+            # An engine in this process has no use for it: it would be slowed down by as much.
+            now, then = (meanwhile, nothing) if self._is_server else (nothing, meanwhile)
+            while not self._written(batches, now):
+                now = nothing
+        then()
 
-    def _written(self, batches: Sequence[StoredBatch]) -> bool:
+    def _written(self, batches: Sequence[StoredBatch], meanwhile: Callable[[], None]) -> bool:
         """Store under new ids; False when it took so long that it must be done again."""
         started_us = self._now_us()
         flushes = self._flush_ids.take(len(batches))
-        filled = [(one.batch, flush) for one, flush in zip(batches, flushes, strict=True) if one.batch.rows.num_rows]
-        for piece in _pieces([pair for pair in filled if pair[0].header.key.topic == "requests"]):
-            self._insert("requests_stored", truth_tables.requests_table(*zip(*piece, strict=True)))
-        for piece in _pieces([pair for pair in filled if pair[0].header.key.topic == "stacks"]):
-            self._insert_samples(piece, started_us // _DAY_US)
+        pairs = ((one.batch, flush) for one, flush in zip(batches, flushes, strict=True) if one.batch.rows.num_rows)
+        filled, day = truth_tables.in_order(pairs), started_us // _DAY_US
+        if self._is_server:
+            with ThreadPoolExecutor(1, thread_name_prefix="insert") as thread:
+                inserted = thread.submit(self._insert_rows, filled, day)
+                meanwhile()
+            inserted.result()
+        else:
+            self._insert_rows(filled, day)
         now_us = self._now_us()
         if now_us - started_us > STALE_US:
             return False
         self._insert("batches_stored", truth_tables.batches_table(batches, flushes, now_us))
         return True
+
+    def _insert_rows(self, pairs: Sequence[tuple[Batch, int]], day: int) -> None:
+        requests = _pieces([pair for pair in pairs if pair[0].header.key.topic == "requests"])
+        self._insert_all(
+            "requests_stored", (truth_tables.requests_table(*zip(*piece, strict=True)) for piece in requests)
+        )
+        for piece in _pieces([pair for pair in pairs if pair[0].header.key.topic == "stacks"]):
+            self._insert_samples(piece, day)
 
     def _insert_samples(self, pairs: Sequence[tuple[Batch, int]], day: int) -> None:
         rows, texts = truth_tables.samples_table(*zip(*pairs, strict=True))
@@ -241,6 +260,12 @@ class ClickHouseStore:
         """See Store."""
         return sweep_orphans(self._client)
 
+    def give_back(self) -> None:
+        """See Store."""
+        if not self._is_server:
+            with store_errors("give back memory"):
+                self._client.command("SYSTEM JEMALLOC PURGE")
+
     def count_dead_letters(self, run_id: str, *, since_us: int) -> LetterCount:
         """See Store."""
         return count_dead_letters(self._client, run_id, since_us)
@@ -254,7 +279,23 @@ class ClickHouseStore:
         """Let go of the store."""
         self._client.close()
 
+    def _insert_all(self, table: str, pieces: Iterable[pa.Table]) -> None:
+        """Insert tables of the same columns. A server gets one insert, and works on a piece, on a core of its own,
+        while the next is made here; the fewer inserts, the fewer parts it has to merge. The embedded engine would hold
+        all of them at once.
+        """
+        if not self._is_server:
+            for rows in pieces:
+                self._insert(table, rows)
+            return
+        coming = iter(pieces)
+        if (first := next(coming, None)) is not None:
+            self._send(table, first.column_names, chain([first], coming))
+
     def _insert(self, table: str, rows: pa.Table) -> None:
         if rows.num_rows:
-            name = quote_identifier(table)
-            self._client.raw_insert(name, rows.column_names, block(rows), settings=_AT_ONCE, fmt="Native")
+            self._send(table, rows.column_names, [rows])
+
+    def _send(self, table: str, columns: Sequence[str], tables: Iterable[pa.Table]) -> None:
+        blocks = (part for rows in tables for part in block(rows))
+        self._client.raw_insert(quote_identifier(table), columns, blocks, settings=_AT_ONCE, fmt="Native")

@@ -26,11 +26,17 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.errors import UserError
 from schemas.tls import TlsTrouble, tls_trouble
+from sinks.embedded import NOT_COMPILED
 from sinks.errors import StoreBusyError, StoreError, StoreRefusedError, StoreUnreachableError, translated
 from sinks.secrets import read_secret
 
 DATABASE = "loadflame"
 """Database in use when the URL names none."""
+
+EMBEDDED_SETTINGS: dict[str, str | int] = {
+    **NOT_COMPILED,
+    "output_format_arrow_compression_method": "none",  # what is read goes over no network
+}
 
 _HIDDEN = re.compile(r"(://[^:/@]*):.*@")
 _CERTIFICATES = ("ca_cert", "client_cert", "client_cert_key")
@@ -68,6 +74,8 @@ def open_client(url: str) -> Client:
     parts = _parsed(url)
     if parts.scheme == "chdb":
         client = _embedded(parts)
+        for name, value in EMBEDDED_SETTINGS.items():
+            client.command(f"SET {name} = {value!r}")
         client.database = embedded_database(url)
     elif parts.scheme in ("http", "https") and parts.hostname:
         client = _server(parts)
@@ -107,6 +115,11 @@ def check_embedded(url: str) -> None:
     _refuse_when_in_use(path)
     if find_spec("chdb") is None:
         raise StoreError(_NO_CHDB)
+
+
+def is_embedded(url: str) -> bool:
+    """Whether the URL names an embedded store: one process has it at a time, and others reach it through that one."""
+    return url.startswith("chdb:")
 
 
 def embedded_folder(url: str) -> Path:

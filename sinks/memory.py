@@ -1,7 +1,7 @@
 """A store in memory: the whole contract in a few dictionaries, for tests and for trying things out."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from schemas.batches import Batch, BatchKey
@@ -9,7 +9,7 @@ from schemas.events import EventData
 from schemas.joined import JoinedWindow
 from schemas.minutes import JoinedMinute, MinuteKey, join_minute, minute_of, stack_cpu
 from sinks.errors import StoreError
-from sinks.store import Coverage, DeadLetter, LetterCount, StoredBatch, WindowBatches
+from sinks.store import Coverage, DeadLetter, LetterCount, StoredBatch, WindowBatches, nothing
 
 
 class MemoryStore:
@@ -26,10 +26,11 @@ class MemoryStore:
         self.dead_letters: dict[tuple[str, int, int, int], DeadLetter] = {}
         self.failures: list[StoreError] = []
 
-    def write_batches(self, batches: Sequence[StoredBatch]) -> None:
+    def write_batches(self, batches: Sequence[StoredBatch], meanwhile: Callable[[], None] = nothing) -> None:
         """See Store."""
         self._fail_if_told()
         self.batches.update({stored.batch.header.key: stored for stored in batches})
+        meanwhile()
 
     def write_windows(self, windows: Sequence[JoinedWindow]) -> None:
         """See Store."""
@@ -116,6 +117,9 @@ class MemoryStore:
     def sweep(self) -> int:
         """See Store. What fails here leaves nothing behind."""
         return 0
+
+    def give_back(self) -> None:
+        """See Store. All that it has is in use."""
 
     def count_dead_letters(self, run_id: str, *, since_us: int) -> LetterCount:
         """See Store."""

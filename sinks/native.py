@@ -54,8 +54,9 @@ def _column(field: pa.Field, values: pa.Array) -> tuple[str, Sequence[Buffer]]:
     """The store's type and the bytes of the values."""
     kind = field.type
     if pa.types.is_dictionary(kind):
-        text = "Nullable(String)" if field.nullable else "String"
-        return f"LowCardinality({text})", _codes(values, nullable=field.nullable)
+        known = "String" if pa.types.is_string(kind.value_type) else _NUMBERS[kind.value_type]
+        known = f"Nullable({known})" if field.nullable else known
+        return f"LowCardinality({known})", _codes(values, nullable=field.nullable)
     if pa.types.is_list(kind):
         inner, flat = _column(kind.value_field, values.flatten())
         return f"Array({inner})", (values.offsets.to_numpy()[1:].astype(np.uint64), *flat)
@@ -73,18 +74,21 @@ def _plain(values: pa.Array) -> np.ndarray:
 
 
 def _codes(values: pa.DictionaryArray, *, nullable: bool) -> Sequence[Buffer]:
-    texts = values.dictionary.to_pylist()
-    codes: np.ndarray
-    if nullable:
-        # The first text stands for null.
-        texts = ["", *texts]
-        codes = values.indices.cast(pa.int32()).fill_null(-1).to_numpy() + 1
-    else:
-        codes = values.indices.to_numpy()
-    width = next(at for at, most in enumerate((1 << 8, 1 << 16, 1 << 32)) if len(texts) <= most)
-    head = struct.pack("<QQQ", _SHARED, _OWN_TEXTS | width, len(texts))
-    narrow = codes.astype((np.uint8, np.uint16, np.uint32)[width])
-    return head, b"".join(map(_text, texts)), struct.pack("<Q", len(codes)), narrow
+    known, codes = _known(values.dictionary, nullable=nullable), values.indices
+    count = len(values.dictionary) + nullable
+    width = next(at for at, most in enumerate((1 << 8, 1 << 16, 1 << 32)) if count <= most)
+    head = struct.pack("<QQQ", _SHARED, _OWN_TEXTS | width, count)
+    places: np.ndarray = codes.cast(pa.int32()).fill_null(-1).to_numpy() + 1 if nullable else codes.to_numpy()
+    narrow = places.astype((np.uint8, np.uint16, np.uint32)[width], copy=False)
+    return head, known, struct.pack("<Q", len(codes)), narrow
+
+
+def _known(dictionary: pa.Array, *, nullable: bool) -> bytes:
+    """What the codes mean; where some may be missing the first stands for null."""
+    if pa.types.is_string(dictionary.type):
+        return b"".join(map(_text, [""] * nullable + dictionary.to_pylist()))
+    assert not nullable, "no number of ours may be missing"
+    return _plain(dictionary).tobytes()
 
 
 def _text(text: str) -> bytes:

@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 from schemas.batches import Batch, BatchHeader, BatchKey
 from schemas.events import EVENT_OF_TYPE, EventData
 from schemas.joined import JoinedEndpoint, JoinedFunction, JoinedWindow
-from schemas.rows import schema_of, type_of_facts
+from schemas.rows import optional_of, schema_of, type_of_facts
 from schemas.sketch import Sketch
 from sinks.derived_tables import SCALARS
 from sinks.errors import RowsGoneError, store_errors
@@ -59,6 +59,7 @@ def _rows_by_flush(client: Client, topic: str, some: _Parameters) -> dict[int, p
     """All rows of some windows, visible or not, by the flush that brought them."""
     schema = schema_of[topic]
     names = ["stack_id" if name == "stack" else name for name in schema.names]
+    names += [field.name for field in optional_of[topic]]
     query = f"SELECT flush, {', '.join(names)} FROM {_STORED[topic]} WHERE {_SOME} ORDER BY flush"
     rows = client.query_arrow(query, some, use_strings=True).combine_chunks()
     if "stack_id" in names:
@@ -66,7 +67,7 @@ def _rows_by_flush(client: Client, topic: str, some: _Parameters) -> dict[int, p
     flushes, starts = np.unique(rows["flush"].to_numpy(), return_index=True)
     bounds = pairwise([*starts.tolist(), rows.num_rows])
     return {
-        flush: _typed(rows.slice(start, end - start), schema)
+        flush: _typed(rows.slice(start, end - start), schema, optional_of[topic])
         for flush, (start, end) in zip(flushes.tolist(), bounds, strict=True)
     }
 
@@ -84,9 +85,18 @@ def _with_stacks(client: Client, rows: pa.Table, some: _Parameters) -> pa.Table:
     return rows.append_column("stack", texts["stack"].take(places))
 
 
-def _typed(rows: pa.Table, schema: pa.Schema) -> pa.RecordBatch:
-    """Rows in the types in which they travel; each batch has its own, small dictionaries again."""
+def _typed(rows: pa.Table, schema: pa.Schema, optional: Iterable[pa.Field]) -> pa.RecordBatch:
+    """Rows in the types in which they travel; each batch has its own, small dictionaries again.
+
+    Of optional columns, which are text, those that say something: what is empty was not there.
+    """
     arrays = []
+    for field in optional:
+        text = rows[field.name].cast(pa.string())
+        told = pc.not_equal(text, "")
+        if pc.any(told).as_py():
+            schema = schema.append(field)
+            rows = rows.set_column(rows.schema.get_field_index(field.name), field.name, pc.if_else(told, text, None))
     for field in schema:
         column = rows[field.name]
         if pa.types.is_dictionary(field.type):

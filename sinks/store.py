@@ -5,7 +5,7 @@ returns or raises StoreError, whose `retriable` and `retry_after_s` say what to 
 visible, or all of it is, and writing the same again is always right.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -78,11 +78,18 @@ class LetterCount:
     recovered: int = 0
 
 
+def nothing() -> None:
+    """What there is to do meanwhile, as a rule."""
+
+
 class Store(Protocol):
     """Where the pipeline keeps what it has learnt."""
 
-    def write_batches(self, batches: Sequence[StoredBatch]) -> None:
-        """Store batches, each once however often it is written (its identity is `batch.header.key`)."""
+    def write_batches(self, batches: Sequence[StoredBatch], meanwhile: Callable[[], None] = nothing) -> None:
+        """Store batches, each once however often it is written (its identity is `batch.header.key`).
+
+        `meanwhile` is called once before all is well, if the store has a machine of its own while that is at work.
+        """
 
     def write_windows(self, windows: Sequence[JoinedWindow]) -> None:
         """Store joined windows; of two records of one window the one that covers more batches stays visible.
@@ -132,6 +139,9 @@ class Store(Protocol):
 
     def sweep(self) -> int:
         """Delete the rows that crashed writes left behind an hour ago or more; returns how many."""
+
+    def give_back(self) -> None:
+        """Give the system back what the store keeps of this process's memory and does not use."""
 
     def count_dead_letters(self, run_id: str, *, since_us: int) -> LetterCount:
         """The dead letters of a run; `unknown` are those that came since then, by the broker's time in us."""

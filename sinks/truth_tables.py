@@ -14,10 +14,14 @@ import pyarrow as pa
 from schemas.batches import Batch
 from schemas.ordering import order_of
 from schemas.rows import REQUESTS, STACKS, RequestFacts, StackFacts
+from sinks.coding import coded
 from sinks.interning import StackKey, stack_id
 from sinks.store import StoredBatch
 
 _FACTS = {name: field.annotation for name, field in (RequestFacts.model_fields | StackFacts.model_fields).items()}
+
+_FEW = ("dispatch_lag_us", "write_lag_us", "latency_us")
+"""Numbers of requests of which few differ: they come on a grid (see `schemas.precision`)."""
 
 
 def requests_table(batches: Sequence[Batch], flushes: Sequence[int]) -> pa.Table:
@@ -39,7 +43,12 @@ def requests_table(batches: Sequence[Batch], flushes: Sequence[int]) -> pa.Table
         sorted_values = np.concatenate(
             [part if order is None else part[order] for part, order in zip(values, orders, strict=True)]
         )
-        columns[field.name] = text.column(sorted_values) if text else pa.array(sorted_values).view(field.type)
+        if text:
+            columns[field.name] = text.column(sorted_values)
+        elif field.name in _FEW:
+            columns[field.name] = coded(sorted_values)
+        else:
+            columns[field.name] = pa.array(sorted_values).view(field.type)
     return _with_origin(columns, frozenset({"error"}), batches, flushes)
 
 
@@ -72,7 +81,25 @@ def samples_table(batches: Sequence[Batch], flushes: Sequence[int]) -> tuple[pa.
             for name in ("service", "instance")
         },
     }
+    if any("endpoint" in rows.schema.names for rows in parts):
+        columns["endpoint"] = _endpoints(parts)
     return _with_origin(columns, frozenset(), batches, flushes), texts
+
+
+def _endpoints(parts: Sequence[pa.RecordBatch]) -> pa.DictionaryArray:
+    """Of samples of batches, some of which need not have any: '' where none is known."""
+    nobody = pa.array([""]).dictionary_encode()
+    found = _texts(
+        [
+            rows["endpoint"].fill_null("") if "endpoint" in rows.schema.names else nobody.take(_zeros(rows.num_rows))
+            for rows in parts
+        ]
+    )
+    return found.column(np.concatenate(found.codes))
+
+
+def _zeros(count: int) -> pa.Array:
+    return pa.array(np.zeros(count, np.int32))
 
 
 def stacks_table(texts: Mapping[StackKey, str], day: int) -> pa.Table:
@@ -105,6 +132,7 @@ def batches_table(batches: Sequence[StoredBatch], flushes: Sequence[int], now_us
         "partition": whole_column(stored.partition for stored in batches),
         "offset": whole_column(stored.offset for stored in batches),
         "stored_at": time_column([now_us] * len(batches)),
+        "sampled_us": whole_column(_sampled_us(stored.batch) for stored in batches),
     }
     for name, kind in _FACTS.items():
         # A fact that the topic does not know is empty text or 0.
@@ -114,6 +142,15 @@ def batches_table(batches: Sequence[StoredBatch], flushes: Sequence[int], now_us
             else whole_column(one.get(name, 0) for one in facts)
         )
     return pa.table(columns)
+
+
+def _sampled_us(batch: Batch) -> int:
+    """The time that all samples on a CPU stand for: what CPU of the process is shared out by. 0 of requests."""
+    if batch.header.key.topic == "requests" or not batch.rows.num_rows:
+        return 0
+    weights_us, modes = _numbers(batch.rows["weight_us"]), batch.rows["mode"]
+    on_cpu = np.array([mode == "cpu" for mode in modes.dictionary.to_pylist()])
+    return int(weights_us[on_cpu[_numbers(modes.indices)]].sum(dtype=np.uint64))
 
 
 def text_column(values: Iterable[str]) -> pa.Array:
@@ -131,11 +168,14 @@ def time_column(times_us: Iterable[int]) -> pa.Array:
     return pa.array(list(times_us), pa.int64()).cast(pa.timestamp("us", tz="UTC"))
 
 
-def _in_order(batches: Sequence[Batch], flushes: Sequence[int]) -> tuple[list[Batch], list[int]]:
-    """As the tables are sorted: by run, window and flush."""
-    keys = [(batch.header.key.run_id.encode(), batch.header.key.window) for batch in batches]
-    order = sorted(range(len(batches)), key=lambda at: (keys[at], flushes[at]))
-    return [batches[at] for at in order], [flushes[at] for at in order]
+def in_order(batches: Iterable[tuple[Batch, int]]) -> list[tuple[Batch, int]]:
+    """Batches, each with its flush, as the tables are sorted: by run, window and flush."""
+    return sorted(batches, key=lambda one: (one[0].header.key.run_id.encode(), one[0].header.key.window, one[1]))
+
+
+def _in_order(batches: Sequence[Batch], flushes: Sequence[int]) -> tuple[Sequence[Batch], Sequence[int]]:
+    ordered = in_order(zip(batches, flushes, strict=True))
+    return [batch for batch, _ in ordered], [flush for _, flush in ordered]
 
 
 @dataclass(frozen=True, slots=True)

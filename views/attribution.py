@@ -1,20 +1,22 @@
-"""What requests of each endpoint make the functions cost, from the store."""
+"""What requests of each endpoint make the functions cost, from the store: as it was seen, else by the mix."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
-from analysis.attribution import Cost, Mix, attribute
-from analysis.blocks import select
-from analysis.endpoint_findings import samples_alone, why_not_told
-from analysis.findings import Figures
-from analysis.growth import MIN_SAMPLES
+from analysis.costs.growth import MIN_SAMPLES
+from analysis.endpoints.attribution import Cost, Mix, attribute
+from analysis.endpoints.endpoint_findings import samples_alone, why_not_told
+from analysis.evidence.blocks import Selection, select
+from analysis.finding import Figures
 from views import queries
 from views.facts import RunFacts
+from views.placing import placed
 from views.profile import block_matrix, function_costs, stack_counts
+from views.served import read_served
 from views.warnings import left_out
 
 
@@ -22,12 +24,15 @@ from views.warnings import left_out
 class Paid:
     """Costs by endpoint of each function, by its label, and of what some do `alone` (see `endpoint_findings`).
 
-    `note` says what is not identifiable; empty: nothing is.
+    Nothing stands `alone` where no part of the run is fit to claim anything: then costs are shown, and no more.
+
+    `note` says what is not identifiable, or how it was seen who pays; empty: there is nothing to be said.
     """
 
     costs: Mapping[str, tuple[Cost, ...]]
     alone: Mapping[str, tuple[Cost, ...]]
     note: str = ""
+    seen: bool = False
 
 
 def read_paid(client: Client, run: RunFacts, figures: Mapping[str, Figures]) -> Paid:
@@ -36,12 +41,15 @@ def read_paid(client: Client, run: RunFacts, figures: Mapping[str, Figures]) -> 
     `figures` are of the functions of which it may matter what they do alone, by label.
     """
     selection = select(run.windows, run.segments, every_mix=True)
+    paid = _read_paid(client, run, figures, selection)
+    return replace(paid, alone={}) if selection.design == "unfit" else paid
+
+
+def _read_paid(client: Client, run: RunFacts, figures: Mapping[str, Figures], selection: Selection) -> Paid:
     blocks = selection.blocks
-    places = {
-        "run": run.id,
-        "windows": [int(window) for block in blocks for window in run.windows.window[block.rows]],
-        "blocks": [number for number, block in enumerate(blocks) for _ in block.rows],
-    }
+    places = {"run": run.id, **placed([run.windows.window[block.rows] for block in blocks])}
+    if seen := read_served(client, run, blocks, figures):
+        return Paid(*seen, seen=True)
     mix = _mix(
         queries.fetch(client, queries.MIX, **places), np.array([block.level_tps for block in blocks], np.float64)
     )

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.blocks import ERROR_SHARE, settled
-from analysis.bottleneck import Bottleneck, bottleneck
-from analysis.ceiling import Ceiling
-from analysis.overrun import mostly_fit
-from analysis.scalability import Scalability, scalability
+from analysis.bounds.bottleneck import Bottleneck, bottleneck
+from analysis.bounds.ceiling import Ceiling
+from analysis.bounds.scalability import Scalability, scalability
+from analysis.evidence.blocks import ERROR_SHARE, settled
+from analysis.evidence.overrun import mostly_fit
 from views import model
 from views.facts import RunFacts
 from views.load import KEPT_UP, groups_of

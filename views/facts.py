@@ -1,6 +1,7 @@
 """What the store knows of one run, as arrays and records: everything the report is made from but the profile."""
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -10,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
-from analysis.blocks import Segment, inside
-from analysis.limits import Ints, Windows
-from analysis.percentiles import Latencies, longest
+from analysis.evidence.blocks import Segment, inside
+from analysis.evidence.limits import Ints, Windows
+from analysis.statistics.percentiles import Latencies, longest
 from schemas.sketch import GAMMA, latency_us
 from schemas.thresholds import Threshold, parse_threshold
 from sinks.letters import count_dead_letters
@@ -78,7 +79,7 @@ class RunFacts:
         return self.total("in_flight_at_end")
 
     def rows_of(self, segment: Segment) -> Ints:
-        """See `analysis.blocks.inside`."""
+        """See `analysis.evidence.blocks.inside`."""
         return inside(self.windows, segment)
 
 
@@ -170,15 +171,17 @@ def _during_load(windows: Windows, segments: tuple[Segment, ...]) -> Ints:
 
 
 def _endpoints(client: Client, run: str) -> tuple[EndpointFacts, ...]:
-    unanswered: dict[tuple[str, str], dict[int, int]] = {}
-    for row in queries.fetch(client, queries.UNANSWERED, run=run, gamma=GAMMA).to_pylist():
-        unanswered.setdefault((row["stage"], row["endpoint"]), {})[row["bucket"]] = row["requests"]
-    errors: dict[tuple[str, str], dict[str, int]] = {}
-    for row in queries.fetch(client, queries.ERRORS, run=run).to_pylist():
-        errors.setdefault((row["stage"], row["endpoint"]), {})[row["error"]] = row["requests"]
+    unanswered: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
+    errors: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for row in queries.fetch(client, queries.FAILED, run=run, gamma=GAMMA).to_pylist():
+        of = row["stage"], row["endpoint"]
+        if row["error"]:
+            errors[of][row["error"]] += row["requests"]
+        if row["bucket"] is not None:
+            unanswered[of][row["bucket"]] += row["requests"]
     found = []
     for row in queries.fetch(client, queries.ENDPOINTS, run=run).to_pylist():
-        waited = unanswered.get((row["stage"], row["endpoint"]), {})
+        waited: dict[int, int] = unanswered[row["stage"], row["endpoint"]]
         counts = dict(zip(row["buckets"], row["counts"], strict=True))
         if sum(waited.values()) < row["in_vain"]:
             waited = dict(longest(counts, int(row["in_vain"])))  # the requests have outlived their time in the store
@@ -195,7 +198,7 @@ def _endpoints(client: Client, run: str) -> tuple[EndpointFacts, ...]:
                 sent_bytes=int(row["sent_bytes"]),
                 received_bytes=int(row["received_bytes"]),
                 latencies=latencies,
-                errors=errors.get((row["stage"], row["endpoint"]), {}),
+                errors=dict(errors[row["stage"], row["endpoint"]].most_common()),
             )
         )
     return tuple(found)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.blocks import ERROR_SHARE, Segment, backlog_grows, overrun_of, settled
-from analysis.overrun import Overrun, mostly_fit
-from analysis.percentiles import Percentile
+from analysis.evidence.blocks import ERROR_SHARE, Segment, backlog_grows, overrun_of, settled
+from analysis.evidence.overrun import Overrun, mostly_fit
+from analysis.statistics.percentiles import Percentile
 from schemas.thresholds import Threshold
 from views import model
 from views.facts import RunFacts

@@ -4,6 +4,7 @@ OTHER = ("white", "●")
 FINDINGS = {
     "superlinear": ("bold red", "▲"),
     "indicative": ("yellow", "△"),
+    "slow": ("bold red", "◔"),
     "process-growth": ("yellow", "△"),
     "capacity": ("cyan", "◆"),
     "hot": OTHER,

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, PlainSerializer
 
-from analysis.growth import Shape
-from analysis.verdict import Verdict
+from analysis.costs.growth import Shape
+from analysis.judging.verdict import Verdict
 
 
 def _rounded(value: float | None) -> float | None:
@@ -32,6 +32,8 @@ class Run(_Part):
     verdict: Verdict
     why: str = ""
     target: str = ""
+    observed: bool = False
+    """Whether its requests came by themselves: nobody sent them, so nothing was offered, and times are who told's."""
 
 
 class Threshold(_Part):
@@ -141,7 +143,8 @@ class Profile(_Part):
 class EndpointCost(_Part):
     """What a request of an endpoint makes a function cost, and the endpoint's share of its CPU; 95% intervals.
 
-    Microseconds with what the function calls, on the mean of the rates.
+    Microseconds with what the function calls, on the mean of the rates. `unknown_share` is the part of the function's
+    CPU of which no request is known, where it was seen whose request each sample was; null: told from the mix.
     """
 
     endpoint: str
@@ -151,13 +154,14 @@ class EndpointCost(_Part):
     share: Figure
     share_low: Figure
     share_high: Figure
+    unknown_share: MaybeFigure = None
 
 
 class Function(_Part):
     """One function; shares are of the service's CPU, `us_low` to `us_high` the interval of `total_us_per_request`.
 
     `growth` is its own: what it inherits from a function that it calls is folded under `inherits_from`; a function
-    with `part_of` belongs to a growing one. `endpoints` are those whose part in it the mix of requests tells.
+    with `part_of` belongs to a growing one. `endpoints` are those whose part in it was seen, or is told by the mix.
     """
 
     function: str
@@ -282,7 +286,7 @@ class Report(_Part):
     errors: tuple[ErrorRow, ...] = ()
     growth: Growth = Field(default=Growth(design="unfit", lowest_tps=None, highest_tps=None, blocks=0))
     endpoints_note: str = ""
-    """Why costs are not given to endpoints, or not to all of them, with the remedy."""
+    """How far costs by endpoint were seen, or why they are not given to endpoints, or not to all, with the remedy."""
     warnings: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     over_time: OverTime | None = None

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
 
-from analysis.bound_findings import how_it_scales, what_limits
-from analysis.drift import Drifts, drifts
-from analysis.drift_findings import over_time, ranked
-from analysis.findings import Finding
-from analysis.scalability import Scalability
-from analysis.sizing import Sizing
-from analysis.sizing_findings import right_size
+from analysis.bounds.bound_findings import how_it_scales, what_limits
+from analysis.bounds.scalability import Scalability
+from analysis.bounds.sizing import Sizing
+from analysis.bounds.sizing_findings import right_size
+from analysis.finding import Finding
+from analysis.over_time.drift import Drifts, drifts
+from analysis.over_time.drift_findings import over_time, ranked
 from views import model
 from views.bounds import bottleneck_of, scalability_of
 from views.facts import RunFacts
+from views.natural import is_observed
 from views.profile import ProfileFacts
 from views.soak import read_soak
 
@@ -42,7 +43,7 @@ def more_of(
     soak = read_soak(client, run)
     found = None if soak is None else drifts(soak)
     size = profile.sizing(at_tps)
-    limit = bottleneck_of(run, rows, profile.ceiling)
+    limit = None if is_observed(run) else bottleneck_of(run, rows, profile.ceiling)  # nobody tried a rate
     scales = scalability_of(run)
     return More(
         timed=(*(over_time(run.service, found) if found else ()), *profile.growing_with_time),

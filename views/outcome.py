@@ -6,8 +6,8 @@ from math import ceil
 
 import numpy as np
 
-from analysis.blocks import Segment
-from analysis.percentiles import Latencies
+from analysis.evidence.blocks import Segment
+from analysis.statistics.percentiles import Latencies
 from views import model
 from views.facts import EndpointFacts, RunFacts
 

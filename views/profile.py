@@ -9,19 +9,20 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from numpy.typing import NDArray
 
-from analysis.blocks import Selection, select
-from analysis.capacity import Modelled, Prediction, modelled
-from analysis.ceiling import Ceiling, ceiling
-from analysis.cost import Cost, cost_at, cost_per_request
-from analysis.findings import Figures, Finding
-from analysis.folding import Growth, Growths, growths
-from analysis.growth import Experiment
-from analysis.sizing import Sizing, sizing
-from analysis.stacks import StackCounts
-from analysis.with_time import growing_with_time, told
+from analysis.bounds.capacity import Modelled, Prediction, modelled
+from analysis.bounds.ceiling import Ceiling, ceiling
+from analysis.bounds.sizing import Sizing, sizing
+from analysis.costs.cost import Cost, cost_at, cost_per_request
+from analysis.costs.folding import Growth, Growths, growths
+from analysis.costs.growth import Experiment
+from analysis.evidence.blocks import Selection, select
+from analysis.evidence.stacks import StackCounts
+from analysis.finding import Figures, Finding
+from analysis.over_time.with_time import growing_with_time, told
 from schemas.stacks import join_frame, unfold
 from views import queries
 from views.facts import RunFacts
+from views.placing import placed
 
 Floats = NDArray[np.float64]
 
@@ -51,12 +52,7 @@ class ProfileFacts:
         self._host_cores = run.host_cores
         self.selection: Selection = select(run.windows, run.segments)
         self.experiment = Experiment.of(run.windows, self.selection)
-        windows: list[int] = []
-        numbers: list[int] = []
-        for number, block in enumerate(self.selection.blocks):
-            windows += run.windows.window[block.rows].tolist()
-            numbers += [number] * len(block.rows)
-        places = {"run": run.id, "windows": windows, "blocks": numbers}
+        places = {"run": run.id, **placed([run.windows.window[block.rows] for block in self.selection.blocks])}
         self.costs = function_costs(queries.fetch(client, queries.FUNCTIONS, **places), len(self.selection.blocks))
         self.stacks = stack_counts(queries.fetch(client, queries.STACKS, **places), len(self.selection.blocks))
 

@@ -21,7 +21,9 @@ class Query:
 
 
 _RUN: dict[str, Any] = {"run": "run-1"}
-_BLOCKS: dict[str, Any] = {"run": "run-1", "windows": [1_790_000_000], "blocks": [0]}
+_WITHIN: dict[str, Any] = {"first": 1_790_000_000, "last": 1_790_000_000}
+_BLOCKS: dict[str, Any] = {"run": "run-1", "starts": [1_790_000_000, 1_790_000_001], "numbers": [0, -1], **_WITHIN}
+_ALL_OF_IT = f"(run = {{run:String}}, first = 0, last = {2**64 - 1})"
 _UNIX_US = "toUnixTimestamp64Micro"
 _P50_MS, _P99_MS = quantiles_ms(0.5, 0.99)
 
@@ -68,13 +70,19 @@ WINDOWS = Query(
     "FROM windows WHERE run = {run:String} ORDER BY window",
     _RUN,
 )
+# Sketches are taken apart and put together again: sumMap would take ten times as long.
 ENDPOINTS = Query(
     "endpoints",
+    "SELECT stage, endpoint, completed, failed, in_vain, sent_bytes, received_bytes, "
+    "tupleElement(sketch, 1) AS buckets, tupleElement(sketch, 2) AS counts FROM ("
     "SELECT stage, endpoint, sum(completed) AS completed, sum(failed) AS failed, sum(unanswered) AS in_vain, "
-    "sum(bytes_sent) AS sent_bytes, sum(bytes_received) AS received_bytes, "
-    "sumMap(latency_buckets, latency_counts) AS sketch, "
-    "tupleElement(sketch, 1) AS buckets, tupleElement(sketch, 2) AS counts "
-    "FROM endpoints WHERE run = {run:String} GROUP BY stage, endpoint ORDER BY stage, endpoint",
+    "sum(bytes_sent) AS sent_bytes, sum(bytes_received) AS received_bytes "
+    "FROM endpoints_summed(run = {run:String}) GROUP BY stage, endpoint) AS told LEFT JOIN ("
+    "SELECT stage, endpoint, arraySort(groupArray((latency, requests))) AS sketch FROM ("
+    "SELECT stage, endpoint, latency, sum(count) AS requests FROM ("
+    "SELECT stage, endpoint, latency_buckets, latency_counts FROM endpoints_summed(run = {run:String})) "
+    "ARRAY JOIN latency_buckets AS latency, latency_counts AS count GROUP BY stage, endpoint, latency"
+    ") GROUP BY stage, endpoint) AS drawn USING (stage, endpoint) ORDER BY stage, endpoint",
     _RUN,
 )
 ENDPOINT_WINDOWS = Query(
@@ -86,25 +94,22 @@ ENDPOINT_WINDOWS = Query(
     "AND {endpoint:String} IN ('', endpoint) GROUP BY window ORDER BY window",
     {**_RUN, "stages": ["steady"], "endpoint": ""},
 )
-ERRORS = Query(
-    "errors",
-    "SELECT stage, endpoint, error, count() AS requests FROM requests "
-    "WHERE run = {run:String} AND isNotNull(error) AND error != '' "
-    "GROUP BY stage, endpoint, error ORDER BY requests DESC, stage, endpoint, error",
-    _RUN,
-)
-UNANSWERED = Query(
-    "unanswered",
-    # No answer came: its latency is how long it was waited for. Grouped by bucket, as the answers are.
-    "SELECT stage, endpoint, toInt32(ceil(log(greatest(latency_us, 1)) / log({gamma:Float64}) - 1e-9)) AS bucket, "
-    "count() AS requests FROM requests WHERE run = {run:String} "
-    f"AND {UNANSWERED_SQL} "
-    "GROUP BY stage, endpoint, bucket ORDER BY stage, endpoint, bucket",
+FAILED = Query(
+    "failed requests",
+    # By error; where no answer came also by bucket of the sketch, as the answers are: its latency is how long it was
+    # waited for. Those that nobody timed have no bucket.
+    "SELECT stage, endpoint, ifNull(requests_within.error, '') AS error, "
+    f"if(ifNull({UNANSWERED_SQL}, false) AND isNotNull(latency_us), "
+    "toInt32(ceil(log(greatest(latency_us, 1)) / log({gamma:Float64}) - 1e-9)), NULL) AS bucket, count() AS requests "
+    f"FROM requests_within{_ALL_OF_IT} WHERE (isNotNull(requests_within.error) AND requests_within.error != '') "
+    "OR status = 0 GROUP BY stage, endpoint, error, bucket ORDER BY stage, endpoint, error, bucket",
     {**_RUN, "gamma": 1.02},
 )
 SEND_LAG = Query(
     "send lag",
-    "SELECT quantileTDigestOrNull(0.99)(dispatch_lag_us) / 1000 AS p99_ms FROM requests WHERE run = {run:String}",
+    # Lags are on a grid: few are different.
+    "SELECT quantileExactWeightedOrNull(0.99)(lag_us, requests) / 1000 AS p99_ms FROM ("
+    f"SELECT dispatch_lag_us AS lag_us, count() AS requests FROM requests_within{_ALL_OF_IT} GROUP BY lag_us)",
     _RUN,
 )
 BATCHES = Query(
@@ -129,32 +134,37 @@ DEAD_LETTERS = Query(
     {"from_us": 0, "to_us": 1},
 )
 
-# Windows are mapped to blocks in the store, so that an hour of windows comes back as a few dozen columns.
-_OF_BLOCK = "transform(toUInt64(window), {windows:Array(UInt64)}, {blocks:Array(UInt32)}, toUInt32(0))"
-_IN_BLOCKS = "run = {run:String} AND window IN {windows:Array(UInt64)}"
+# Windows are mapped to blocks in the store (see `views.placing`), so that an hour of windows comes back as a few dozen
+# columns.
+_OF_BLOCK = "transform(roundDown(toUInt64(window), {starts:Array(UInt64)}), {starts:Array(UInt64)}, "
+_OF_BLOCK += "{numbers:Array(Int32)}, toInt32(-1))"
+_IN_BLOCKS = "(run = {run:String}, first = {first:UInt64}, last = {last:UInt64})"
+BLOCKS, OF_BLOCK, IN_BLOCKS = _BLOCKS, _OF_BLOCK, _IN_BLOCKS  # for who has queries of its own
 
 FUNCTIONS = Query(
     "functions",
     "SELECT function, file, groupArray(block) AS blocks, groupArray(self_us) AS self_us, "
     "groupArray(total_us) AS total_us, sum(seen) AS samples FROM ("
     f"SELECT function, file, {_OF_BLOCK} AS block, sum(self_cpu_us) AS self_us, sum(total_cpu_us) AS total_us, "
-    f"sum(total_samples) AS seen FROM functions WHERE {_IN_BLOCKS} GROUP BY function, file, block"
+    f"sum(total_samples) AS seen FROM functions_within{_IN_BLOCKS} WHERE block >= 0 GROUP BY function, file, block"
     ") GROUP BY function, file ORDER BY arraySum(self_us) DESC, function, file",
     _BLOCKS,
 )
 MIX = Query(
     "mix of requests",
     "SELECT endpoint, groupArray(block) AS blocks, groupArray(done) AS requests FROM ("
-    f"SELECT endpoint, {_OF_BLOCK} AS block, sum(completed) AS done FROM endpoints WHERE {_IN_BLOCKS} "
-    "GROUP BY endpoint, block) GROUP BY endpoint ORDER BY endpoint",
+    f"SELECT endpoint, {_OF_BLOCK} AS block, sum(completed) AS done FROM endpoints_within{_IN_BLOCKS} "
+    "WHERE block >= 0 GROUP BY endpoint, block) GROUP BY endpoint ORDER BY endpoint",
     _BLOCKS,
 )
 STACKS = Query(
     "stacks",
-    "SELECT any(text) AS stack, groupArray(block) AS blocks, groupArray(seen) AS samples FROM ("
-    f"SELECT stack_id, any(stack) AS text, {_OF_BLOCK} AS block, count() AS seen FROM samples "
-    f"WHERE mode = 'cpu' AND {_IN_BLOCKS} GROUP BY stack_id, block"
-    ") GROUP BY stack_id ORDER BY stack",
+    "SELECT stack, blocks, samples FROM ("
+    "SELECT stack_id, groupArray(block) AS blocks, groupArray(seen) AS samples FROM ("
+    f"SELECT stack_id, {_OF_BLOCK} AS block, count() AS seen FROM samples_within{_IN_BLOCKS} "
+    "WHERE mode = 'cpu' AND block >= 0 GROUP BY stack_id, block) GROUP BY stack_id) AS counted "
+    "LEFT ANY JOIN (SELECT stack_id, stack FROM stack_texts WHERE run = {run:String}) AS texts USING (stack_id) "
+    "ORDER BY stack",
     _BLOCKS,
 )
 
@@ -200,8 +210,7 @@ ALL: tuple[Query, ...] = (
     WINDOWS,
     ENDPOINTS,
     ENDPOINT_WINDOWS,
-    ERRORS,
-    UNANSWERED,
+    FAILED,
     SEND_LAG,
     BATCHES,
     INSTANCES,

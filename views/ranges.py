@@ -51,7 +51,7 @@ class Clock:
         """From a row of RUN_HEAD."""
         window_us = int(row["window_us"]) or WINDOW_US
         started_us = int(row["started_us"]) // window_us * window_us
-        if not row["windows"]:
+        if not row["last"]:
             return cls(row["run"], started_us, window_us, 1, 0)
         return cls(row["run"], started_us, window_us, int(row["first"]), int(row["last"]))
 

@@ -5,13 +5,15 @@ from collections import Counter
 from clickhouse_connect.driver.client import Client
 
 from analysis import wording
-from analysis.attribution import Cost
-from analysis.capacity import measured
-from analysis.endpoint_findings import endpoint_findings
-from analysis.findings import Case, Finding, find
-from analysis.growth import fit_process
-from analysis.limits import LIMITED_SHARE, generator_limited, host_limited
-from analysis.verdict import Course, judge
+from analysis.bounds.capacity import measured
+from analysis.costs.growth import fit_process
+from analysis.endpoints.attribution import Cost
+from analysis.endpoints.endpoint_findings import endpoint_findings
+from analysis.evidence.limits import LIMITED_SHARE, generator_limited, host_limited
+from analysis.finding import Finding
+from analysis.findings import Case, find
+from analysis.judging.verdict import Course, judge
+from analysis.waiting.slow_findings import placed
 from schemas.events import counted_by_target
 from views import model, queries
 from views.attribution import Paid, read_paid
@@ -19,8 +21,10 @@ from views.facts import RunFacts, read_run
 from views.load import KEPT_UP, load_rows
 from views.model import Report
 from views.more import more_of
+from views.natural import endpoints_note, has_schedule, is_observed
 from views.outcome import whole_outcome
 from views.profile import ProfileFacts
+from views.slow import findings_of
 from views.thresholds import judged
 from views.warnings import left_out, warnings_of
 
@@ -62,6 +66,7 @@ def report_of(client: Client, run: RunFacts, profile: ProfileFacts, *, at_tps: f
             thresholds=[threshold.held for threshold in thresholds],
             load_processes=sum(one["role"] == "load" for one in run.producers),
             died=sum(bool(one["died"]) for one in run.producers if one["role"] == "load"),
+            observed=is_observed(run),
             broken=[f"{check.name}: {check.sentence}" for check in checks if check.ok is False],
         )
     )
@@ -69,6 +74,7 @@ def report_of(client: Client, run: RunFacts, profile: ProfileFacts, *, at_tps: f
     by_endpoint = endpoint_findings(profile.figures, paid.costs, paid.alone)
     seen = measured([(row.achieved_tps, bool(row.held)) for row in rows if row.role == "measure"])
     more = more_of(client, run, profile, rows, at_tps)
+    found = (*find(_case(run, profile, rows, seen)), *by_endpoint)
     return Report(
         run=model.Run(
             id=run.id,
@@ -78,18 +84,19 @@ def report_of(client: Client, run: RunFacts, profile: ProfileFacts, *, at_tps: f
             verdict=verdict,
             why=why,
             target=run.target,
+            observed=is_observed(run),
         ),
         accounting=accounting,
         load=rows,
         generator=_generator(run, limited=int(by_generator.sum()) > LIMITED_SHARE * len(load)),
         profile=_profile(run),
         functions=_functions(profile, paid),
-        findings=tuple(map(_row, more.among((*find(_case(run, profile, rows, seen)), *by_endpoint)))),
+        findings=tuple(map(_row, more.among(placed(found, findings_of(client, run))))),
         capacity=_capacity(profile, seen),
         thresholds=thresholds,
         errors=_errors(run),
         growth=_growth(profile),
-        endpoints_note=paid.note if profile.figures else "",
+        endpoints_note=endpoints_note(run, paid.note, seen=paid.seen) if profile.figures else "",
         warnings=warnings_of(run, profile, accounting, rows, by_generator=by_generator, by_host=by_host),
         checks=checks,
         over_time=more.over_time,
@@ -126,7 +133,7 @@ def _generator(run: RunFacts, *, limited: bool) -> model.Generator:
     load = run.windows.at(run.load)
     return model.Generator(
         engine=run.engine,
-        send_lag_p99_ms=None if "imported" in run.plan else run.send_lag_p99_ms,  # there was no schedule
+        send_lag_p99_ms=run.send_lag_p99_ms if has_schedule(run) else None,
         cpu_share=float(load.generator_cpu_us.sum() / max(load.window_us.sum(), 1)),
         limited=limited,
         reason=run.engine_reason,
@@ -202,6 +209,7 @@ def _endpoint(cost: Cost) -> model.EndpointCost:
         share=cost.share,
         share_low=cost.share_low,
         share_high=cost.share_high,
+        unknown_share=cost.unknown_share,
     )
 
 
@@ -222,6 +230,7 @@ def _case(run: RunFacts, profile: ProfileFacts, rows: tuple[model.LoadRow, ...],
         has_thresholds=bool(run.thresholds),
         left_out="; ".join(left_out(profile.selection)),
         tested=profile.tested,
+        observed=is_observed(run),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from analysis.wording import count
 from views.model import Function, Report
+from views.natural import accounted
 
 Line = tuple[str, str]
 
@@ -17,6 +18,8 @@ def accounting_lines(report: Report) -> tuple[Line, ...]:
     if told.in_flight_at_end:
         parts.append(f"{told.in_flight_at_end:,} under way at the end")
     requests = f"{told.scheduled:,} scheduled {'=' if sums else '≠'} {' + '.join(parts)}"
+    if report.run.observed:
+        requests = accounted(told)
     if told.target_counted is not None:
         same = "the same" if told.target_counted == told.sent else f"it counted {told.target_counted:,}"
         requests += f"; {told.sent:,} sent, and the service says {same}"
@@ -55,6 +58,8 @@ def footnotes(report: Report, shown: Iterable[Function]) -> tuple[str, ...]:
         notes.append(
             f"Growth and its 95% interval: {growth.blocks} visits in random order, seconds to settle left out."
         )
+    elif growth.design == "ramp" and report.run.observed:
+        notes.append("Rate, mix and hour moved as they would (plain traffic), so no shape is claimed.")
     elif growth.design == "ramp":
         notes.append("Time and rate moved together (a ramp), so no shape is claimed: run levels.")
     if any(one.inherits_from for one in shown):

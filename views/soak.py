@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
-from analysis.blocks import ERROR_SHARE, Segment, inside
-from analysis.drift import MINUTE_US, Soak
-from analysis.limits import Windows
-from analysis.overrun import limited, mostly_fit
+from analysis.evidence.blocks import ERROR_SHARE, Segment, inside
+from analysis.evidence.limits import Windows
+from analysis.evidence.overrun import limited, mostly_fit
+from analysis.over_time.drift import MINUTE_US, Soak
 from schemas.stacks import join_frame
 from views import queries
 from views.facts import RunFacts

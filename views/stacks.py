@@ -10,6 +10,7 @@ from views.queries import fetch
 from views.ranges import Part
 from views.web import queries
 from views.web.more_queries import STACKS
+from views.web.summed import summed
 
 UNATTRIBUTED = "(unattributed)"
 """CPU that no sample could place; it is shown, not spread."""
@@ -64,7 +65,9 @@ def range_stacks(client: Client, part: Part, *, buckets: int = 1, least_share: f
     (totals,) = fetch(client, queries.HEALTH.at(span.tier), **asked).to_pylist()
     cpu_us, unattributed_us = int(totals["cpu_us"]), int(totals["unattributed_us"])
     if buckets == 1:
-        rows = fetch(client, queries.FLAME.at(span.tier), **asked, least_us=int(least_share * cpu_us)).to_pylist()
+        sums = summed(client, part.clock.run, span)
+        least = {"run": part.clock.run, "least_us": int(least_share * cpu_us)}
+        rows = fetch(client, queries.FLAME.at(sums.way), **least, **sums.parameters).to_pylist()
     else:
         rows = fetch(client, STACKS.at(span.tier), **asked).to_pylist()
     stacks = [

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis import wording
-from analysis.growth import Shape
+from analysis.costs.growth import Shape
 from views import model
 from views.model import Report
 

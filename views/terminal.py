@@ -14,13 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis import wording
-from analysis.verdict import Verdict
+from analysis.judging.verdict import Verdict
 from schemas.thresholds import parse_threshold
 from views import model
 from views.marks import FINDINGS, OTHER
 from views.model import Report
 from views.sentences import accounting_lines, footnotes, trust_lines
 from views.tables import capacity_table, errors_table, functions_table, load_table, milliseconds, shown_functions
+from views.traffic_table import traffic_table
 
 WIDEST = 140
 SVG_WIDTH = 116
@@ -66,8 +67,12 @@ class _Page:
 def _parts(report: Report, width: int) -> Iterator[RenderableType]:
     yield _head(report)
     yield Padding(_findings(report), (1, 1, 0, 1))
-    yield titled("Load", "ms from the scheduled start")
-    yield Padding(load_table(report, width), (0, 1))
+    if report.run.observed:
+        yield titled("Traffic", "ms as whoever told of it took them")
+        yield Padding(traffic_table(report, width), (0, 1))
+    else:
+        yield titled("Load", "ms from the scheduled start")
+        yield Padding(load_table(report, width), (0, 1))
     if report.errors:
         yield titled("Errors", "requests that failed, by what went wrong")
         yield Padding(errors_table(report), (0, 1))
@@ -76,8 +81,9 @@ def _parts(report: Report, width: int) -> Iterator[RenderableType]:
         yield Padding(functions_table(report, width), (0, 1))
         if report.endpoints_note:
             yield Padding(sentence(report.endpoints_note, bold=False), (1, 1, 0, 1))
-    yield titled("Capacity", "requests per second")
-    yield Padding(capacity_table(report), (0, 1))
+    if not report.run.observed:  # nobody tried a rate
+        yield titled("Capacity", "requests per second")
+        yield Padding(capacity_table(report), (0, 1))
     yield titled("Accounting and trust", "")
     yield Padding(Group(*_lines((*accounting_lines(report), *trust_lines(report)))), (0, 1))
     if report.warnings:

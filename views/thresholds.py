@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from clickhouse_connect.driver.client import Client
 
-from analysis.limits import Floats, Ints, Mask
-from analysis.percentiles import Latencies, longest
-from analysis.sustained import sustained, windows_for
+from analysis.evidence.limits import Floats, Ints, Mask
+from analysis.judging.sustained import sustained, windows_for
+from analysis.statistics.percentiles import Latencies, longest
 from schemas.sketch import latency_us
 from schemas.thresholds import Threshold
 from views import model, queries

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from analysis import wording
-from analysis.blocks import Selection
-from analysis.limits import LIMITED_SHARE, Mask, Windows
+from analysis.evidence.blocks import Selection
+from analysis.evidence.limits import LIMITED_SHARE, Mask
 from analysis.wording import count
 from views import model
 from views.facts import RunFacts
+from views.natural import about_traffic, is_observed
 from views.profile import ProfileFacts
 
 _SEVERAL_THREADS = 3
@@ -52,9 +53,10 @@ def warnings_of(
     """One sentence each, the gravest first; the masks are of the windows of the load, which of them were limited."""
     return (
         *_about_end(run),
+        *about_traffic(run),
         *_about_data(run, accounting),
         *_about_clocks(run),
-        *_about_load(run.windows.at(run.load), by_generator, by_host),
+        *_about_load(run, by_generator, by_host),
         *_about_stages(rows),
         *_about_users(run),
         *_about_import(run),
@@ -111,11 +113,14 @@ def _about_clocks(run: RunFacts) -> list[str]:
     return found
 
 
-def _about_load(load: Windows, by_generator: Mask, by_host: Mask) -> list[str]:
-    found = []
+def _about_load(run: RunFacts, by_generator: Mask, by_host: Mask) -> list[str]:
+    load, found = run.windows.at(run.load), []
+    elsewhere = "run the load on another machine"
+    if is_observed(run):
+        elsewhere = "have stream processor and store on another machine (--broker, --store)"
     for limited, who, remedy in (
         (by_generator, "the load generator could not keep its schedule", "use another machine or more load processes"),
-        (by_host, "the service waited for cores that loadflame was using", "run the load on another machine"),
+        (by_host, "the service waited for cores that loadflame was using", elsewhere),
     ):
         number = int(limited.sum())
         if number:

@@ -1,41 +1,36 @@
 """Does loadflame find what was planted, and nothing else?
 
-    python -m benchmarks.planted [--kinds superlinear,linear] [--minutes 30] [--runs N] [--first-seed 1]
+    python -m benchmarks.planted [--minutes 60] [--only scan,tail] [--runs N] [--page docs/planted.md]
 
-Services with one defect each, and their clean twins, are drawn from seeds and run one after the other through the
-product itself; a run takes some 90 s. Each is a line of `.cache/planted/runs.jsonl` as soon as it is over, so that
-Ctrl-C loses the run under way and no other, and the next call goes on behind what is there (`--no-resume`: begins
-anew). `--page FILE` writes what all of them come to. Nothing else should use the machine's cores.
+Services with defects, and their clean twins, are drawn from seeds and run one after the other through the product
+itself. The next run is always the one of which least is there, of what a whole campaign has and of what still fits into
+the time; so any hour of an idle machine is well spent, and the campaign goes on where it ended. Each run is a line of
+`.cache/planted/runs.jsonl` as soon as it is over; Ctrl-C loses the run under way and no other. `--page FILE` writes
+what all of them come to, `--plan` says what is left to do and how long it takes. Nothing else should use the machine's
+cores; a soak (25 minutes for four services at once) and the store of the pool (some hundred MB) are the largest parts.
 """
 
 import argparse
-import itertools
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.planted.figures import Twins, accused, rank, rows, twins
-from benchmarks.planted.kinds import KINDS, looked_for
+from benchmarks.planted import figures
+from benchmarks.planted.bundles import BUNDLES, Design
+from benchmarks.planted.kinds import KINDS
 from benchmarks.planted.known import known_kinds
 from benchmarks.planted.page import page
-from benchmarks.planted.playing import play
-from benchmarks.planted.results import Result, Results, Task
-from benchmarks.planted.serving import Design
+from benchmarks.planted.playing import Campaign
+from benchmarks.planted.pool import Compared, compare
+from benchmarks.planted.results import Result, Results
+from benchmarks.planted.schedule import done, minutes_left, next_tasks, progress, to_predict
 from schemas.errors import UserError
 
 DEFAULT = Path(".cache", "planted")
 ROOMS = ("schemas", "producers", "processors", "sinks", "analysis", "views", "loadflame")
-
-
-def tasks(kinds: Sequence[str], first_seed: int) -> Iterator[Task]:
-    """Without end: seed by seed each kind, with its defect and then without."""
-    for seed in itertools.count(first_seed):
-        for kind in kinds:
-            yield Task(kind, seed, clean=False)
-            yield Task(kind, seed, clean=True)
 
 
 def version() -> str:
@@ -49,76 +44,89 @@ def version() -> str:
 
 def outcome(result: Result) -> str:
     """A run in a few words."""
-    wrong = accused(result)
-    beside = f"; accuses {len(wrong)} more" if wrong else ""
+    wrong = figures.accused(result)
+    beside = f"; accuses {len(wrong)} more: {' '.join(wrong)}" if wrong else ""
     if not result.judged:
         return f"unjudged ({result.verdict}, {result.blocks} visits){beside}"
-    if result.clean:
-        return f"accuses {len(wrong)}" if wrong else "accuses nobody"
-    place = rank(result, KINDS[result.kind])
-    return ("not found" if place is None else f"found, place {place}") + beside
+    if result.task.side != "planted":
+        return f"accuses {len(wrong)}: {' '.join(wrong)}" if wrong else "accuses nobody"
+    places = [(plant, figures.rank(result, plant)) for plant in result.plants]
+    said = [f"{plant.kind} {plant.effect:g} {f'place {place}' if place else 'MISSED'}" for plant, place in places]
+    return ", ".join(said) + beside
 
 
-def campaign(results: Results, kinds: Sequence[str], options: argparse.Namespace) -> None:
+def campaign(results: Results, runs: Campaign, options: argparse.Namespace) -> None:
     """Run until the time is over, the runs are done, or Ctrl-C."""
-    until, commit, count = time.monotonic() + options.minutes * 60, version(), 0
-    for task in tasks(kinds, options.first_seed):
+    until, count = time.monotonic() + options.minutes * 60, 0
+    only = [name for name in options.only.split(",") if name]
+    while options.runs < 0 or count < options.runs:
         left_s = until - time.monotonic()
-        if left_s < 0 or count == options.runs:
+        tasks = next_tasks(results.all, runs.design, left_s, first_seed=options.first_seed, only=only)
+        if not tasks:
             return
-        if task in results.done:
-            continue
-        print(f"{task.words} ... ({left_s / 60:.0f} min left)", file=sys.stderr, end=" ", flush=True)
-        result = play(task, Design(), commit=commit, arrays=results.path.parent / "arrays")
-        results.add(result)
-        count += 1
-        print(f"{outcome(result)} ({result.took_s:.0f} s)", file=sys.stderr, flush=True)
+        words = " and ".join(task.words for task in tasks)
+        print(f"{words} ... ({left_s / 60:.0f} min left)", file=sys.stderr, end=" ", flush=True)
+        for result in runs.play(tasks, predict=to_predict(tasks[0], results.all)):
+            results.add(result)
+            count += 1
+            print(f"{outcome(result)} ({result.took_s:.0f} s)", file=sys.stderr, flush=True)
+        print(f"  {progress(results.all)}", file=sys.stderr, flush=True)
 
 
-def tell(results: Sequence[Result], known: frozenset[str]) -> None:
+def tell(results: Sequence[Result], compared: Sequence[Compared]) -> None:
     """What it comes to, on a screen."""
-    looked = [name for name, kind in KINDS.items() if looked_for(kind, known)]
-    for row in rows(results, looked):
-        print(f"{row.kind} {row.effect:g} {KINDS[row.kind].unit}: found {row.found}; accuses another {row.false}")
-    clean: Twins = twins(results)
-    print(f"clean twins that accuse somebody: {clean.accusing}")
-    print(f"not looked for yet: {', '.join(name for name in KINDS if name not in looked) or 'none'}")
+    for row in figures.rows(results):
+        print(f"{row.kind} {row.effect:g} {KINDS[row.kind].unit}: found {row.found} ({row.unjudged} unjudged)")
+    for name, some in (("with defects", figures.planted_runs(results)), ("without", figures.clean_runs(results))):
+        found = figures.Accusing.of("", some)
+        print(f"services {name} that accuse somebody: {found.share} ({found.unjudged} unjudged)")
+    predictions = figures.foretold(results)
+    if predictions:
+        print(f"predictions within {figures.NEAR:.0%}: {sum(one.near for one in predictions)} of {len(predictions)}")
+    for one in figures.told(compared):
+        print(f"compared with {one.question}: told {one.all.bare}, of disjoint ones {one.disjoint}")
+
+
+def tell_plan(results: Sequence[Result], design: Design) -> None:
+    """What is left of a whole campaign."""
+    left = minutes_left(results, design)
+    for goal, minutes in left.items():
+        print(f"{goal.words:16} {done(goal, results):3} of {goal.runs:3} runs, {minutes:5.0f} minutes to go")
+    print(f"{'all':16} {sum(left.values()) / 60:22.1f} hours to go")
 
 
 def main() -> None:
     """Run, print, and write the page."""
-    known = known_kinds()
-    looked = [name for name, kind in KINDS.items() if looked_for(kind, known)]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kinds", default=",".join(looked), help="of defects; default: all that are looked for")
-    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--only", default="", help=f"of these services, with commas: {', '.join(BUNDLES)}")
+    parser.add_argument("--minutes", type=float, default=60, help="begin no run that would last longer; default 60")
     parser.add_argument("--runs", type=int, default=-1, help="at most so many")
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=DEFAULT, help=f"where results are kept; default {DEFAULT}")
-    parser.add_argument("--resume", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--plan", action="store_true", help="run nothing, and say what is left to do")
     parser.add_argument("--page", type=Path, help="write docs/planted.md, say")
     options = parser.parse_args()
-    kinds = [name for name in options.kinds.split(",") if name]
-    if unknown := set(kinds) - set(KINDS):
-        sys.exit(f"planted: there is no kind {', '.join(sorted(unknown))}; there are {', '.join(KINDS)}")
-    path = options.out / "runs.jsonl"
-    if not options.resume:
-        path.unlink(missing_ok=True)
-    results = Results(path)
+    if unknown := {name for name in options.only.split(",") if name} - set(BUNDLES):
+        sys.exit(f"planted: there are no services {', '.join(sorted(unknown))}; there are {', '.join(BUNDLES)}")
+    results, design = Results(options.out / "runs.jsonl"), Design()
+    if options.plan:
+        tell_plan(results.all, design)
+        return
     print(f"seeds from {options.first_seed}; {len(results.all)} runs are there already", file=sys.stderr)
     try:
-        campaign(results, kinds, options)
+        campaign(results, Campaign(design, version(), options.out), options)
     except KeyboardInterrupt:
         print("\nended; what was measured is kept", file=sys.stderr)
     except UserError as error:
         sys.exit(f"planted: {error}")
-    if results.all:
-        tell(results.all, known)
-        if options.page:
-            command = f"python -m benchmarks.planted --kinds {','.join(kinds)} --page {options.page}"
-            options.page.write_text(
-                page(results.all, command=command, design=Design().words, cores=os.cpu_count() or 1, known=known)
-            )
+    compared = compare(results.all, options.out)
+    tell(results.all, compared)
+    if options.page:
+        command = f"python -m benchmarks.planted --minutes 60 --page {options.page}"
+        known = known_kinds()
+        options.page.write_text(
+            page(results.all, compared, command=command, design=design, cores=os.cpu_count() or 1, known=known)
+        )
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.growth import Experiment
-from analysis.stacks import StackCounts
+from analysis.costs.growth import Experiment
+from analysis.evidence.stacks import StackCounts
 from sinks.connect import open_client
 from views.facts import read_run
 from views.profile import ProfileFacts

@@ -1,4 +1,4 @@
-"""The body of the planted function, with its defect and without: the two differ in the lines of the defect only.
+"""The body of a planted function, with its defect and without: the two differ in the lines of the defect only.
 
 Every one ends in a scan of `steps` entries, which is where the CPU goes. `result` is left as in `work`.
 """
@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from string import Template
 from textwrap import dedent
 
+from benchmarks.planted.bundles import LOWEST_TPS, TOP_TPS
 from benchmarks.planted.work import SCAN_US
-
-TOP_TPS, LOWEST_TPS = 200, 25
-"""The rates between which services are asked; a growing cost is drawn for the highest."""
-SOAK_TPS, SOAK_S = 100, 64
-"""What a service is asked whose defect needs time; at the end a cache has its effect."""
 
 _SCAN = """
 total = 0
@@ -40,21 +36,28 @@ with guard:
         recent.popleft()
     entries = list(recent)
 """
+# Lists of a second are kept, as sessions are, and all of them are looked through whenever garbage is collected.
+_SESSIONS = """
+now = time.monotonic()
+session = [[number] for number in range($whole)]
+with guard:
+    sessions.append((now, session))
+    while sessions[0][0] < now - 1.0:
+        sessions.popleft()
+    turn = next(turns)
+steps = $steps
+"""
 DEFECTS = {
     # As long as the last second has requests, to a power; the twin costs at every rate what it does at the lowest.
     "superlinear": Defect("steps = int($scale * len(entries) ** $power)", "steps = $flat", _RECENT, entries=""),
+    "garbage": Defect("if turn % 4 == 0:\n    gc.collect()", "", _SESSIONS),
     "convoy": Defect("with guard:\n    time.sleep($wait_s)", "time.sleep($wait_s)", "steps = $steps"),
-    "cache": Defect("kept.append(key)\nsteps = $steps + int(len(kept) * $each)", "steps = $steps"),
-    "garbage": Defect(
-        "for node in nodes:\n    node['next'] = nodes[node['number'] - 1]",
-        "",
-        "nodes = [{'number': number} for number in range($whole)]\nsteps = $few",
-    ),
+    "cache": Defect("cached.append(key)\nsteps = $steps + int(len(cached) * $each)", "steps = $steps"),
     "linear": Defect("steps = $steps", "steps = $few"),
-    "endpoint": Defect("steps = $dear if key.startswith('$endpoint') else $steps", "steps = $steps"),
-    "branch": Defect("steps = $dear if random.random() < 0.02 else $steps", "steps = $steps"),
+    "endpoint": Defect("steps = $dear if key.startswith('$endpoint-') else $steps", "steps = $steps"),
+    "branch": Defect("steps = $long if random.random() < 0.02 else $steps", "steps = $steps"),
     "downstream": Defect(
-        "ask_downstream($whole if random.random() < 0.1 else 1)", "ask_downstream(1)", "steps = $steps"
+        "ask_downstream($whole if random.random() < 0.05 else 1)", "ask_downstream(1)", "steps = $steps"
     ),
     "leak": Defect("kept.append(page)", "", "page = key.encode() * ($bytes // len(key))\nsteps = $steps"),
     "slower-10": Defect("steps = $dear", "steps = $steps"),
@@ -62,25 +65,29 @@ DEFECTS = {
 }
 
 
-def body(kind: str, effect: float, us: float, *, endpoint: str, clean: bool) -> str:
-    """The lines of a planted function's body that takes about `us` microseconds.
+def body(kind: str, effect: float, us: float, *, endpoint: str, requests: int, clean: bool) -> str:
+    """The lines of a planted function's body that takes about `us` microseconds (a growing one at the highest rate).
 
-    `endpoint` is the dear one of the kind "endpoint".
+    `endpoint` is the dear one of the kind "endpoint"; after so many `requests` a cache has its effect.
     """
     defect, steps, power = DEFECTS[kind], us / SCAN_US, effect - 1
     text = "\n".join(
         filter(None, (defect.before.strip(), defect.entries, defect.clean if clean else defect.planted, _SCAN.strip()))
     )
+    if kind != "superlinear":
+        return Template(dedent(text)).substitute(
+            steps=round(steps),
+            few=round(0.2 * steps),
+            dear=round(effect * steps),
+            long=round(effect * 1e3 / SCAN_US),
+            wait_s=f"{effect / 1e3:g}",
+            each=f"{power * steps / requests:.5f}",
+            whole=round(effect),
+            bytes=round(effect * 1024),
+            endpoint=endpoint,
+        )
     return Template(dedent(text)).substitute(
-        steps=round(steps),
-        few=round(0.2 * steps),
-        dear=round(effect * steps),
         scale=f"{steps * float(TOP_TPS) ** -power:.4f}",
         power=f"{power:.2f}",
         flat=round(steps * (LOWEST_TPS / TOP_TPS) ** power),
-        wait_s=f"{effect / 1e3:g}",
-        each=f"{power * steps / (SOAK_TPS * SOAK_S):.5f}",
-        whole=round(effect),
-        bytes=round(effect * 1024),
-        endpoint=endpoint,
     )

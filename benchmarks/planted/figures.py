@@ -1,13 +1,15 @@
 """What a campaign comes to: how often each defect was found, and how often somebody innocent was accused."""
 
 import statistics
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from scipy.special import betaincinv
 
-from benchmarks.planted.kinds import KINDS, Kind, is_false, is_found
-from benchmarks.planted.results import Result
+from benchmarks.planted.drawn import draw
+from benchmarks.planted.kinds import KINDS, Plant, is_false, is_found
+from benchmarks.planted.pool import Compared
+from benchmarks.planted.results import Result, Seen
 
 AMPLE = 400
 """With so many samples a growth of 2 is to be found in 95% of all runs."""
@@ -36,24 +38,52 @@ class Share:
         """Upper end."""
         return float(betaincinv(self.hits + 1, self.n - self.hits, 0.975)) if self.hits < self.n else 1.0
 
+    @property
+    def bare(self) -> str:
+        """Without bounds: of what is not independent."""
+        return f"{self.hits} of {self.n}: {self.hits / self.n:.0%}" if self.n else "–"
+
     def __str__(self) -> str:
-        if not self.n:
-            return "–"
-        return f"{self.hits} of {self.n}: {self.hits / self.n:.0%} [{self.low:.0%}, {self.high:.0%}]"
+        return f"{self.bare} [{self.low:.0%}, {self.high:.0%}]" if self.n else "–"
 
 
-def rank(result: Result, kind: Kind) -> int | None:
-    """The place of the first finding that shows the defect, 1 being the report's first; None when none does."""
-    places = (place for place, one in enumerate(result.said, start=1) if is_found(kind, result.function, one))
-    return next(places, None)
+def rank(result: Result, plant: Plant) -> int | None:
+    """The place of the first finding that shows a defect, 1 being the first of all those that do not show another one.
+
+    None when none does.
+    """
+    others = [one for one in result.plants if one != plant]
+    place = 0
+    for finding in result.said:
+        if is_found(plant, finding):
+            return place + 1
+        place += not any(is_found(other, finding) for other in others)
+    return None
 
 
-def accused(result: Result, kinds: Mapping[str, Kind] = KINDS) -> tuple[str, ...]:
+def accused(result: Result) -> tuple[str, ...]:
     """The summaries of findings that accuse somebody innocent."""
-    kind = None if result.clean else kinds[result.kind]
     return tuple(
-        one.summary for one in result.said if is_false(kind, result.function, one, paid_by_one=result.paid_by_one)
-    )
+        one.summary for one in result.said if is_false(result.plants, one, paid_by_one=result.paid_by_one)
+    )  # fmt: skip
+
+
+def planted_runs(results: Iterable[Result]) -> list[Result]:
+    """Runs of services with defects that a single run can show."""
+    return [one for one in results if one.seen and one.task.side == "planted"]
+
+
+def clean_runs(results: Iterable[Result]) -> list[Result]:
+    """Runs of services without a defect, each of another service.
+
+    Those of the pool are not among them: ten of one service err together, and no bounds hold of them.
+    """
+    return [one for one in results if one.task.side == "clean" and one.task.bundle != "pool"]
+
+
+def pool_runs(results: Iterable[Result]) -> list[Result]:
+    """Runs of the pool's services as they are, many of each."""
+    return [one for one in results if one.task.side == "clean" and one.task.bundle == "pool"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,30 +100,27 @@ class Row:
     found: Share
     ample: Share
     leading: Share
-    false: Share
     samples: int
     held: Share
 
 
-def rows(results: Iterable[Result], looked: Collection[str]) -> list[Row]:
-    """A row for each kind of defect in `looked` and each of its sizes, of the runs that have one."""
-    groups: dict[tuple[str, float], list[Result]] = {}
-    for one in results:
-        if not one.clean and one.kind in looked:
-            groups.setdefault((one.kind, one.effect), []).append(one)
+def rows(results: Iterable[Result]) -> list[Row]:
+    """A row for each defect and size that was run."""
+    groups: dict[tuple[str, float], list[tuple[Result, Seen]]] = {}
+    for one in planted_runs(results):
+        for seen in one.seen:
+            groups.setdefault((seen.plant.kind, seen.plant.effect), []).append((one, seen))
     order = list(KINDS)
-    return [
-        _row(kind, effect, group)
-        for (kind, effect), group in sorted(groups.items(), key=lambda item: (order.index(item[0][0]), item[0][1]))
-    ]
+    ordered = sorted(groups.items(), key=lambda item: (order.index(item[0][0]), item[0][1]))
+    return [_row(kind, effect, group) for (kind, effect), group in ordered]
 
 
-def _row(kind: str, effect: float, group: Sequence[Result]) -> Row:
-    judged = [one for one in group if one.judged]
-    ranks = [rank(one, KINDS[kind]) for one in judged]
-    ample = [place for one, place in zip(judged, ranks, strict=True) if one.samples >= AMPLE]
+def _row(kind: str, effect: float, group: Sequence[tuple[Result, Seen]]) -> Row:
+    judged = [(one, seen) for one, seen in group if one.judged]
+    ranks = [rank(one, seen.plant) for one, seen in judged]
+    ample = [place for (_, seen), place in zip(judged, ranks, strict=True) if seen.samples >= AMPLE]
     # Only there is the true growth of the planted function the size of the effect.
-    intervals = [one.growth for one in judged if one.growth is not None and kind == "superlinear"]
+    intervals = [seen.growth for _, seen in judged if seen.growth is not None and kind == "superlinear"]
     return Row(
         kind=kind,
         effect=effect,
@@ -101,34 +128,40 @@ def _row(kind: str, effect: float, group: Sequence[Result]) -> Row:
         found=Share(sum(place is not None for place in ranks), len(judged)),
         ample=Share(sum(place is not None for place in ample), len(ample)),
         leading=Share(sum(place is not None and place <= FIRST for place in ranks), len(judged)),
-        false=Share(sum(bool(accused(one)) for one in judged), len(judged)),
-        samples=round(statistics.median(one.samples for one in judged)) if judged else 0,
+        samples=round(statistics.median(seen.samples for _, seen in judged)) if judged else 0,
         held=Share(sum(low <= effect <= high for _, low, high in intervals), len(intervals)),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Twins:
-    """Runs of services without a defect: how many of those that could be judged accuse anybody, and of what.
+class Accusing:
+    """Of services of a bundle, those that could be judged and accuse somebody innocent, and of what.
 
-    One that could not, and accuses all the same, counts with them.
+    One that could not be judged, and accuses all the same, counts with them.
     """
 
+    bundle: str
     unjudged: int
-    accusing: Share
+    share: Share
     summaries: tuple[str, ...]
 
+    @classmethod
+    def of(cls, bundle: str, results: Sequence[Result]) -> "Accusing":
+        """All of them together."""
+        judged = [one for one in results if one.judged or accused(one)]
+        wrong = [(one, accused(one)) for one in judged]
+        return cls(
+            bundle,
+            len(results) - len(judged),
+            Share(sum(bool(said) for _, said in wrong), len(judged)),
+            tuple(f"{one.task.words}: {text}" for one, said in wrong for text in said),
+        )
 
-def twins(results: Iterable[Result]) -> Twins:
-    """All clean twins, of whatever kind."""
-    clean = [one for one in results if one.clean]
-    judged = [one for one in clean if one.judged or accused(one)]
-    wrong = [(one, accused(one)) for one in judged]
-    return Twins(
-        len(clean) - len(judged),
-        Share(sum(bool(said) for _, said in wrong), len(judged)),
-        tuple(f"{one.task.words}: {text}" for one, said in wrong for text in said),
-    )
+
+def accusing(results: Sequence[Result]) -> list[Accusing]:
+    """By bundle, in the order in which they came."""
+    bundles = dict.fromkeys(one.task.bundle for one in results)
+    return [Accusing.of(name, [one for one in results if one.task.bundle == name]) for name in bundles]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +192,49 @@ def foretold(results: Iterable[Result]) -> list[Foretold]:
         for one in results
         if one.what_if_tps is not None and one.twin_tps is not None and (one.twin_cores or 0) >= FULL
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Comparisons of one question: `disjoint` ones share no run, `all` do. Of identical services a hit is anything
+    told at all, else that the slower function is named; `innocent` are those that name a function that is not.
+    """
+
+    question: str
+    disjoint: Share
+    all: Share
+    innocent: Share
+    spread: float
+    detectable: float
+    share_of_cpu: float
+
+
+def told(compared: Sequence[Compared]) -> Iterator[Told]:
+    """A row for each question."""
+    for question in dict.fromkeys(one.groups.question for one in compared):
+        mine = [one for one in compared if one.groups.question == question]
+        hits = [bool(one.said["told"]) if question == "clean" else one.names(_slower(one)) for one in mine]
+        disjoint = [hit for hit, one in zip(hits, mine, strict=True) if one.disjoint]
+        wrong = sum(bool(set(one.said["worse"]) - _touched(one)) for one in mine)
+        yield Told(
+            question,
+            Share(sum(disjoint), len(disjoint)),
+            Share(sum(hits), len(hits)),
+            Share(wrong, len(mine)),
+            *(statistics.median(one.said[name] or 0.0 for one in mine) for name in ("spread", "detectable")),
+            statistics.median(one.said["shares"].get(_slower(one), 0.0) for one in mine),
+        )
+
+
+def _slower(one: Compared) -> str:
+    """The function that is slower, or would be."""
+    return draw("pool", one.groups.seed).plants[0].function
+
+
+def _touched(one: Compared) -> set[str]:
+    """The functions that are truly dearer: the slower one and its callers; of identical services none."""
+    (plant,) = draw("pool", one.groups.seed).plants
+    return set() if one.groups.question == "clean" else {plant.function, *plant.near, *_CALLERS}
+
+
+_CALLERS = frozenset({"<module>", "main", "run", "serve", "handle", "handle_one_request", "process_request_thread"})

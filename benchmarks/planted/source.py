@@ -1,7 +1,9 @@
 """A drawn service as a file of Python that stands by itself and knows nothing of who asks it."""
 
+from collections.abc import Collection
 from textwrap import dedent, indent
 
+from benchmarks.planted.bundles import Design
 from benchmarks.planted.defects import body
 from benchmarks.planted.drawn import Drawn, Endpoint, Function
 from benchmarks.planted.work import WORKS
@@ -15,7 +17,9 @@ _HEAD = '''
 """
 
 import argparse
+import gc
 import hashlib
+import itertools
 import json
 import random
 import socket
@@ -27,6 +31,9 @@ CATALOGUE = [number * 7919 % 1009 for number in range(500)]
 guard = threading.Lock()
 counting = threading.Lock()
 recent = deque()
+sessions = deque()
+turns = itertools.count()
+cached = []
 kept = []
 answered = 0
 downstream = ("127.0.0.1", 0)
@@ -43,10 +50,9 @@ def ask_downstream(wait_ms):
         asked.sendall(b"%d\\n" % wait_ms)
         return asked.recv(64)
 '''
+_AIOHTTP = "\nfrom aiohttp import web"
 _ASYNC = """
 async def serve(listener):
-    from aiohttp import web
-
     async def answer(request):
         handler = HANDLERS.get(request.path)
         if handler is None:
@@ -105,6 +111,7 @@ def main():
     options = parser.parse_args()
     downstream = ("127.0.0.1", options.downstream)
     listener = socket.create_server(("127.0.0.1", options.port), backlog=256)
+    gc.freeze()  # what was imported is no garbage
     print("http://{}:{}".format(*listener.getsockname()), flush=True)
     run(listener)
 
@@ -114,17 +121,18 @@ if __name__ == "__main__":
 """
 
 
-def source_of(drawn: Drawn, *, clean: bool) -> str:
-    """The file's text; `clean` is the twin, which lacks the defect and nothing else."""
+def source_of(drawn: Drawn, *, without: Collection[str], design: Design | None = None) -> str:
+    """The file's text, where the planted functions `without` lack their defect and nothing else."""
+    requests = (design or Design()).requests(drawn.stages)
     head = _HEAD.format(name=drawn.name, paths=", ".join(f"GET /{one.path}" for one in drawn.endpoints)).strip()
-    imports = "from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer" if drawn.threads else ""
-    head = head.replace("from collections import deque", f"from collections import deque\n{imports}".strip())
+    imports = "from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer" if drawn.threads else _AIOHTTP
+    head = head.replace("from collections import deque", f"from collections import deque\n{imports}")
     if not drawn.threads:
         head = head.replace("import argparse\n", "import argparse\nimport asyncio\n")
     handlers = ", ".join(f'"/{one.path}": {one.handler}' for one in drawn.endpoints)
     parts = [
         head,
-        *(_function(drawn, one, clean=clean) for one in reversed(drawn.functions)),
+        *(_function(drawn, one, clean=one.name in without, requests=requests) for one in reversed(drawn.functions)),
         *(_endpoint(one) for one in drawn.endpoints),
         f"HANDLERS = {{{handlers}}}",
         (_THREADS if drawn.threads else _ASYNC).strip(),
@@ -133,10 +141,11 @@ def source_of(drawn: Drawn, *, clean: bool) -> str:
     return "\n\n\n".join(parts) + "\n"
 
 
-def _function(drawn: Drawn, one: Function, *, clean: bool) -> str:
+def _function(drawn: Drawn, one: Function, *, clean: bool, requests: int) -> str:
     if one.work is None:
-        dear = drawn.endpoints[0].path
-        lines = body(drawn.kind, drawn.effect, one.us, endpoint=dear, clean=clean)
+        dear = drawn.dear.path
+        plant = next(plant for plant in drawn.plants if plant.function == one.name)
+        lines = body(plant.kind, plant.effect, one.us, endpoint=dear, requests=requests, clean=clean)
     else:
         lines = WORKS[one.work].body(one.us)
     told = " + ".join(["result", *(f"{name}(key)" for name in one.calls)])

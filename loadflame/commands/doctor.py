@@ -21,7 +21,6 @@ from rich.table import Table
 from loadflame.commands.common import AsJson, DataDir
 from loadflame.kafka_access import security_of
 from loadflame.settings import Settings, read_settings
-from loadflame.topics import check_broker
 from schemas.errors import UserError
 
 State = Literal["ok", "warning", "problem"]
@@ -134,6 +133,8 @@ def _machine(settings: Settings) -> Iterator[Diagnosis]:
 def _kafka(settings: Settings) -> Iterator[Diagnosis]:
     if settings.broker is None:
         return
+    from loadflame.topics import check_broker
+
     try:
         security = security_of(settings)
         asyncio.run(check_broker(settings.broker, settings.topics, security=security))

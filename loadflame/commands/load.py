@@ -12,8 +12,6 @@ from loadflame.kafka_access import security_of
 from loadflame.logs import logs_about
 from loadflame.settings import Settings, SettingsError, read_settings
 from loadflame.stopping import BEFORE_LOAD, StoppedError, unless
-from loadflame.subscription import loads_ended
-from loadflame.topics import ensure_topics
 from loadflame.verdicts import exit_code
 from loadflame.watching import Watch, watching
 from schemas.moments import parse_moment_us
@@ -116,6 +114,8 @@ async def _load(
 ) -> bool:
     """Whether it was ended before its plan was through."""
     from loadflame.starting import ACKNOWLEDGE_S, LEAD_US, STOP_S, aligned, run_ended, run_started
+    from loadflame.subscription import loads_ended
+    from loadflame.topics import ensure_topics
     from producers.load.guard import check_target
     from producers.load.plan import load_plan
     from producers.load.runner import run_load

@@ -10,7 +10,6 @@ from loadflame.commands.common import Broker, DataDir, StoreUrl, WatchPort, brok
 from loadflame.kafka_access import security_of
 from loadflame.logs import logs_about
 from loadflame.settings import Settings, read_settings
-from loadflame.topics import ensure_topics
 from loadflame.watching import Watch, watching
 
 
@@ -42,16 +41,17 @@ def process(
 async def _process(settings: Settings, drain: str | None, stop: asyncio.Event, watch: Watch, *, is_lone: bool) -> None:
     from loadflame.finder import Eyes, StoreFinder
     from loadflame.looks_apart import LooksApart
+    from loadflame.topics import ensure_topics
     from processors.worker import WorkerConfig, run_worker
     from sinks.clickhouse import open_store
-    from sinks.connect import open_client
+    from sinks.connect import is_embedded, open_client
 
     broker, security = broker_of(settings, "process"), security_of(settings)
     await ensure_topics(broker, settings.topics, security=security)
     store = open_store(settings.store_url)
     async with AsyncExitStack() as stack:
         stack.callback(store.close)
-        if settings.store_url.startswith("chdb:"):
+        if is_embedded(settings.store_url):
             from loadflame.gateways import read_beside
 
             await stack.enter_async_context(read_beside(settings.store_url))

@@ -73,7 +73,7 @@ async def _serve(
 ) -> None:
     from loadflame.pages import page_of
     from schemas.watching import worst
-    from sinks.connect import embedded_database
+    from sinks.connect import embedded_database, is_embedded
     from views.figures import GatewayFigures, PageFigures
 
     page_figures, gateway_figures = PageFigures(), GatewayFigures()
@@ -81,7 +81,7 @@ async def _serve(
 
     async with AsyncExitStack() as stack:
         read_from = settings.store_url
-        if settings.store_url.startswith("chdb:"):
+        if is_embedded(settings.store_url):
             from loadflame.gateways import check_readable, gateway_of
 
             check_readable(settings.store_url)

@@ -1,30 +1,33 @@
 """`loadflame watch`: events as they are published, a line each."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from enum import StrEnum
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
-from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from loadflame.broker import BrokerError
 from loadflame.commands.common import Broker, broker_of, run_until_stopped
-from loadflame.heard import Heard, Told, heard_on
 from loadflame.kafka_access import security_of
 from loadflame.settings import Settings, read_settings
-from loadflame.topics import ensure_topics
 
-DEFAULT: tuple[Told, ...] = ("findings", "runs")
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from loadflame.heard import Heard, Watchable
+
+DEFAULT: tuple[Watchable, ...] = ("findings", "runs")
 
 
 class Topic(StrEnum):
-    """See `Told`: the form in which typer takes several of them."""
+    """See `Watchable`: the form in which typer takes several of them."""
 
     FINDINGS = "findings"
     RUNS = "runs"
@@ -56,14 +59,26 @@ def watch(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _kinds(topics: list[Topic] | None) -> tuple[Told, ...]:
+def _kinds(topics: list[Topic] | None) -> tuple[Watchable, ...]:
+    from loadflame.heard import Watchable
+
     asked = {topic.value for topic in topics or ()}
-    return tuple(kind for kind in get_args(Told) if kind in asked) or DEFAULT
+    return tuple(kind for kind in get_args(Watchable) if kind in asked) or DEFAULT
 
 
 async def _watch(
-    settings: Settings, kinds: tuple[Told, ...], run: str | None, stop: asyncio.Event, from_start: bool, as_json: bool
+    settings: Settings,
+    kinds: tuple[Watchable, ...],
+    run: str | None,
+    stop: asyncio.Event,
+    from_start: bool,
+    as_json: bool,
 ) -> None:
+    from aiokafka.errors import KafkaError
+
+    from loadflame.heard import heard_on
+    from loadflame.topics import ensure_topics
+
     bootstrap, security, topics = broker_of(settings, "watch"), security_of(settings), settings.topics
     await ensure_topics(bootstrap, topics, security=security)
     ready = asyncio.Event()
@@ -84,7 +99,7 @@ async def _watch(
         await asyncio.gather(*parts, printing, return_exceptions=True)
 
 
-async def _said(ready: asyncio.Event, bootstrap: str, kinds: tuple[Told, ...]) -> None:
+async def _said(ready: asyncio.Event, bootstrap: str, kinds: tuple[Watchable, ...]) -> None:
     await ready.wait()
     typer.echo(f"watching {', '.join(kinds)} at {bootstrap}; Ctrl-C ends it", err=True)
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-from producers.imports.outcome import LONGEST_US, LineError
+from producers.imports.outcome import LineError
+from schemas.precision import LONGEST_US
 
 MOST_BYTES = 1 << 52
 ENDPOINT_LENGTH, ERROR_LENGTH = 200, 60

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 
-LONGEST_US = 2**32 - 1
 SPAN_US = 3 * 86_400 * 1_000_000
 """How far from a file's first request another one may lie: one damaged time must not make a run of a decade."""
 MOST_EXAMPLES = 5

@@ -18,7 +18,7 @@ FILE_BYTES = 64 << 30
 RECORD_LINES = 20
 """The lines that one CSV record may run over (an error message in quotes may hold line ends)."""
 _GZIP = b"\x1f\x8b"
-Told = TypeVar("Told", bound=Outcome | Dropped)
+Parsed = TypeVar("Parsed", bound=Outcome | Dropped)
 
 # For the whole process: a field (a body, as vegeta writes it) may be as long as a line.
 csv.field_size_limit(LINE_BYTES)
@@ -73,7 +73,7 @@ def _skip_rest(file: BinaryIO | gzip.GzipFile) -> int:
     return skipped
 
 
-def each_line(lines: Iterable[Line], tally: Tally, parse: Callable[[str], Told | None]) -> Iterator[Told]:
+def each_line(lines: Iterable[Line], tally: Tally, parse: Callable[[str], Parsed | None]) -> Iterator[Parsed]:
     """What a file with one record a line tells. `parse` gives None for no request and raises LineError only."""
     for line in lines:
         tally.lines += 1

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 
 from producers.imports import fields
-from producers.imports.outcome import LONGEST_US, Line, LineError, Outcome, Tally
+from producers.imports.outcome import Line, LineError, Outcome, Tally
 from producers.imports.reading import each_line, each_record
+from schemas.precision import LONGEST_US
 
 COLUMNS = (
     *("timestamp", "code", "latency", "bytes_out", "bytes_in", "error"),

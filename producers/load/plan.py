@@ -34,11 +34,14 @@ UrlPath = Annotated[str, AfterValidator(_path)]
 
 
 class Profile(PlanPart):
-    """Which process to profile: exactly one of the three."""
+    """Which process to profile: exactly one of the first three."""
 
     pid: int | None = Field(None, gt=0, description="Process id of the service.")
     name: str | None = Field(None, min_length=1, description="Part of the service's command line.")
     command: list[str] | None = Field(None, min_length=1, description="A command that the agent starts and profiles.")
+    socket: str | None = Field(
+        None, min_length=1, description="Unix socket at which the service's middleware tells (`loadflame middleware`)."
+    )
 
     @model_validator(mode="after")
     def _one(self) -> "Profile":

@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import subprocess
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-import pyarrow as pa
+import psutil
 import structlog
 
 from producers.profiler.backends import BackendChoice, choose_backend
@@ -18,9 +20,10 @@ from producers.profiler.launcher import end, launch
 from producers.profiler.own_processes import OwnProcesses
 from producers.profiler.sampler import LEAD_US, Samples
 from producers.profiler.targets import Instance, Target, instances_of
+from producers.profiler.told import TOLD_US, Told
 from producers.profiler.watched import WatchedInstance, WindowOfOne, rows_of
 from producers.publisher import Publisher
-from schemas.rows import STACKS, StackFacts
+from schemas.rows import StackFacts
 from schemas.watching import Health
 
 _log = structlog.get_logger()
@@ -28,6 +31,7 @@ SETTLE_US = 80_000
 """After a window's end: the last samples are on their way through a pipe."""
 READY_S = 15.0
 _POLL_S = 0.02
+_LOOK_WINDOWS = 5
 _ENDING_S = 0.5
 _AT_ONCE_S = 2.0
 """A command that fails so soon after it was found had not begun to serve: it was seen starting at most."""
@@ -54,25 +58,37 @@ async def run_agent(
     on_ready: Callable[[], None],
     backend: str = "auto",
     rate_hz: int | None = None,
+    looks_hz: int | None = None,
     on_start: "Callable[[Agent], None]" = lambda _: None,
+    told_at: Path | None = None,
+    owner: int | None = None,
 ) -> AgentSummary:
     """Watch until `stop` is set or the service is gone. `on_ready` is called once every known instance is watched.
 
+    `rate_hz` is of the samples that CPU is charged by, `looks_hz` of the looks at all threads (0: none), by
+    default each what is cheap.
     Windows are by the publisher's clock, as the load's are. `on_start` gets the agent before it looks for the service,
-    for its figures and its health.
+    for its figures and its health. `told_at` is a socket at which the service's middleware tells of its requests, for
+    samples to be joined with them; see Listener for `owner`.
 
     Raises ProfilerError when the watching cannot begin; later trouble with one instance is logged, and its windows
     say "no profile".
     """
-    choice = choose_backend(backend, rate_hz)
+    choice = choose_backend(backend, rate_hz, looks_hz)
     if choice.warning:
         _log.warning(choice.warning)
+    if told_at is not None and not choice.knows_when:
+        _log.warning(f"samples are not joined with requests: {choice.name} does not tell here when each was taken")
     rows_of(Samples(0))  # what it imports at its first use takes longer than a window may
     with contextlib.ExitStack() as stack:
         started: subprocess.Popen[bytes] | None = None
         if target.command is not None:
             started = launch(target.command)
             stack.callback(end, started)
+        told: Told | None = None
+        if told_at is not None:
+            # Listened to in any case: whoever tells would think that nobody wants to know.
+            told = stack.enter_context(Told(told_at, publisher.clock.now_us, run_id, owner=owner).listening())
         agent = Agent(
             target=target,
             started=started,
@@ -82,6 +98,7 @@ async def run_agent(
             choice=choice,
             window_us=window_us,
             now_us=publisher.clock.now_us,
+            told=told if choice.knows_when else None,
         )
         stack.callback(agent.close)
         on_start(agent)
@@ -89,6 +106,17 @@ async def run_agent(
         on_ready()
         _log.info("profiling", run=run_id, service=service, backend=choice.name, instances=len(agent.watched))
         return await agent.watch(stop)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A window that is published when it is due."""
+
+    window: int
+    start_us: int
+    due_us: int
+    parts: list[WindowOfOne]
+    goodbye: bool
 
 
 class Agent:
@@ -105,6 +133,7 @@ class Agent:
         choice: BackendChoice,
         window_us: int,
         now_us: Callable[[], int],
+        told: Told | None = None,
     ) -> None:
         self.watched: dict[Instance, WatchedInstance] = {}
         self._target = target
@@ -114,6 +143,8 @@ class Agent:
         self._choice = choice
         self._window_us = window_us
         self._now_us = now_us
+        self._told = told
+        self._held: deque[_Held] = deque()
         self._own_cpu_us = time.process_time_ns() // 1000
         self._host_cpu_us = host_cpu_us()
         self._ours = OwnProcesses(run_id)
@@ -125,6 +156,8 @@ class Agent:
         self._windows = 0
         self._coverage: float | None = None
         self._cost_us = 0
+        self._pids: frozenset[int] = frozenset()
+        self._new = True
 
     def figures(self) -> AgentFigures:
         """What may be told of it to whoever watches."""
@@ -212,23 +245,29 @@ class Agent:
             gone = self._all_gone()
             if gone and self._fell_at_once():
                 self._check_command()
-            self._publish(window, start_us, end_us, goodbye=over or gone)
+            self._take(window, start_us, end_us, goodbye=over or gone)
+            if over or gone:
+                await asyncio.sleep(max(0, self._held[-1].due_us - self._now_us()) / 1e6)
+            self._publish_due(every=over or gone)
             if over or gone:
                 note = "" if over else "the service ended"
                 return AgentSummary(self._windows, self._seen, self._samples, note)
-            try:
-                self._find(self._instances())
-            except (ProfilerError, OSError) as trouble:
-                _log.warning("new processes are not watched", why=str(trouble))
+            self._find_more()
             start_us, window = end_us, window + 1
 
     async def _until(self, time_us: int, stop: asyncio.Event) -> bool:
-        """Wait; True when the agent is to stop before that time."""
+        """Wait, and publish what is due meanwhile; True when the agent is to stop before that time."""
+        while self._held and self._held[0].due_us < time_us and not await self._stops(self._held[0].due_us, stop):
+            self._publish_due()
+        return await self._stops(time_us, stop)
+
+    async def _stops(self, time_us: int, stop: asyncio.Event) -> bool:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), max(0, time_us - self._now_us()) / 1e6)
         return stop.is_set()
 
-    def _publish(self, window: int, start_us: int, end_us: int, *, goodbye: bool) -> None:
+    def _take(self, window: int, start_us: int, end_us: int, *, goodbye: bool) -> None:
+        """What is known of a window now, to be published at once, or when the requests in it are told of as well."""
         parts = [watched.window(self._service, start_us, end_us) for watched in self.watched.values()]
         sampling_us = sum(part.facts.agent_cpu_us for part in parts)
         ours_us = self._ours.used_us(but={watched.instance.pid for watched in self.watched.values()})
@@ -236,7 +275,9 @@ class Agent:
             self.watched.pop(key).close()
         own_us, host_us = time.process_time_ns() // 1000, max(host_cpu_us(), self._host_cpu_us)
         if end_us - start_us == self._window_us:  # what the first one cost was paid before it began
-            self._keep_pace(sampling_us / self._window_us, (own_us - self._own_cpu_us) / self._window_us)
+            looks_us = sum(part.looks_us for part in parts)
+            other_us = own_us - self._own_cpu_us + looks_us
+            self._keep_pace((sampling_us - looks_us) / self._window_us, other_us / self._window_us)
         own = StackFacts(
             agent_cpu_us=own_us - self._own_cpu_us,
             own_cpu_us=ours_us + sampling_us,
@@ -247,12 +288,27 @@ class Agent:
         covered_us = [part.facts.covered_us for part in parts]
         self._coverage = sum(covered_us) / len(parts) / max(1, end_us - start_us) if parts else None
         # The last batch tells of the agent itself, of no instance: it is there also when nothing is left to watch.
-        parts.append(WindowOfOne(pa.RecordBatch.from_pylist([], schema=STACKS), own))
-        for place, part in enumerate(parts):
-            last = place == len(parts) - 1
-            self._publisher.publish("stacks", window, part.rows, part.facts, final=last, goodbye=last and goodbye)
-            self._samples += part.rows.num_rows
+        parts.append(WindowOfOne(Samples(0), own))
+        due_us = end_us + TOLD_US if self._told else end_us
+        self._held.append(_Held(window, start_us, due_us, parts, goodbye))
         self._windows += 1
+
+    def _publish_due(self, *, every: bool = False) -> None:
+        now_us, served = self._now_us(), None
+        if self._told is not None:
+            self._told.take_in()  # what came while others were working
+            served = self._told.served
+        while self._held and (every or self._held[0].due_us <= now_us):
+            held = self._held.popleft()
+            for place, part in enumerate(held.parts):
+                last = place == len(held.parts) - 1
+                rows = part.rows(served)
+                self._publisher.publish(
+                    "stacks", held.window, rows, part.facts, final=last, goodbye=last and held.goodbye
+                )
+                self._samples += rows.num_rows
+            if served is not None:
+                served.forget(held.start_us)
 
     def _keep_pace(self, cost_share: float, own_share: float) -> None:
         before_hz = self._pace.rate_hz
@@ -265,13 +321,33 @@ class Agent:
     def _instances(self) -> list[Instance]:
         return instances_of(self._target, self._started.pid if self._started else None)
 
+    def _find_more(self) -> None:
+        """Look for new instances where there are new processes on this host, and now and then, for one may have become
+        another program. To look costs ten times as much as to list.
+        """
+        known, self._pids = self._pids, frozenset(psutil.pids())
+        were_new, self._new = self._new, bool(self._pids - known)
+        if not (self._new or were_new or self._windows % _LOOK_WINDOWS == 0):
+            return
+        try:
+            self._find(self._instances())
+        except (ProfilerError, OSError) as trouble:
+            _log.warning("new processes are not watched", why=str(trouble))
+
     def _find(self, instances: list[Instance]) -> None:
         """Begin to watch instances that are new."""
         rate_hz = self._pace.rate_hz or self._pace.begin([instance.threads() for instance in instances])
         for instance in instances:
             if instance not in self.watched:
                 with contextlib.suppress(ProcessGoneError):
-                    self.watched[instance] = WatchedInstance(instance, self._choice, rate_hz, self._now_us)
+                    self.watched[instance] = WatchedInstance(
+                        instance,
+                        self._choice,
+                        rate_hz,
+                        self._now_us,
+                        len(instances),
+                        stamped=self._told is not None,
+                    )
                     self._seen += 1
 
     def _all_gone(self) -> bool:

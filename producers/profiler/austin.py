@@ -1,26 +1,40 @@
 """austin: a separate program that reads a Python process's stacks and prints one line a sample.
 
 A stream of it runs until its rate is to change, or until it dies and another takes its place; see `austin_stream`.
+Beside it a second one looks at all threads now and then; see `austin_wall`.
 """
 
 from collections.abc import Callable
 
 from producers.profiler.austin_stream import AustinStream
+from producers.profiler.austin_wall import NO_LOOKS, Looks, WallStream
 from producers.profiler.errors import NoPermissionError, SamplerError
 from producers.profiler.permission import refused, remedy
 from producers.profiler.sampler import Samples, Timing
 
 _RESTARTS = 5
+_BUSY_SHARE = 0.03
+"""Of a core, from which on a process is looked at: see `austin_wall` for what it is to begin with one that rests."""
 
 
 class AustinSampler:
-    """`Sampler` on austin; `now_us` is the clock whose time samples carry."""
+    """`Sampler` on austin; `now_us` is the clock whose time samples carry.
+
+    `looks` at all threads are extra: they begin once the process is busy, and where they fail, nothing else does.
+    `stamped`: times are as exact as a join with requests needs.
+    """
 
     backend = "austin"
     timing: Timing = "exact"
 
-    def __init__(self, pid: int, rate_hz: int, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self, pid: int, rate_hz: int, now_us: Callable[[], int], looks: Looks = NO_LOOKS, *, stamped: bool = False
+    ) -> None:
         self._pid = pid
+        self._stamped = stamped
+        self.looks = looks
+        self._wall: WallStream | None = None
+        self._seen_us = 0
         self._period_us = 1_000_000 // rate_hz
         self._now_us = now_us
         self._stream: AustinStream | None = None
@@ -31,7 +45,10 @@ class AustinSampler:
 
     def start(self) -> None:
         """See Sampler."""
-        self._stream = AustinStream(self._pid, self._period_us, self._now_us)
+        self._stream = self._begun(self._period_us)
+
+    def _begun(self, period_us: int) -> AustinStream:
+        return AustinStream(self._pid, period_us, self._now_us, stamped=self._stamped)
 
     def watching(self) -> bool:
         """See Sampler."""
@@ -51,7 +68,7 @@ class AustinSampler:
         """See Sampler. austin's rate is fixed at its start: another one starts, and takes over once it has attached."""
         period_us = 1_000_000 // rate_hz
         if self._stream is not None and self._next is None and period_us != self._stream.period_us:
-            self._next = AustinStream(self._pid, period_us, self._now_us)
+            self._next = self._begun(period_us)
 
     def prepare(self) -> None:
         """See Sampler."""
@@ -59,7 +76,7 @@ class AustinSampler:
         if ended and self._next is None and self._restarts < _RESTARTS:
             assert self._stream is not None
             self._restarts += 1
-            self._next = AustinStream(self._pid, self._stream.period_us, self._now_us)
+            self._next = self._begun(self._stream.period_us)
 
     def boundary(self, window_end_us: int) -> None:
         """See Sampler. Samples carry their own time, so there is only a successor to be let in."""
@@ -85,6 +102,13 @@ class AustinSampler:
             stream.take(start_us, end_us, taken)
         for stream in over:
             self._retire(stream)
+        if self._wall is None and self.looks.rate_hz and sum(taken.weight_us) >= _BUSY_SHARE * (end_us - start_us):
+            self._wall = WallStream(self._pid, self.looks, self._now_us)
+        elif self._wall is not None:
+            taken.seen = self._wall.take(start_us, end_us)
+            self._wall.afford(end_us - start_us)
+            before_us, self._seen_us = self._seen_us, self._wall.cpu_us()
+            taken.looks_us = self._seen_us - before_us
         return taken
 
     def _retire(self, stream: AustinStream) -> None:
@@ -93,7 +117,7 @@ class AustinSampler:
 
     def stop(self) -> None:
         """See Sampler."""
-        for stream in (self._stream, self._next):
+        for stream in (self._stream, self._next, self._wall):
             if stream is not None:
                 stream.close()
 
@@ -106,5 +130,6 @@ class AustinSampler:
 
     def cpu_us(self) -> int:
         """See Sampler."""
-        running = sum(stream.cpu_us() for stream in (self._stream, self._next, *self._over) if stream is not None)
+        streams = (self._stream, self._next, self._wall, *self._over)
+        running = sum(stream.cpu_us() for stream in streams if stream is not None)
         return self._past_cpu_us + running

@@ -1,7 +1,8 @@
 """One run of the program austin: its lines as they come, each with the time at which it was printed.
 
 Into a pipe its output is block-buffered, 59 lines at a time, which would put half of the samples into the wrong 200 ms:
-`stdbuf -oL` makes it line by line, and the time of reading is within 40 ms that of the sample.
+`stdbuf -oL` makes it line by line, and the time of reading is within 40 ms that of the sample. Where that is not near
+enough, because samples are to be joined with requests, the kernel says when each line was printed (`stamps`).
 
 `-s` prints only threads whose state in /proc is R: on a core, or waiting for one. The number on a line is the time in
 microseconds since the sampler's tick before, whether that one printed or not; so its sum over a thread is the time that
@@ -13,23 +14,17 @@ same core it has stopped what it reads by running at all, and none came out torn
 single-threaded service; threads of a pool that change cores all the time gain nothing and lose nothing.
 """
 
-import contextlib
 import os
-import shutil
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Callable
 
-from producers.profiler.counters import core_of, cpu_us_of
-from producers.profiler.errors import SamplerError
-from producers.profiler.sampler import Samples, program, with_priority
+from producers.profiler.austin_process import AustinProcess
+from producers.profiler.sampler import Samples
 from producers.profiler.traces import MAX_LINE_BYTES, SampledStack, austin_stack, split_weight
 
 _KEPT_SAMPLES = 1 << 20
 _KNOWN_STACKS = 1 << 14
-_END_S = 2.0
 _FOLLOW_US = 40_000
 _READ_BYTES = 1 << 18
 _REST_S = 0.04
@@ -38,42 +33,68 @@ _REST_S = 0.04
 class AustinStream:
     """austin on one process. `from_us` and `until_us` bound the samples that count, where two streams overlap.
 
-    `attached_us` is when it had found the interpreter, `ended_us` when its output ended, None until then.
+    `attached_us` is when it had found the interpreter, `ended_us` when its output ended, None until then. `stamped`:
+    the times of samples are exact.
     """
 
-    def __init__(self, pid: int, period_us: int, now_us: Callable[[], int]) -> None:
+    def __init__(self, pid: int, period_us: int, now_us: Callable[[], int], *, stamped: bool = False) -> None:
         self.period_us = period_us
         self.from_us = 0
         self.until_us: int | None = None
         self.attached_us: int | None = None
         self.ended_us: int | None = None
         self.said = ""
-        self._pid = pid
         self._now_us = now_us
         self._lock = threading.Lock()
         self._samples: list[tuple[int, int, SampledStack]] = []
         self._known: dict[bytes, SampledStack | None] = {}
         self._damaged = 0
-        self._cpu_us = 0
-        self._core: int | None = None
-        line_buffered = shutil.which("stdbuf")
-        if line_buffered is None:
-            raise SamplerError("austin needs the program stdbuf (coreutils) to print in time; install it or use py-spy")
-        command = [line_buffered, "-oL", program("austin"), "-P", "-s", "-i", f"{period_us}us", "-p", str(pid)]
-        self._process = subprocess.Popen(
-            with_priority(command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for the agent, which stops it in order
+        self._process = AustinProcess(pid, "-s", "-i", f"{period_us}us", stamped=stamped)
+        self._reader = threading.Thread(
+            target=self._read_stamped if stamped else self._read, name=f"austin-{pid}", daemon=True
         )
-        self._reader = threading.Thread(target=self._read, name=f"austin-{pid}", daemon=True)
         self._reader.start()
 
+    def _read_stamped(self) -> None:
+        rest, looked_us = b"", 0
+        while not self._process.is_silent:
+            self._process.wait_for_lines()
+            read_us = self._now_us()
+            ahead_us = read_us - time.time_ns() // 1000  # the clock of samples, of the kernel's
+            found: list[tuple[int, int, SampledStack]] = []
+            for data, at_us in self._process.printed(_READ_BYTES):
+                *lines, rest = (rest + data).split(b"\n")
+                rest = rest[:MAX_LINE_BYTES]
+                for line in lines:
+                    if line and not line.startswith(b"#"):
+                        found += self._sample(line, at_us + ahead_us)
+            if self.attached_us is None and not self._process.is_silent:
+                self.attached_us = read_us
+            with self._lock:
+                self._samples += found
+                self._bound()
+            if found and read_us - looked_us >= _FOLLOW_US:
+                looked_us = read_us
+                self._process.follow(found[-1][2].thread_id)
+            time.sleep(_REST_S)
+        self.said = self._process.words()
+        self.ended_us = self._now_us()
+
+    def _sample(self, line: bytes, at_us: int) -> list[tuple[int, int, SampledStack]]:
+        parts = split_weight(line)
+        stack = self._stack(parts[0]) if parts else None
+        if parts is None or stack is None:
+            with self._lock:
+                self._damaged += 1
+            return []
+        return [(at_us, parts[1], stack)]
+
+    def _bound(self) -> None:
+        if len(self._samples) > _KEPT_SAMPLES:  # nobody takes them
+            del self._samples[: _KEPT_SAMPLES // 2]
+
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        assert self._process.stderr is not None
-        output, rest, read_us, looked_us = self._process.stdout.fileno(), b"", 0, 0
+        output, rest, read_us, looked_us = self._process.output, b"", 0, 0
         while data := os.read(output, _READ_BYTES):
             before_us, read_us = read_us, self._now_us()
             *lines, rest = (rest + data).split(b"\n")
@@ -84,10 +105,10 @@ class AustinStream:
             last = self._keep(lines, before_us, read_us)
             if last is not None and read_us - looked_us >= _FOLLOW_US:
                 looked_us = read_us
-                self._follow(last.thread_id)
+                self._process.follow(last.thread_id)
             # To be woken by every line costs more than all that is done with it.
             time.sleep(_REST_S)
-        self.said = self._process.stderr.read(1 << 16).decode(errors="replace")
+        self.said = self._process.words()
         self.ended_us = self._now_us()
 
     def _keep(self, lines: list[bytes], after_us: int, read_us: int) -> SampledStack | None:
@@ -111,8 +132,7 @@ class AustinStream:
         with self._lock:
             self._damaged += damaged
             self._samples += found
-            if len(self._samples) > _KEPT_SAMPLES:  # nobody takes them
-                del self._samples[: _KEPT_SAMPLES // 2]
+            self._bound()
         return found[-1][2] if found else None
 
     def _stack(self, text: bytes) -> SampledStack | None:
@@ -139,34 +159,14 @@ class AustinStream:
             until_us = until_us if self.ended_us is None else min(until_us, self.ended_us)
             into.covered_us += max(0, until_us - max(from_us, self.attached_us))
 
-    def _follow(self, thread_id: int) -> None:
-        core = core_of(self._pid, thread_id)
-        if core is not None and core != self._core:
-            self._core = core
-            with contextlib.suppress(OSError, AttributeError):  # another set of cores than the service, or no Linux
-                os.sched_setaffinity(self._process.pid, {core})
-
     def interrupt(self) -> None:
         """Ask it to end, and do not wait."""
-        self.cpu_us()
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+        self._process.interrupt()
 
     def close(self) -> None:
         """End it, and free its pipes; what it printed can still be taken."""
-        self.interrupt()
-        try:
-            self._process.wait(_END_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join(_END_S)
-        for pipe in (self._process.stdout, self._process.stderr):
-            if pipe is not None:
-                pipe.close()
+        self._process.close(self._reader)
 
     def cpu_us(self) -> int:
         """CPU time that it has taken, in microseconds; of one that has ended, as far as it was asked."""
-        if self._process.returncode is None:
-            self._cpu_us = max(self._cpu_us, cpu_us_of(self._process.pid))
-        return self._cpu_us
+        return self._process.cpu_us()

@@ -71,6 +71,22 @@ def core_of(pid: int, tid: int) -> int | None:
         return None
 
 
+def threads_of(pid: int) -> int:
+    """How many threads a process has now; 1 when it is gone."""
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(pid).num_threads()
+    return 1
+
+
+def own_pid_of(pid: int) -> int:
+    """The number by which a process knows itself: another one than ours where it has a namespace of its own."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # no Linux, or gone
+        return pid
+    return next((int(line.split()[-1]) for line in status.splitlines() if line.startswith("NSpid:")), pid)
+
+
 def host_cpu_us() -> int:
     """CPU time that all cores of this host spent busy since it started, of whatever runs there; in ticks of 10 ms.
 

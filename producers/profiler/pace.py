@@ -7,8 +7,10 @@ took 0.04 of a core on a process of one thread, and 0.40 on one with twenty idle
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-BUDGET_SHARE = 0.045
-"""Share of one core that an agent and all of its samplers may take together."""
+BUDGET_SHARE = 0.043
+"""Share of one core that an agent and all of its samplers may take together: what it promises is 0.05, and each new
+rate has a sampler more for some seconds.
+"""
 LEAST_SHARE = 0.01
 """What samplers may take, however dear the agent itself is."""
 MIN_HZ = 20
@@ -45,7 +47,7 @@ class Pace:
         return self.rate_hz
 
     def after(self, cost_share: float, own_share: float = 0.0) -> int:
-        """The rate after a window in which the samplers took this share of a core, and the agent itself that one.
+        """The rate after a window in which sampling took this share of a core, and the agent and its looks that one.
 
         It goes by the mean of three windows, so that one busy second does not change it, unless that was far beyond;
         it falls at once to what fits, and rises only where there is much room.

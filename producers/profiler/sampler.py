@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from producers.profiler.errors import SamplerError
 from producers.profiler.traces import SampledStack
@@ -14,11 +14,21 @@ from producers.profiler.traces import SampledStack
 Timing = Literal["exact", "window"]
 
 
+class Seen(NamedTuple):
+    """One stack at a tick: the time that it stands for is that of all threads in it. `thread_id` is of one of them."""
+
+    at_us: int
+    weight_us: int
+    thread_id: int
+    stack: str
+
+
 @dataclass(slots=True)
 class Samples:
     """Samples of one process in one window, as columns of equal length, and how long the sampler was watching.
 
-    `period_us` is the period they were taken at; `damaged` counts what could not be read.
+    `period_us` is the period they were taken at; `damaged` counts what could not be read. `seen` is apart from all of
+    this: what every thread did at ticks of the wall clock, where the sampler can tell; `looks_us` is the CPU it took.
     """
 
     period_us: int
@@ -27,6 +37,8 @@ class Samples:
     stacks: list[SampledStack] = field(default_factory=list)
     covered_us: int = 0
     damaged: int = 0
+    seen: list[Seen] = field(default_factory=list)
+    looks_us: int = 0
 
     def add(self, at_us: int, weight_us: int, stack: SampledStack, count: int = 1) -> None:
         """Add `count` samples of one stack, each standing for `weight_us`."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from producers.profiler.counters import threads_of
 from producers.profiler.errors import NoPermissionError, ProfilerError, TargetError
 from producers.profiler.own_processes import is_ours
 from producers.profiler.permission import remedy
@@ -52,9 +53,7 @@ class Instance:
 
     def threads(self) -> int:
         """How many threads it has now; 1 when it is gone."""
-        with contextlib.suppress(psutil.Error):
-            return psutil.Process(self.pid).num_threads()
-        return 1
+        return threads_of(self.pid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +158,22 @@ def _started_at(process: psutil.Process) -> float:
 
 
 def _children(process: psutil.Process) -> list[psutil.Process]:
+    """All that descends from it. The kernel's own list, where there is one, costs the same however many others run.
+
+    It may leave one out while its neighbour ends (proc(5), `children`): whoever looks again has it then.
+    """
+    with contextlib.suppress(OSError, psutil.Error):  # no Linux, a kernel without these lists, or one has just ended
+        return [psutil.Process(pid) for pid in _descendants(process.pid)]
     with contextlib.suppress(psutil.Error):
         return process.children(recursive=True)
     return []
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            yield int(child)
+            yield from _descendants(int(child))
 
 
 def _named(text: str) -> Iterator[psutil.Process]:

@@ -1,6 +1,7 @@
 """What the samplers print, read into stacks. Pure; a line that makes no sense gives None, never an exception.
 
 austin 3.7:   `P4711;T0:4712;/srv/shop.py:<module>:9;/srv/shop.py:Shop.sweep:31 2533`    (microseconds)
+with `-f`:    the same line, then `50021,1,0`    (microseconds, whether the thread was idle, bytes)
 py-spy 0.4.3: `thread (4712): main;<module> (/srv/shop.py:1);Shop.sweep (/srv/shop.py:30) 17`    (samples)
 
 Both root first; the thread is the kernel's number of it. A path may hold colons, so frames are read from their end.
@@ -8,7 +9,7 @@ Both root first; the thread is the kernel's number of it. A path may hold colons
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from producers.profiler.leaves import Leaf, leaf_of
 from schemas.stacks import fold, frame
@@ -34,6 +35,15 @@ class SampledStack:
     def mode(self) -> Mode:
         """`wall` where the thread waits: a sampler that looks a moment late finds it there with no core."""
         return "wall" if self.leaf == "wait" else "cpu"
+
+
+class WallLine(NamedTuple):
+    """What one thread did at a tick: `thread` as austin names it, the time since the tick before, the stack's text."""
+
+    thread: bytes
+    weight_us: int
+    is_idle: bool
+    text: bytes
 
 
 def split_weight(line: bytes) -> tuple[bytes, int] | None:
@@ -62,6 +72,19 @@ def austin_stack(text: bytes) -> SampledStack | None:
             return None
         frames.append((function, path))
     return _sampled(int(thread), frames)
+
+
+def wall_line(line: bytes) -> WallLine | None:
+    """A line of austin in its full mode; None when it is none. A damaged stack is an empty one."""
+    text, _, numbers = line.rstrip().rpartition(b" ")
+    weight, _, more = numbers.partition(b",")
+    idle = more.partition(b",")[0]
+    if not weight.isdigit() or idle not in (b"0", b"1") or len(weight) > 9 or len(line) > MAX_LINE_BYTES:
+        return None
+    head = text.split(b";", 2)
+    if len(head) < 2 or not head[0].startswith(b"P") or not head[1].startswith(b"T"):
+        return None
+    return WallLine(head[1], int(weight), idle == b"1", text)
 
 
 def pyspy_stack(text: bytes) -> SampledStack | None:

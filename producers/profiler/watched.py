@@ -1,44 +1,68 @@
 """One instance under watch: its sampler beside its kernel counters, window by window."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pyarrow as pa
 import structlog
 
 from producers.profiler.backends import BackendChoice
 from producers.profiler.charging import charged_us, waiting_us
-from producers.profiler.counters import Counters, ProcessGoneError, cpu_us_of, read_counters
+from producers.profiler.context import UNKNOWN, Served
+from producers.profiler.counters import Counters, ProcessGoneError, cpu_us_of, own_pid_of, read_counters
 from producers.profiler.errors import ProfilerError
 from producers.profiler.sampler import Samples
 from producers.profiler.targets import Instance
 from schemas.precision import sampled_at_us
-from schemas.rows import STACKS, StackFacts
+from schemas.rows import STACKS, STACKS_JOINED, StackFacts
 
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class WindowOfOne:
-    """What is known of one instance in one window."""
+    """What is known of one instance in one window; `looks_us` of its cost is of looks at all threads.
 
-    rows: pa.RecordBatch
+    `pid` is the process as it sees itself, within its own namespace.
+    """
+
+    samples: Samples
     facts: StackFacts
+    looks_us: int = 0
+    pid: int = 0
+
+    def rows(self, served: Served | None = None) -> pa.RecordBatch:
+        """Its samples as they travel, with the requests that were served meanwhile, if somebody tells."""
+        endpoints: Sequence[str] = ()
+        if served is not None:
+            threads = [one.thread_id for one in self.samples.stacks]
+            endpoints = served.endpoints(self.pid, threads, self.samples.sampled_at_us)
+        return rows_of(self.samples, self.facts.run_queue_us, endpoints)
 
 
 class WatchedInstance:
-    """An instance from the moment it is found until it is gone. Raises ProcessGoneError, ProfilerError at the start.
+    """One of some `processes` of a service, from the moment it is found until it is gone. Raises ProcessGoneError,
+    ProfilerError at the start.
 
     What goes wrong with its sampler later is logged once; its windows then have counters and no coverage.
     """
 
-    def __init__(self, instance: Instance, choice: BackendChoice, rate_hz: int, now_us: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        choice: BackendChoice,
+        rate_hz: int,
+        now_us: Callable[[], int],
+        processes: int = 1,
+        *,
+        stamped: bool = False,
+    ) -> None:
         self.instance = instance
         self.gone = False
         self._last = read_counters(instance.pid)
         self._before = self._last
-        self._sampler = choice.sampler(instance.pid, rate_hz, now_us)
+        self._sampler = choice.sampler(instance.pid, rate_hz, now_us, processes, stamped=stamped)
+        self._own_pid = own_pid_of(instance.pid)
         self._in_trouble = False
         self._cost_us = 0
         self._sampler.start()
@@ -104,34 +128,40 @@ class WatchedInstance:
             period_us=samples.period_us,
             agent_cpu_us=max(0, self._cost_us - before_us),
         )
-        return WindowOfOne(rows_of(samples, facts.run_queue_us), facts)
+        return WindowOfOne(samples, facts, samples.looks_us, self._own_pid)
 
     def close(self) -> None:
         """Let go of it."""
         self._sampler.close()
 
 
-def rows_of(samples: Samples, run_queue_us: int = 0) -> pa.RecordBatch:
-    """Samples as a batch of `schemas.rows.STACKS`, one row each, with the weights of `charging`.
+def rows_of(samples: Samples, run_queue_us: int = 0, endpoints: Sequence[str] = ()) -> pa.RecordBatch:
+    """Samples as a batch of `schemas.rows.STACKS`, one row each, with the weights of `charging`, then what was seen.
 
-    The CPU that waiting took is one row more, without a stack: it cannot be placed.
+    `endpoints` are those that the samples belong to, UNKNOWN where nobody knows, or none at all.
+
+    The CPU that waiting took is one row more, without a stack: it cannot be placed. Of samples, those of threads that
+    stood where they wait say no more than that, and have no row.
     """
     stacks = samples.stacks
-    columns: tuple[list[Any], ...] = (
-        [sampled_at_us(us) for us in samples.sampled_at_us],
-        charged_us(samples.weight_us, stacks, run_queue_us),
-        [one.thread_id for one in stacks],
-        [one.stack for one in stacks],
-        [one.mode for one in stacks],
-    )
+    weights_us = charged_us(samples.weight_us, stacks, run_queue_us)
+    rows: list[tuple[int, int, int, str, str, str | None]] = [
+        (sampled_at_us(at_us), us, one.thread_id, one.stack, one.mode, endpoint or None)
+        for at_us, us, one, endpoint in zip(
+            samples.sampled_at_us, weights_us, stacks, endpoints or [UNKNOWN] * len(stacks), strict=True
+        )
+        if one.mode == "cpu"
+    ]
+    schema = STACKS_JOINED if any(row[-1] for row in rows) else STACKS
     if nowhere_us := waiting_us(samples.weight_us, stacks, run_queue_us):
-        for values, value in zip(columns, (max(columns[0]), nowhere_us, 0, "", "cpu"), strict=True):
-            values.append(value)
+        rows.append((sampled_at_us(max(samples.sampled_at_us)), nowhere_us, 0, "", "cpu", None))
+    rows += [(sampled_at_us(one.at_us), one.weight_us, one.thread_id, one.stack, "wall", None) for one in samples.seen]
+    columns = zip(*rows, strict=True) if rows else ((),) * len(STACKS_JOINED)
     arrays = []
-    for field, values in zip(STACKS, columns, strict=True):
+    for field, values in zip(schema, columns, strict=False):
         if pa.types.is_dictionary(field.type):
             encoded = pa.array(values, pa.string()).dictionary_encode()
             arrays.append(encoded.cast(field.type))
         else:
             arrays.append(pa.array(values, field.type))
-    return pa.RecordBatch.from_arrays(arrays, schema=STACKS)
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

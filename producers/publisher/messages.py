@@ -12,7 +12,7 @@ from schemas.batches import BatchHeader, BatchKey, Headers
 from schemas.codec import LIMITS, Limits, encode
 from schemas.errors import EncodeError
 from schemas.inflation import declared_bytes
-from schemas.rows import RequestFacts, StackFacts, schema_of
+from schemas.rows import RequestFacts, StackFacts, known_columns
 from schemas.topics import Bulk, Topics
 from schemas.windows import partition_of
 
@@ -45,7 +45,7 @@ class Publication:
     rows_dropped: int = 0
 
     def __post_init__(self) -> None:
-        if not self.rows.schema.equals(schema_of[self.topic], check_metadata=False):
+        if known_columns(self.topic, self.rows.schema) != self.rows.num_columns:
             raise ValueError(f"these rows are not of the schema of {self.topic}")
 
     def without_rows(self) -> "Publication":
@@ -150,12 +150,14 @@ def _compact(rows: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def _compact_column(column: pa.DictionaryArray) -> pa.DictionaryArray:
+    if not len(column.dictionary):
+        return column
     indices = column.indices
     used = np.unique(indices.drop_null().to_numpy(zero_copy_only=False))
     place = np.zeros(len(column.dictionary), dtype=np.int64)
     place[used] = np.arange(len(used))
     missing = indices.is_null().to_numpy(zero_copy_only=False)
-    packed = place[indices.fill_null(0).to_numpy(zero_copy_only=False)] if len(place) else np.zeros(len(indices), int)
+    packed = place[indices.fill_null(0).to_numpy(zero_copy_only=False)]
     array = pa.array(packed, mask=missing).cast(column.type.index_type)
     return pa.DictionaryArray.from_arrays(array, column.dictionary.take(pa.array(used, pa.int64())))
 

@@ -6,7 +6,8 @@
 -- from the time of the request: data that is replayed lives as long as data that came live.
 --
 -- Parts that were merged are kept for a minute, and not for eight: flushes come twice a second and fill seven tables,
--- so that the memory and the files of thousands of parts would be kept that nobody reads.
+-- so that the memory and the files of thousands of parts would be kept that nobody reads. They are removed by one
+-- thread: the engine would start 128 for it, which stay, and take 25 MiB.
 --
 -- Readers see views only: no flush ids to filter by, no FINAL to remember. Every view may be filtered by run, which is
 -- the first column of every order and therefore prunes.
@@ -46,15 +47,17 @@ CREATE TABLE IF NOT EXISTS batches_stored
     period_us UInt64 CODEC(ZSTD(1)),
     agent_cpu_us UInt64 CODEC(ZSTD(1)),
     own_cpu_us UInt64 CODEC(ZSTD(1)),
-    host_cpu_us UInt64 CODEC(ZSTD(1))
+    host_cpu_us UInt64 CODEC(ZSTD(1)),
+    sampled_us UInt64 CODEC(ZSTD(1))
 )
 ENGINE = ReplacingMergeTree(flush)
 ORDER BY (topic, run, window, producer, seq)
-SETTINGS old_parts_lifetime = 60;
+SETTINGS old_parts_lifetime = 60, concurrent_part_removal_threshold = 1000000;
 
 -- Sorted by flush within a window, so that the flush costs nothing. A flush is of one batch, of which the writer sends
 -- the rows by endpoint and time, so that neighbours are alike: the store keeps their order and compares nothing.
--- A part of less than a million rows is one file and not one for each column: files cost more than bytes.
+-- A part of less than a million rows is one file and not one for each column: files cost more than bytes. Parts are
+-- merged when there are twelve alike and not five: half as often is each row written again.
 -- Columns of few different numbers are numbers of a dictionary: times of requests come on a grid (see
 -- schemas/precision.py), threads and stacks are few. Exact times would be stored as well, in more bytes. The engine
 -- warns of dictionaries of numbers, which help nobody who has many; the views say what is behind them: plain numbers.
@@ -79,7 +82,8 @@ PARTITION BY toDate(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22)), 
 PRIMARY KEY (run, window)
 ORDER BY (run, window, flush)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 7 DAY
-SETTINGS old_parts_lifetime = 60, ttl_only_drop_parts = 1, allow_suspicious_low_cardinality_types = 1, min_bytes_for_wide_part = 67108864;
+SETTINGS old_parts_lifetime = 60, concurrent_part_removal_threshold = 1000000, ttl_only_drop_parts = 1,
+    merge_selector_base = 12, allow_suspicious_low_cardinality_types = 1, min_bytes_for_wide_part = 67108864;
 
 -- Times of samples are whole milliseconds, which is what GCD finds out.
 CREATE TABLE IF NOT EXISTS samples_stored
@@ -100,7 +104,8 @@ PARTITION BY toDate(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22)), 
 PRIMARY KEY (run, window)
 ORDER BY (run, window, flush, sampled_at)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 7 DAY
-SETTINGS old_parts_lifetime = 60, ttl_only_drop_parts = 1, allow_suspicious_low_cardinality_types = 1;
+SETTINGS old_parts_lifetime = 60, concurrent_part_removal_threshold = 1000000, ttl_only_drop_parts = 1,
+    merge_selector_base = 12, allow_suspicious_low_cardinality_types = 1;
 
 -- Text of each stack of a run, sent again on every new day, so that it outlives whatever refers to it: samples, and
 -- minutes for longer.
@@ -114,7 +119,7 @@ CREATE TABLE IF NOT EXISTS stacks_stored
 ENGINE = ReplacingMergeTree(seen_on)
 ORDER BY (run, stack_id)
 TTL seen_on + INTERVAL 402 DAY
-SETTINGS old_parts_lifetime = 60;
+SETTINGS index_granularity = 1024, old_parts_lifetime = 60, concurrent_part_removal_threshold = 1000000;
 
 CREATE OR REPLACE VIEW batches AS
 SELECT
@@ -124,13 +129,36 @@ SELECT
     period_us, agent_cpu_us, own_cpu_us, host_cpu_us
 FROM batches_stored FINAL;
 
-CREATE OR REPLACE VIEW requests AS
+-- Requests of all attempts at storing them, for the two views below.
+--
+-- Requests that nobody timed have no latency: NULL, never a number that somebody could take for one. What is stored for
+-- it is the greatest number of the column (see schemas/precision.py), and `scheduled_at` is then when they ended.
+CREATE OR REPLACE VIEW requests_of_attempts AS
 SELECT
-    run, window, scheduled_at, addMicroseconds(scheduled_at, latency_us) AS completed_at,
+    run, window, flush, scheduled_at,
+    addMicroseconds(
+        scheduled_at, if(requests_stored.latency_us = 4294967295, 0, requests_stored.latency_us)
+    ) AS completed_at,
     CAST(dispatch_lag_us, 'UInt32') AS dispatch_lag_us, CAST(write_lag_us, 'UInt32') AS write_lag_us,
-    CAST(latency_us, 'UInt32') AS latency_us, status, error, endpoint, bytes_sent, bytes_received, stage
-FROM requests_stored
+    nullIf(CAST(requests_stored.latency_us, 'UInt32'), 4294967295) AS latency_us,
+    status, error, endpoint, bytes_sent, bytes_received, stage
+FROM requests_stored;
+
+CREATE OR REPLACE VIEW requests AS
+SELECT * EXCEPT flush
+FROM requests_of_attempts
 WHERE flush IN (SELECT flush FROM batches_stored FINAL WHERE topic = 'requests');
+
+-- The same of a stretch of one run, of which the reader names both ends: `requests_within(run = ..., first = ...,
+-- last = ...)` with indexes of windows. The view without ends looks up the flushes of every run in the store each time.
+CREATE OR REPLACE VIEW requests_within AS
+SELECT * EXCEPT flush
+FROM requests_of_attempts
+WHERE run = {run:String} AND window BETWEEN {first:UInt64} AND {last:UInt64} AND flush IN
+(
+    SELECT flush FROM batches_stored FINAL
+    WHERE topic = 'requests' AND run = {run:String} AND window BETWEEN {first:UInt64} AND {last:UInt64}
+);
 
 CREATE OR REPLACE VIEW samples AS
 SELECT
@@ -149,6 +177,23 @@ CREATE OR REPLACE VIEW stack_texts AS
 SELECT run, stack_id, stack
 FROM stacks_stored;
 
+-- Of which process each visible batch of stacks is: an instance that an agent watched in a window, in as many batches
+-- as it takes. `process_us` is its CPU by the kernel, `all_us` the time that all its samples on a CPU stand for, which
+-- batches say of their rows (`sampled_us`).
+-- Grouped, not by window functions: below those, servers of before July 2026 push no condition on run and window.
+CREATE OR REPLACE VIEW processes AS
+SELECT flush, run, window, producer, instance, service, process_us, all_us
+FROM
+(
+    SELECT
+        run, window, producer, instance, max(one.service) AS service, sum(one.cpu_us) AS process_us,
+        sum(one.sampled_us) AS all_us, groupArray(one.flush) AS flushes
+    FROM batches_stored AS one FINAL
+    WHERE topic = 'stacks' AND instance != ''
+    GROUP BY run, window, producer, instance
+)
+ARRAY JOIN flushes AS flush;
+
 -- CPU by stack in a stretch of one run, of which the reader names both ends: `stacks_within(run = ..., first = ...,
 -- last = ...)` with indexes of windows. The kernel's figure for a process in a window goes to its stacks by the time
 -- that their samples stand for, rounded to whole us for each batch: so it can be made again to the last us, in any
@@ -166,23 +211,7 @@ FROM
 ) AS seen
 INNER JOIN
 (
-    SELECT
-        flush, window,
-        max(service) OVER (PARTITION BY window, producer, instance) AS service,
-        sum(batch_us) OVER (PARTITION BY window, producer, instance) AS process_us,
-        sum(seen_us) OVER (PARTITION BY window, producer, instance) AS all_us
-    FROM
-    (
-        SELECT flush, window, producer, instance, batches_stored.service AS service, cpu_us AS batch_us
-        FROM batches_stored FINAL
-        WHERE topic = 'stacks' AND instance != '' AND run = {run:String}
-            AND window BETWEEN {first:UInt64} AND {last:UInt64}
-    ) AS batch
-    LEFT JOIN
-    (
-        SELECT flush, sum(weight_us) AS seen_us
-        FROM samples_stored
-        WHERE mode = 'cpu' AND run = {run:String} AND window BETWEEN {first:UInt64} AND {last:UInt64}
-        GROUP BY flush
-    ) AS brought USING (flush)
+    SELECT flush, window, service, process_us, all_us
+    FROM processes
+    WHERE run = {run:String} AND window BETWEEN {first:UInt64} AND {last:UInt64}
 ) AS process USING (flush);

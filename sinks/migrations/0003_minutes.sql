@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS minutes_stored
 ENGINE = ReplacingMergeTree(batches_covered)
 ORDER BY (run, minute)
 TTL toDateTime(made_at) + INTERVAL 400 DAY
-SETTINGS old_parts_lifetime = 60;
+SETTINGS index_granularity = 64, old_parts_lifetime = 60, concurrent_part_removal_threshold = 1000000;
 
 CREATE TABLE IF NOT EXISTS minute_endpoints_stored
 (
@@ -66,7 +66,8 @@ PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22))
 PRIMARY KEY (run, minute)
 ORDER BY (run, minute, flush, stage, endpoint)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 400 DAY
-SETTINGS old_parts_lifetime = 60, ttl_only_drop_parts = 1;
+SETTINGS index_granularity = 256, old_parts_lifetime = 60, concurrent_part_removal_threshold = 1000000,
+    ttl_only_drop_parts = 1;
 
 CREATE TABLE IF NOT EXISTS minute_functions_stored
 (
@@ -88,15 +89,16 @@ PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22))
 PRIMARY KEY (run, minute)
 ORDER BY (run, minute, flush, service, function, file)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 400 DAY
-SETTINGS old_parts_lifetime = 60, ttl_only_drop_parts = 1;
+SETTINGS old_parts_lifetime = 60, concurrent_part_removal_threshold = 1000000, ttl_only_drop_parts = 1;
 
+-- Stacks are few, as in samples_stored, and their ids are all but all that there is to store and to group by.
 CREATE TABLE IF NOT EXISTS minute_stacks_stored
 (
     run LowCardinality(String),
     minute UInt64 CODEC(Delta, ZSTD(1)),
     flush UInt64 CODEC(Delta, ZSTD(1)),
     service LowCardinality(String),
-    stack_id UInt64 CODEC(ZSTD(1)),
+    stack_id LowCardinality(UInt64) CODEC(ZSTD(1)),
     samples UInt64 CODEC(T64, ZSTD(1)),
     cpu_us UInt64 CODEC(T64, ZSTD(1))
 )
@@ -105,7 +107,8 @@ PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22))
 PRIMARY KEY (run, minute)
 ORDER BY (run, minute, flush, service, stack_id)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 400 DAY
-SETTINGS old_parts_lifetime = 60, ttl_only_drop_parts = 1;
+SETTINGS old_parts_lifetime = 60, concurrent_part_removal_threshold = 1000000, ttl_only_drop_parts = 1,
+    allow_suspicious_low_cardinality_types = 1;
 
 CREATE OR REPLACE VIEW minutes AS
 SELECT

@@ -10,34 +10,58 @@ CREATE TABLE IF NOT EXISTS events_stored
 )
 ENGINE = ReplacingMergeTree(time)
 ORDER BY (type, run, id)
-SETTINGS old_parts_lifetime = 60;
+SETTINGS old_parts_lifetime = 60, concurrent_part_removal_threshold = 1000000;
+
+-- Events as they were told.
+CREATE OR REPLACE VIEW events AS
+SELECT type, run, id, time, data
+FROM events_stored FINAL;
+
+-- When a window of a run was joined last, which the engine keeps itself whenever windows come: of all attempts at a
+-- window, whatever became of them. Asked of the windows, it took longer than all else that is told of runs. Kept for
+-- good: it is little.
+CREATE TABLE IF NOT EXISTS heard_stored
+(
+    run String,
+    heard_at SimpleAggregateFunction(max, DateTime64(6, 'UTC'))
+)
+ENGINE = AggregatingMergeTree
+ORDER BY run
+SETTINGS old_parts_lifetime = 60, concurrent_part_removal_threshold = 1000000;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS heard_of_windows TO heard_stored AS
+SELECT CAST(run, 'String') AS run, max(joined_at) AS heard_at
+FROM windows_stored
+GROUP BY run;
 
 -- Whether a run is on is told here, for everybody who lists runs. A session that is killed never says that its run has
 -- ended; but from a run that is on, a joined window comes at least once a window. So a run that has not ended is on for
 -- as long as something is heard of it: its start, or a window that is joined. After two minutes, and two windows, of
 -- silence it is broken off, until something is heard again: a pipeline that was away for longer looks the same.
--- Windows are looked at of runs that have not ended only, which are few, and pruned by run.
+-- The JSON of an event is read once, all that is told of it at a time: reading it is the dear part.
 CREATE OR REPLACE VIEW runs AS
+WITH
+    JSONExtract(
+        data,
+        'Tuple(service String, target String, engine String, engine_reason String, reason String, note String,
+            verdict String, started_at_us Int64, ended_at_us Int64, window_us UInt64)'
+    ) AS said,
+    type = 'loadflame.run.started.v1' AS is_start,
+    type = 'loadflame.run.ended.v1' AS is_end
 SELECT
     run,
-    anyIf(JSONExtractString(data, 'service'), type = 'loadflame.run.started.v1') AS service,
-    anyIf(JSONExtractString(data, 'target'), type = 'loadflame.run.started.v1') AS target,
-    fromUnixTimestamp64Micro(
-        maxIf(JSONExtractInt(data, 'started_at_us'), type = 'loadflame.run.started.v1'), 'UTC'
-    ) AS started_at,
-    if(
-        countIf(type = 'loadflame.run.ended.v1') = 0,
-        NULL,
-        fromUnixTimestamp64Micro(maxIf(JSONExtractInt(data, 'ended_at_us'), type = 'loadflame.run.ended.v1'), 'UTC')
-    ) AS ended_at,
-    anyIf(JSONExtractString(data, 'reason'), type = 'loadflame.run.ended.v1') AS reason,
-    anyIf(JSONExtractString(data, 'verdict'), type = 'loadflame.run.judged.v1') AS verdict,
-    anyIf(JSONExtractString(data, 'engine'), type = 'loadflame.run.started.v1') AS engine,
-    maxIf(JSONExtractUInt(data, 'window_us'), type = 'loadflame.run.started.v1') AS window_us,
-    anyIf(JSONExtractRaw(data, 'plan'), type = 'loadflame.run.started.v1') AS plan,
-    anyIf(JSONExtractString(data, 'note'), type = 'loadflame.run.ended.v1') AS note,
-    anyIf(JSONExtractString(data, 'engine_reason'), type = 'loadflame.run.started.v1') AS engine_reason,
-    ifNull(ended_at, greatest(started_at, max(heard))) AS heard_at,
+    anyIf(said.service, is_start) AS service,
+    anyIf(said.target, is_start) AS target,
+    fromUnixTimestamp64Micro(maxIf(said.started_at_us, is_start), 'UTC') AS started_at,
+    if(countIf(is_end) = 0, NULL, fromUnixTimestamp64Micro(maxIf(said.ended_at_us, is_end), 'UTC')) AS ended_at,
+    anyIf(said.reason, is_end) AS reason,
+    anyIf(said.verdict, type = 'loadflame.run.judged.v1') AS verdict,
+    anyIf(said.engine, is_start) AS engine,
+    maxIf(said.window_us, is_start) AS window_us,
+    anyIf(JSONExtractRaw(data, 'plan'), is_start) AS plan,
+    anyIf(said.note, is_end) AS note,
+    anyIf(said.engine_reason, is_start) AS engine_reason,
+    ifNull(ended_at, greatest(started_at, max(time))) AS heard_at,
     multiIf(
         isNotNull(ended_at), 'ended',
         addMicroseconds(heard_at, 120000000 + 2 * window_us) < now64(6, 'UTC'), 'broken off',
@@ -45,24 +69,15 @@ SELECT
     ) AS state
 FROM
 (
-    SELECT type, run, time AS heard, data
+    SELECT type, run, time, data
     FROM events_stored FINAL
     WHERE type IN ('loadflame.run.started.v1', 'loadflame.run.ended.v1', 'loadflame.run.judged.v1')
     UNION ALL
-    SELECT '' AS type, CAST(run, 'String') AS run, max(joined_at) AS heard, '' AS data
-    FROM windows_stored
-    WHERE run IN
-    (
-        SELECT run
-        FROM events_stored
-        WHERE type IN ('loadflame.run.started.v1', 'loadflame.run.ended.v1')
-        GROUP BY run
-        HAVING countIf(type = 'loadflame.run.ended.v1') = 0
-    )
-    GROUP BY run
+    SELECT '' AS type, run, heard_at AS time, '' AS data
+    FROM heard_stored
 )
 GROUP BY run
-HAVING countIf(type = 'loadflame.run.started.v1') > 0;
+HAVING countIf(is_start) > 0;
 
 -- Cores of the service's host, which bound what it can do.
 CREATE OR REPLACE VIEW hosts AS

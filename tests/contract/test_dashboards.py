@@ -28,8 +28,10 @@ from sinks.store import DeadLetter, StoredBatch
 from tests.support.batches import WINDOW, WINDOW_US, Sample, stack_batch
 from tests.support.grafana_macros import ALL, Value, expanded
 from tests.support.grafana_sql import CHOICES, SOME, every_sql
+from tests.support.joined import joined_window
 from tests.support.synthetic import Stage, Synthetic, shop_costs
 from views.grafana import alert_rules, comparison_sql, health_sql, hot_functions, hot_functions_sql, sql, tiers
+from views.grafana.choices import Choice
 from views.grafana.export import DASHBOARDS, files
 
 FOLDER = Path(__file__).parents[2] / "views" / "grafana"
@@ -73,6 +75,8 @@ def fill(store: ClickHouseStore) -> None:
     Synthetic(run="run-0", first_window=WINDOW - 1000, costs=shop_costs(sweep_us=2.0)).write(store)
     odd = stack_batch([Sample(fold([frame(ODD, "odd.py")])), Sample("")], window=WINDOW + 5, producer="odd", final=True)
     store.write_batches([StoredBatch(odd, 0, 9_000)])  # stored, and not joined yet
+    # Made from fewer batches than the one that is there, as after a worker was wound back: no sum has it.
+    store.write_windows([joined_window(run="run-1", window=WINDOW + 7, batches_covered=1)])
     store.write_minutes(store.unmade_minutes())
     at_us = (WINDOW + SECONDS) * WINDOW_US
     store.write_events(
@@ -207,7 +211,7 @@ def test_the_range_before_ends_where_the_minutes_of_a_long_range_begin(store: St
 @pytest.mark.parametrize(
     ("what", "by_window", "by_minute"),
     [
-        ("load", ["windows"], ["minutes"]),
+        ("load", ["windows", "windows"], ["minutes"]),
         ("endpoints", ["endpoints", "windows"], ["minute_endpoints", "minutes"]),
         ("functions", ["functions", "windows"], ["minute_functions", "minutes"]),
         ("stacks", ["samples", "samples", "batches", "windows"], ["minute_stacks", "minutes"]),
@@ -223,7 +227,7 @@ def test_of_windows_and_minutes_only_those_are_read_that_answer(
         ).result_rows
     )
     for span, tables in ((WHOLE, by_window), (LONG, by_minute)):
-        text = f"SELECT * FROM {tiers.CHOSEN.over(what)}"
+        text = f"SELECT * FROM {tiers.CHOSEN.rows(what, tiers.POINTS)}"
         plain = expanded(text, start=span[0], end=span[1], **CHOICES)
         read = store.reader.ask(plain, "Null", tag="", settings={}).read_rows
         assert 0 < read <= sum(held[f"{table}_stored"] for table in tables)
@@ -255,6 +259,24 @@ def test_marks_have_a_time_and_words(store: Store) -> None:
                 assert TIME.match(found["time"])
                 assert (found["text"], found["tags"]) == ("String", "String")
             assert mark.query.format == "table"
+
+
+@pytest.mark.parametrize("tier", tiers.TIERS, ids=lambda tier: tier.name)
+def test_minutes_are_chosen_for_ranges_that_are_longer_than_windows_answer_for(store: Store, tier: tiers.Tier) -> None:
+    for longer_s, answers in ((0, "window"), (1, "minute")):
+        span = (START, START + timedelta(seconds=tier.raw_s + longer_s))
+        assert asked(store.client, tier.sql, span) == [{"tier": answers}]
+        text = f"${{{tier.name}:raw}}"
+        assert expanded(text, start=span[0], end=span[1]) == answers
+
+
+def test_what_stands_in_a_text_without_quotes_is_nobody_s_to_choose() -> None:
+    unquoted = {name for text in every_sql().values() for name in re.findall(r"\$\{(\w+):raw\}", text)}
+    assert unquoted == {choice.name for choice in tiers.HIDDEN}
+    for dashboard in DASHBOARDS:
+        for one in dashboard.variables:
+            if isinstance(one, Choice) and one.name in unquoted:
+                assert (one.hidden, one.follows_range) == (True, True)
 
 
 def test_choices_are_text_and_follow_one_another(store: Store) -> None:
@@ -509,6 +531,17 @@ def test_rules_fire_for_what_they_are_about_and_an_idle_system_is_silent(store: 
         assert rule.as_json()["noDataState"] == "OK"
 
 
+def test_a_rule_reads_rows_of_the_time_only_that_it_looks_back(store: Store) -> None:
+    for rule in alert_rules.RULES:
+        text = expanded(rule.sql, start=WHOLE[0], end=WHOLE[1])
+        plan = "\n".join(line for (line,) in store.client.query(f"EXPLAIN indexes = 1 {text}").result_rows)
+        reads = plan.split("ReadFromMergeTree (")[1:]
+        assert len(reads) > 1
+        by_run = [read for read in reads if "events_stored" not in read and "by_time" not in read]
+        # The view of runs asks when one that has not ended was heard of last.
+        assert len(by_run) <= rule.sql.count("FROM runs"), plan
+
+
 def test_a_run_that_is_on_and_not_joined_is_lag_and_one_that_ended_is_none(store: Store) -> None:
     on = Synthetic(
         run="run-on", first_window=WINDOW + 50_000, stages=[Stage("hold", "hold", "hold", 5, 50)], reason=None
@@ -531,7 +564,9 @@ def test_a_function_that_got_dearer_is_found_and_one_at_a_lower_rate_is_not(stor
     grows = {stack: partial(costs, stack=stack, cost=cost) for stack, cost in shop_costs(planted=False).items()}
     for run, before, after in (("run-dearer", low, high), ("run-slower", high, low)):
         stages = [Stage("before", "before", "hold", 60, before), Stage("after", "after", "hold", 300, after)]
-        Synthetic(run=run, first_window=first, stages=stages, costs=grows).write(ClickHouseStore(store.client))
+        written = ClickHouseStore(store.client)
+        Synthetic(run=run, first_window=first, stages=stages, costs=grows).write(written)
+        written.write_minutes(written.unmade_minutes())
     now = datetime.fromtimestamp(first + 360, UTC)
     rule = next(one for one in alert_rules.RULES if one.uid == "loadflame-function-cost")
     found = asked(store.client, rule.sql, (now - timedelta(seconds=rule.looks_back_s), now))
@@ -543,9 +578,15 @@ def test_a_function_that_got_dearer_is_found_and_one_at_a_lower_rate_is_not(stor
 def test_variables_are_quoted_and_only_as_the_data_source_can_take_them_out() -> None:
     for name, text in every_sql().items():
         for variable in re.findall(r"\$\{?(\w+)[^}]?", text):
-            assert variable.startswith("__") or variable in CHOICES, f"{name}: {variable}"
+            known = variable.startswith("__") or variable in CHOICES or variable in {one.name for one in tiers.HIDDEN}
+            assert known, f"{name}: {variable}"
         # The second argument of $__conditionalAll is the one place for a variable without quotes.
-        rest = re.sub(r"\$\{\w+:singlequote\}|\$\{__(from|to):date:seconds\}|\$__\w+|, \$\w+\)", "", text)
+        rest = re.sub(
+            r"\$\{\w+:singlequote\}|\$\{rows_of_sketches:raw\}_|_by_\$\{tier_of_\w+:raw\}"
+            r"|\$\{__(from|to):date:seconds\}|\$__\w+|, \$\w+\)",
+            "",
+            text,
+        )
         assert "$" not in rest, f"{name}: {rest}"
         assert "[[" not in text  # Grafana's old way to write a variable
 

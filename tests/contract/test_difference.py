@@ -13,6 +13,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from rich.console import Console
 
+from benchmarks.planted.comparing import summary
 from loadflame.commands.diff import exit_code_of, show
 from loadflame.settings import read_settings
 from loadflame.testing import CostUnknownError, assert_cost
@@ -124,6 +125,18 @@ def diff(stored: Stored, *arguments: str, code: int = 0) -> str:
 def groups(stored: Stored) -> tuple[str, ...]:
     first, *others = stored.base
     return ("--base", first, "--base", ",".join(others), "--new", ",".join(stored.new))
+
+
+def test_a_comparison_of_the_planted_pool_is_what_is_told_and_who_is_dearer(stored: Stored, client: Client) -> None:
+    told = summary(build_difference(client, stored.base, stored.new))
+    assert told["outcome"] == "regression"
+    assert set(told["worse"]) == {"rank", "search"}, "and who calls it"
+    assert ("rank", "self", "dearer") in told["told"]
+    assert told["runs"] == (5, 5)
+    assert told["spread"] is not None
+    assert 0.2 < told["shares"]["rank"] < 0.5
+    few = summary(build_difference(client, stored.base[:2], stored.base[2:4]))
+    assert (few["told"], few["worse"], few["detectable"]) == ([], [], None)
 
 
 def test_json_keeps_its_names_and_says_what_got_dearer(stored: Stored) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from loadflame.gateways import may_lower_priority
 from sinks.clickhouse import open_store
-from sinks.embedded import LOWEST_PRIORITY, EmbeddedReader, EngineError
+from sinks.connect import open_client
+from sinks.embedded import LOWEST_PRIORITY, NOT_COMPILED, EmbeddedReader, EngineError
 from tests.support.polling import wait_until
 from tests.support.synthetic import Synthetic, levels
 from views.gateway.judging import checked, own_format
@@ -232,6 +233,14 @@ def test_what_reads_yields_to_what_writes_and_its_threads_go_back_to_their_prior
     with endless(reader):
         wait_until(lambda: yielding_threads() >= 1, 20, "a thread that yields")
     wait_until(usual, 20, "the usual priority")
+
+
+@pytest.mark.parametrize("setting", NOT_COMPILED)
+def test_no_question_waits_for_a_compiler(reader: EmbeddedReader, folder: Path, setting: str) -> None:
+    asked = f"SELECT toString(getSetting('{setting}'))"
+    with closing(open_client(f"chdb://{folder}/store")) as client:
+        assert client.query(asked).result_rows == [("false",)]
+    assert ask(reader, asked) == b"false\n"
 
 
 def test_values_are_read_as_clickhouse_s_interface_has_them(reader: EmbeddedReader) -> None:

@@ -2,40 +2,41 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from math import isclose
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from aiohttp.test_utils import TestClient, TestServer
 from clickhouse_connect.driver.client import Client
 
+from schemas.events import ProducerEnded, RunEnded, RunStarted
 from schemas.watching import Health
 from sinks.clickhouse import ClickHouseStore
 from sinks.connect import open_client
 from sinks.errors import StoreUnreachableError
 from sinks.migrate import migrate
+from sinks.sketch_sql import quantile_ms
 from sinks.store import DeadLetter
 from tests.support.batches import WINDOW, WINDOW_US
+from tests.support.joined import joined_window
 from tests.support.synthetic import SWEEP, Synthetic
 from views.figures import PageFigures
-from views.model import Check
 from views.web import answers, judged, more_queries
 from views.web.app import ANSWERS, web_app
 from views.web.guards import POLICY
-from views.web.reader import Reader
+from views.web.reader import REST, Reader
 from views.web.shown import Shown
 from views.web.span import Tier
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 TIERS: tuple[Tier, ...] = ("windows", "minutes")
 RUN, OTHER = "run-planted", "run-live"
+DAY_US = 86_400 * WINDOW_US
 MORE = [
-    *(more_queries.RUN_FIGURES, more_queries.REQUESTS),
+    *(more_queries.RUN_FIGURES, more_queries.RUN_P99, more_queries.REQUESTS, more_queries.KNOWN),
     *(one.at(tier) for one in (more_queries.STACKS, more_queries.ENDPOINT_NAMES) for tier in TIERS),
 ]
 Asked = tuple[int, dict[str, Any]]
@@ -128,6 +129,24 @@ async def test_the_list_has_the_newest_runs_with_what_they_came_to(page: TestCli
     assert run["failed"] == one(sql, "SELECT countIf(error != '') FROM requests WHERE run = RUN")
     assert run["tps"] == 320
     assert (by_id[OTHER]["ended_ms"], by_id[OTHER]["state"]) == (None, "live")
+
+
+async def test_the_p99_of_the_list_is_of_all_requests_whether_minutes_are_made_of_none_some_or_all_of_them(
+    page: TestClient[Any, Any], sql: Client
+) -> None:
+    store = ClickHouseStore(sql)
+    keys = store.unmade_minutes(OTHER)
+    p99_ms = sql.query(f"SELECT {quantile_ms(0.99)} FROM endpoints WHERE run = '{OTHER}'").result_rows[0][0]
+    by_minute = sql.query(
+        f"SELECT {quantile_ms(0.99)} FROM endpoints WHERE run = '{OTHER}' GROUP BY intDiv(window, 60)"
+    ).result_rows
+    assert set(by_minute) != {(p99_ms,)}
+    for made in ([], *([key] for key in keys)):
+        if made:
+            store.write_minutes(made)
+        _, found = await ask(page, "runs")
+        (run,) = (one for one in found["runs"] if one["id"] == OTHER)
+        assert run["p99_ms"] == pytest.approx(p99_ms, abs=1e-3)  # as the page rounds it
 
 
 async def test_a_series_is_what_the_windows_say(page: TestClient[Any, Any], sql: Client) -> None:
@@ -298,20 +317,87 @@ async def test_many_who_ask_for_a_report_wait_for_one(store_url: str, monkeypatc
     assert made == [RUN]
 
 
-async def test_a_report_is_kept_once_every_producer_has_said_its_last_words(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_report_is_kept_until_something_of_its_run_changes(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made: list[str] = []
-    told: list[bool | None] = [None, None, True]
+    monkeypatch.setattr(judged.Judged, "of", classmethod(lambda _, __, run: made.append(run) or object()))
+    reader = Reader(lambda: open_client(store_url), now_s=lambda: 0.0)  # made in no time, it needs no rest
+    with closing(open_client(store_url)) as client:
+        store = ClickHouseStore(client)
+        started = RunStarted(
+            run_id="killed", service="shop", target="t", started_at_us=WINDOW * WINDOW_US, window_us=WINDOW_US,
+            partitions=1, engine="wire", plan={},
+        )  # fmt: skip
+        last = ProducerEnded(run_id="killed", producer_id="p", role="load", batches_acknowledged=1, rows_acknowledged=2)
+        changes: dict[str, Callable[[], None]] = {
+            "its start": lambda: store.write_events([started], [started.started_at_us]),
+            "a window": lambda: store.write_windows([joined_window(run="killed")]),
+            "the window again": lambda: store.write_windows([joined_window(run="killed", batches_covered=9)]),
+            "last words": lambda: store.write_events([last], [started.started_at_us]),
+            "other last words": lambda: store.write_events(
+                [last.model_copy(update={"rows_acknowledged": 3})], [started.started_at_us + 1]
+            ),
+            "a letter of nobody": lambda: store.write_dead_letters(
+                [DeadLetter("loadflame.requests", 1, 8, "torn", started.started_at_us - DAY_US, 9, "")]
+            ),
+        }  # fmt: skip
+        kept = None
+        try:
+            for place, (name, change) in enumerate(changes.items(), 1):
+                await asyncio.to_thread(change)
+                found = [await reader.judged("killed") for _ in range(3)]
+                assert found[0] is found[1] is found[2], name
+                assert found[0] is not kept, name
+                assert made == ["killed"] * place, name
+                kept = found[0]
+        finally:
+            client.command("DELETE FROM events_stored WHERE run = 'killed'")
+    await asyncio.to_thread(reader.close)
 
-    def of(_: type, __: Client, run: str) -> object:
-        made.append(run)
-        checks = [Check(name="I1", ok=told.pop(0), sentence="")]
-        return SimpleNamespace(run=SimpleNamespace(ended_at=datetime.now(UTC)), report=SimpleNamespace(checks=checks))
 
-    monkeypatch.setattr(judged.Judged, "of", classmethod(of))
-    reader = Reader(lambda: cast("Client", SimpleNamespace(close=lambda: None)))
-    for _ in range(5):
-        await reader.judged("r")
-    assert made == ["r"] * 3
+async def test_the_report_of_a_run_that_is_on_is_made_again_after_a_rest_and_at_once_when_it_has_ended(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s, took_s = 1_000.0, 3.0
+
+    def made(cls: type[object], client: Client, run: str) -> object:
+        nonlocal now_s
+        now_s += took_s
+        return object()
+
+    monkeypatch.setattr(judged.Judged, "of", classmethod(made))
+    reader = Reader(lambda: open_client(store_url), now_s=lambda: now_s)
+    with closing(open_client(store_url)) as client:
+        store = ClickHouseStore(client)
+        started = RunStarted(
+            run_id="on", service="shop", target="t", started_at_us=WINDOW * WINDOW_US, window_us=WINDOW_US,
+            partitions=1, engine="wire", plan={},
+        )  # fmt: skip
+        ended = RunEnded(run_id="on", ended_at_us=(WINDOW + 9) * WINDOW_US, reason="finished", producers=1)
+
+        async def gets_on(window: int) -> None:
+            await asyncio.to_thread(store.write_windows, [joined_window(run="on", window=WINDOW + window)])
+
+        try:
+            await asyncio.to_thread(store.write_events, [started], [started.started_at_us])
+            await gets_on(0)
+            first = await reader.judged("on")
+            await gets_on(1)
+            now_s += REST * took_s - 1
+            assert await reader.judged("on") is first, "it rests"
+            now_s += 1
+            second = await reader.judged("on")
+            assert second is not first, "it has rested"
+            await gets_on(2)
+            assert await reader.judged("on") is second
+            await asyncio.to_thread(store.write_events, [ended], [ended.ended_at_us])
+            third = await reader.judged("on")
+            assert third is not second, "it has ended"
+            await gets_on(3)
+            assert await reader.judged("on") is not third, "what comes late is of it as well"
+        finally:
+            client.command("DELETE FROM events_stored WHERE run = 'on'")
     await asyncio.to_thread(reader.close)
 
 

@@ -11,15 +11,23 @@ from sinks.clickhouse import ClickHouseStore
 from sinks.connect import open_client
 from sinks.migrate import migrate
 from tests.support.batches import WINDOW, WINDOW_US
+from tests.support.joined import joined_endpoint, joined_window
 from tests.support.synthetic import Synthetic, levels
 from views.web import queries
 from views.web.queries import Over, Shown, Span, Tier, fetch
+from views.web.shown import Summed
+from views.web.summed import WHOLE
 
 RUN = "run-1"
 SECONDS = 32
 SPAN = Span.of(WINDOW * WINDOW_US, (WINDOW + SECONDS) * WINDOW_US, WINDOW_US)
 TIERS: tuple[Tier, ...] = ("windows", "minutes")
-EVERY = [*queries.OF_RUN, *(one.at(tier) for one in queries.OVER for tier in TIERS)]
+EVERY = [
+    *queries.OF_RUN,
+    *(one.at(tier) for one in queries.OVER for tier in TIERS),
+    *(one.both for one in queries.OVER if isinstance(one, Summed)),
+    WHOLE,
+]
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +156,7 @@ def test_health_adds_up_what_the_series_has_by_bucket(filled: Client) -> None:
 
 def test_the_head_of_a_run_says_where_its_windows_are(filled: Client) -> None:
     (head,) = fetch(filled, queries.RUN_HEAD, run=RUN).to_pylist()
-    assert (head["first"], head["last"], head["windows"]) == (WINDOW, WINDOW + SECONDS - 1, SECONDS)
+    assert (head["first"], head["last"]) == (WINDOW, WINDOW + SECONDS - 1)
     assert head["window_us"] == WINDOW_US
 
 
@@ -165,3 +173,21 @@ def test_minutes_say_what_their_windows_say(filled: Client, query: Over) -> None
         row.pop("starts_us", None)  # a minute begins before its first window
     assert by_window
     assert by_minute == by_window
+
+
+def test_endpoints_of_a_run_are_added_up_by_minute_until_a_window_is_joined_again(filled: Client) -> None:
+    def sums(rows: str) -> tuple[int, ...]:
+        columns = "sum(completed), sum(failed), sum(arraySum(latency_counts)), count()"
+        return tuple(filled.query(f"SELECT {columns} FROM {rows}").result_rows[0])
+
+    *by_minute, few = sums(f"endpoints_summed(run = '{RUN}')")
+    *by_window, many = sums(f"endpoints WHERE run = '{RUN}'")
+    assert by_minute == by_window
+    assert few < many
+    store = ClickHouseStore(filled)
+    store.write_windows([joined_window(run="again", window=WINDOW + second) for second in range(3)])
+    store.write_minutes(store.unmade_minutes("again"))
+    assert sums("endpoints_summed(run = 'again')") == (9, 0, 9, 1)
+    late = joined_endpoint(latencies_us=(9_000,) * 5)
+    store.write_windows([joined_window(run="again", batches_covered=9, endpoints=(late,))])
+    assert sums("endpoints_summed(run = 'again')") == (11, 0, 11, 3)

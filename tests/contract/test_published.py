@@ -2,7 +2,7 @@
 
 import asyncio
 
-from processors.published import Told, published_by
+from processors.published import Published, published_by
 from producers.publisher import KafkaPublisher
 from schemas.rows import RequestFacts
 from schemas.topics import Topics
@@ -25,7 +25,7 @@ async def publish(broker: Broker, topics: Topics, producer_id: str, *, run_id: s
 
 
 def test_what_each_of_them_published_is_summed_up_and_nobody_elses(broker: Broker, topics: Topics) -> None:
-    async def told() -> dict[str, Told]:
+    async def told() -> dict[str, Published]:
         await publish(broker, topics, "first")
         await publish(broker, topics, "second", windows=1)
         await publish(broker, topics, "alive")
@@ -33,15 +33,15 @@ def test_what_each_of_them_published_is_summed_up_and_nobody_elses(broker: Broke
         return await published_by(broker.bootstrap, topics, RUN, ["first", "second", "silent"], since_us=0)
 
     found = asyncio.run(told())
-    one = Told(1, 3, 2, RequestFacts(scheduled=5, sent=4, dropped=1))
-    assert found["first"] == Told(3, 9, 6, RequestFacts(scheduled=15, sent=12, dropped=3))
+    one = Published(1, 3, 2, RequestFacts(scheduled=5, sent=4, dropped=1))
+    assert found["first"] == Published(3, 9, 6, RequestFacts(scheduled=15, sent=12, dropped=3))
     assert found["second"] == one
-    assert found["silent"] == Told()
+    assert found["silent"] == Published()
     assert set(found) == {"first", "second", "silent"}
 
 
 def test_a_batch_that_came_twice_counts_once(broker: Broker, topics: Topics) -> None:
-    async def told() -> dict[str, Told]:
+    async def told() -> dict[str, Published]:
         await publish(broker, topics, "first", windows=1)
         await publish(broker, topics, "first", windows=1)
         return await published_by(broker.bootstrap, topics, RUN, ["first"], since_us=0)

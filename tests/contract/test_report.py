@@ -13,7 +13,7 @@ from sinks.clickhouse import ClickHouseStore
 from sinks.connect import open_client
 from sinks.migrate import migrate
 from tests.support.synthetic import FIXED_US_PER_S, Stage, Synthetic, levels, mixes, shop_costs
-from views import queries
+from views import queries, served_queries
 from views.model import Threshold
 from views.report import Report, build_report
 from views.warnings import PYSPY_IN_POOLS
@@ -24,6 +24,8 @@ VIEWS = {
     "dead_letters",
     "hosts",
     *("minutes", "minute_functions"),
+    *("functions_within", "endpoints_within", "samples_within", "requests_within", "endpoints_summed"),
+    "stack_texts",
 }
 
 # The JSON contract of `loadflame report RUN --json`: names and nesting stay, fields may be added.
@@ -203,6 +205,13 @@ def test_a_swung_mix_tells_which_endpoint_pays_and_growth_rests_on_the_plans_own
     assert [(row.stage, row.visits) for row in report.load][-1] == ("mix@160", 8)
 
 
+def test_a_run_of_which_nothing_is_fit_to_be_judged_accuses_no_endpoint(client: Client) -> None:
+    report = report_of(client, Synthetic(stages=levels(), dispatch_lag_us=40_000, joined=True))
+    assert report.run.verdict == "generator-limited"
+    assert function(report, "sign").endpoints, "costs are shown all the same"
+    assert not [one for one in report.findings if one.kind == "endpoint"]
+
+
 def test_a_fixed_mix_is_said_to_tell_no_endpoint_with_the_remedy(planted: Report) -> None:
     assert planted.endpoints_note == (
         "Which endpoint pays for a function is not identifiable: the mix of requests was nearly the same whenever the "
@@ -225,6 +234,70 @@ def test_the_clean_twin_gives_no_finding_about_growth(client: Client) -> None:
     assert report.findings[0].summary.startswith("No finding: no function of shop got dearer per request")
     assert not [one for one in report.functions if one.shape == "superlinear"]
     assert report.capacity.what_if == ()
+
+
+def test_plain_traffic_is_seen_together_and_a_latency_that_nobody_took_is_shown_as_no_number(client: Client) -> None:
+    traffic = [Stage("traffic", "traffic", "ramp", 40, 20, 300)]
+    report = report_of(client, Synthetic(stages=traffic, observed=True, untimed=True))
+    (row,) = report.load
+    assert row.achieved_tps > 100
+    assert (row.p50_ms, row.p99_ms, row.p999_ms, row.held) == (None, None, None, None)
+    assert (report.run.observed, report.run.verdict) == (True, "passed")
+    assert report.generator.send_lag_p99_ms is None
+    assert report.findings[0].summary.startswith("Seen together: `sweep` (shop.py) took more CPU per request while")
+    assert not any(one.shape == "superlinear" for one in report.functions)
+    assert not any("superlinear" in one.kind for one in report.findings)
+    assert report.warnings[0].startswith("Observed, not loaded: these are requests that came by themselves, as access")
+    assert report.warnings[1].startswith("No latency is known: access log access.log has no durations; put $request")
+    assert "not identifiable from plain traffic" in report.endpoints_note
+    timed = report_of(client, Synthetic(stages=traffic, observed=True))
+    assert timed.load[0].p50_ms == pytest.approx(9, rel=0.1)
+    assert not any("latency" in warning for warning in timed.warnings)
+
+
+@pytest.mark.parametrize("query", served_queries.ALL, ids=lambda query: query.name)
+def test_every_query_of_joined_samples_runs_and_reads_views_only(client: Client, query: queries.Query) -> None:
+    queries.fetch(client, query, **query.parameters)
+    assert set(re.findall(r"FROM\s+([a-z_]+)", query.sql)) <= VIEWS | {"served", "paid_within"}
+    assert set(re.findall(r"\{(\w+):", query.sql)) == set(query.parameters)
+
+
+def test_where_it_is_known_whose_requests_threads_served_a_fixed_mix_tells_who_pays(client: Client) -> None:
+    stage = [Stage("traffic", "traffic", "hold", 60, 100)]
+    costs = shop_costs(planted=False)
+    report = report_of(client, Synthetic(stages=stage, costs=costs, observed=True, joined=True, busiest_share=0.2))
+    found = {
+        one.function: {cost.endpoint: cost for cost in one.endpoints}
+        for one in report.functions
+        if one.function in ("sign", "rank", "sweep")
+    }
+    # 350 us of each request are rank's, and 70% of the requests are searches; 120 and 30% with sign and checkout.
+    (rank,), (sign,) = found["rank"].values(), found["sign"].values()
+    assert (rank.endpoint, sign.endpoint) == ("search", "checkout")
+    assert rank.us_low < 350 / 0.7 < rank.us_high
+    assert sign.us_low < 120 / 0.3 < sign.us_high
+    assert rank.share == sign.share == 1.0
+    assert rank.share_low > 0.98
+    assert rank.unknown_share == 0.0
+    sweep = found["sweep"]  # 400 us of either
+    assert all(sweep[name].us_low < 400 < sweep[name].us_high for name in ("search", "checkout"))
+    assert sweep["search"].share_low < 0.7 < sweep["search"].share_high
+    named = {one.function: one for one in report.findings if one.kind == "endpoint"}
+    assert set(named) == {"rank (shop.py)", "sign (shop.py)"}
+    assert named["rank (shop.py)"].summary.endswith("seen on the threads that served it.")
+    assert (
+        named["rank (shop.py)"].evidence["relation"] == "each sample is joined with the request that its thread served"
+    )
+    joined = 1 - (150 * 100 + FIXED_US_PER_S) / ((150 + 40 + 350 + 400 + 20 + 120) * 100 + FIXED_US_PER_S)
+    assert report.endpoints_note.startswith("Costs by endpoint are as seen: ")
+    assert int(re.findall(r"(\d+)%", report.endpoints_note)[0]) == pytest.approx(100 * joined, abs=2)
+
+
+def test_what_was_seen_goes_before_what_the_mix_tells(client: Client) -> None:
+    report = report_of(client, Synthetic(stages=[*levels(), *mixes()], joined=True, seed=4))
+    assert report.endpoints_note.startswith("Costs by endpoint are as seen: ")
+    assert [one.endpoint for one in function(report, "sign").endpoints] == ["checkout"]
+    assert function(report, "write").endpoints == ()  # nobody's, and given to nobody
 
 
 def test_a_plain_ramp_claims_nothing(client: Client) -> None:

@@ -59,8 +59,7 @@ def test_a_run_that_nothing_is_heard_of_any_more_is_broken_off(
     Synthetic(run="killed", stages=levels(visits=1, seconds=4), reason=None).write(clickhouse_store)
     assert build_report(store_client, "killed").run.why == "the run has not ended"
     store_client.command(
-        "ALTER TABLE windows_stored UPDATE joined_at = subtractMinutes(joined_at, 3) WHERE true SETTINGS "
-        "mutations_sync = 2"
+        "ALTER TABLE heard_stored UPDATE heard_at = subtractMinutes(heard_at, 3) WHERE true SETTINGS mutations_sync = 2"
     )
     (run,) = list_runs(store_client)
     assert (run.state, run.ended_at, run.verdict) == ("broken off", None, None)

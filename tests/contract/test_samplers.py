@@ -1,6 +1,7 @@
 """What every sampler promises, checked on austin and on py-spy with real targets."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from producers.profiler.backends import choose_backend
 from producers.profiler.errors import NoPermissionError, SamplerError
 from producers.profiler.sampler import LEAD_US, Sampler, Samples
 from schemas.stacks import split_frame, unfold
-from tests.support.targets import BURN, SLEEP, WAIT, target
+from tests.support.targets import BURN, SLEEP, TURNS, WAIT, target
 
 WINDOW_US = 400_000
 SETTLE_US = 100_000
@@ -253,3 +254,25 @@ def test_without_austin_auto_takes_pyspy_with_a_warning_and_a_missing_sampler_sa
     assert choose_backend("auto").name == "py-spy"
     assert "thread pools" in choose_backend("auto").warning
     assert not choose_backend("py-spy").warning  # it was asked for
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's times are Linux's")
+def test_where_it_is_asked_for_a_sample_has_the_time_at_which_its_function_ran() -> None:
+    with target(TURNS) as process:
+        choice = choose_backend("austin")
+        assert choice.knows_when
+        sampler = choice.sampler(process.pid, 211, now_us, stamped=True)
+        try:
+            samples = Watch(sampler).whole_window()
+        finally:
+            sampler.close()
+    turns = [at_us // 5_000 % 2 for at_us in samples.sampled_at_us]
+    ran = [name.partition(" ")[0] for name in leaves(samples)]
+    right = [function == ("even", "odd")[turn] for turn, function in zip(turns, ran, strict=True)]
+    assert len(right) > 20
+    # By the times at which lines are read it is one of two. Nearly all are, where austin need not wait for a core.
+    assert sum(right) >= 0.75 * len(right)
+
+
+def test_py_spy_does_not_know_when_a_sample_was_taken() -> None:
+    assert not choose_backend("py-spy").knows_when

@@ -84,6 +84,9 @@ STACK_BATCHES = {
         [Sample(stack_of("main", "sweep")), Sample(stack_of("main", "wait"), mode="wall")]
     ),
     "an empty stack, which nobody can place": stack_batch([Sample("")]),
+    "samples of which some are joined with requests": stack_batch(
+        [Sample("a", endpoint="GET /"), Sample("a"), Sample("a", mode="wall"), Sample("b", endpoint="é;'")]
+    ),
     "every fact": stack_batch(
         [Sample("a (b.py)")],
         facts=StackFacts(
@@ -107,6 +110,19 @@ def test_a_batch_is_read_back_exactly_as_it_was_written(any_store: StoreUnderTes
     read = any_store.store.read_window(key.run_id, key.window)
     expected = WindowBatches([batch], []) if key.topic == "requests" else WindowBatches([], [batch])
     assert content(read) == content(expected)
+
+
+def test_batches_with_and_without_endpoints_are_stored_together_and_each_reads_as_it_was(
+    any_store: StoreUnderTest,
+) -> None:
+    batches = [
+        stack_batch([Sample("a", endpoint="GET /")] * 2, seq=0),
+        stack_batch([Sample("a")] * 3, seq=1),
+        stack_batch([Sample("b", endpoint="GET /b"), Sample("b")], seq=2),
+    ]
+    write(any_store.store, *batches)
+    read = any_store.store.read_window(RUN, WINDOW)
+    assert content(read) == content(WindowBatches([], batches))
 
 
 def test_a_window_of_which_nothing_is_known_is_empty(any_store: StoreUnderTest) -> None:
@@ -200,6 +216,14 @@ def test_rows_of_a_failed_write_stay_invisible_when_the_write_is_repeated(any_st
         write(any_store.store, batch)
     write(any_store.store, batch)
     assert content(any_store.store.read_window(RUN, WINDOW)) == content(WindowBatches([batch], []))
+
+
+@pytest.mark.parametrize("batches", [0, 1])
+def test_what_there_is_to_do_meanwhile_is_done_once(any_store: StoreUnderTest, batches: int) -> None:
+    done: list[str] = []
+    any_store.store.write_batches([StoredBatch(request_batch(), 0, 0)] * batches, lambda: done.append("once"))
+    assert done == ["once"]
+    assert len(any_store.store.read_window(RUN, WINDOW).requests) == batches
 
 
 def test_writing_nothing_is_allowed(any_store: StoreUnderTest) -> None:

@@ -124,7 +124,10 @@ async def test_what_we_commit_is_committed_and_nothing_else_however_much_was_rea
     await append(broker, there, *numbers(0, 3))
     async with listening(broker, topics) as listener:
         await until(lambda: len(listener.records) == 13, WAIT_S, "all records")
+        assert await listener.app.start_of(here) == 0
         assert await listener.app.commit({here: 4})
+        starts = [await listener.app.start_of(place) for place in (here, there, Place("nobody's", 0))]
+    assert starts == [4, 0, None]
     assert [await committed(broker, topics.prefix, place) for place in (here, there)] == [4, None]
 
 
@@ -138,8 +141,6 @@ async def test_a_restart_resumes_exactly_at_the_committed_offset(
     async with listening(kafka_broker, topics) as second:
         await until(lambda: len(second.records) == 6, WAIT_S, "six records again")
         assert second.values(here) == numbers(4, 10)
-        assert second.app.committed(here) == 4
-        assert second.app.committed(Place(topics.name("stacks"), 1)) is None
         assert (await second.app.ends())[here] == await second.app.position(here) == 10
         assert await second.app.position(Place("nobody's", 0)) is None
 
@@ -162,6 +163,8 @@ async def test_records_come_as_they_were_sent(kafka_broker: Broker, topics: Topi
     await append(kafka_broker, here, b"", None)
     async with listening(kafka_broker, topics) as listener:
         await until(lambda: len(listener.records) == 3, WAIT_S, "three records")
+        assert listener.app.known_end(here) == 3
+        assert listener.app.known_end(Place(here.topic, 99)) is None, "a partition that is not ours"
     first = listener.records[0]
     assert (first.value, first.headers, first.offset) == (b"\x00\xffbytes", sent, 0)
     assert 1.7e15 < first.timestamp_us < 4e15

@@ -60,6 +60,7 @@ def main() -> int:
     try:
         asyncio.run(campaign(wanted, results, folder))
     except KafkaMissingError as error:
+        shutil.rmtree(folder)
         _out.print(f"no fault was brought about: {error}")
         return int(not options.short or os.environ.get("CI") == "true")
     rows = [Row(fault, found) for fault in wanted if (found := results.of(fault))]

@@ -17,7 +17,7 @@ AGAIN_S = 60.0
 async def _broker_away(how: Literal["stopped", "killed"], away_s: float, site: Site, _: Fault, times: int) -> Outcome:
     """A load and its worker live on; consuming again within a minute, the spool drains, and the schedule never knew."""
     recoveries_s, most = [], 0
-    async with loaded_lane(site, seconds=round(15 + times * (away_s + 10))) as loaded:
+    async with loaded_lane(site, seconds=round(15 + times * (away_s + 25))) as loaded:
         (seat,) = loaded.lane.seats
         await loaded.begin()
         for _ in range(times):

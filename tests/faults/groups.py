@@ -28,9 +28,9 @@ async def _zombie(step: Step, site: Site, _: Fault, times: int) -> Outcome:
     recoveries_s = []
     async with site.lane(seats=2) as lane:
         await lane.begin()
-        await lane.seats[0].start()
-        for number in range(times):
-            sleeper, heir = lane.seats[number % 2], lane.seats[1 - number % 2]
+        sleeper, heir = lane.seats
+        await sleeper.start()
+        for _ in range(times):
             await sleeper.stored_since(0.0)
             stopped, late = await _stopped_at(sleeper, step)
             stopped_s = await stopped

@@ -150,7 +150,7 @@ async def _slow(seconds: int, site: Site, _: Fault, times: int) -> Outcome:
         await loaded.begin()
         await seat.stored_since(0.0)
         sent_bytes_per_s = await _sent_bytes_per_s(seat)
-        seat.kafka.fetched_bytes_per_s = sent_bytes_per_s / 10
+        seat.kafka.slow_down(sent_bytes_per_s / 10)
         most = await _watched(seat, seconds - 10)
         seat.kafka.be_transparent()
         loaded.lane.expect(most < WORKER_BYTES, f"the worker took {most // MIB} MiB")

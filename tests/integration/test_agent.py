@@ -4,6 +4,8 @@ import asyncio
 import os
 import sys
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -15,8 +17,9 @@ from producers.profiler.targets import Target, target_of
 from producers.publisher import MemoryPublisher, say_last_words
 from schemas.batches import Batch
 from schemas.events import ProducerEnded
+from schemas.stacks import WAITING
 from schemas.topics import Topics
-from tests.support.targets import BURN, SHORT_WORKERS, TWO_WORKERS, target
+from tests.support.targets import BURN, POOL, SHORT_WORKERS, TWO_WORKERS, target
 
 WINDOW_US = 500_000
 WINDOWS = 4
@@ -29,8 +32,14 @@ class Watch:
         self.publisher = MemoryPublisher(Topics(), "run")
         self.stop = asyncio.Event()
 
-    async def run(self, watched: Target, windows: int | None = WINDOWS, backend: str = "auto") -> AgentSummary:
-        """Until so many windows are published; None: until the agent ends by itself."""
+    async def run(
+        self,
+        watched: Target,
+        windows: int | None = WINDOWS,
+        backend: str = "auto",
+        enough: Callable[[], bool] = lambda: True,
+    ) -> AgentSummary:
+        """Until so many windows are published, and that is `enough`; None: until the agent ends by itself."""
         running = asyncio.create_task(
             run_agent(
                 watched,
@@ -44,7 +53,7 @@ class Watch:
             )
         )
         async with asyncio.timeout(30):
-            while windows is not None and not running.done() and len(self.by_window()) < windows:
+            while windows is not None and not running.done() and not (len(self.by_window()) >= windows and enough()):
                 await asyncio.sleep(0.02)
             if windows is not None:
                 self.stop.set()
@@ -108,6 +117,25 @@ async def test_what_loadflame_takes_of_the_host_is_told_apart_from_the_service()
     assert all(window.own_cpu_us >= window.agent_cpu_us > 0 for window in joined)
     known_us = sum(window.own_cpu_us + window.cpu_us for window in joined)
     assert 0.8 * known_us < sum(window.host_cpu_us for window in joined) < 1.3 * WINDOW_US * len(whole) * os.cpu_count()
+
+
+async def test_all_threads_are_looked_at_now_and_then_beside_the_samples() -> None:
+    watch = Watch()
+
+    def looks() -> list[dict[str, Any]]:
+        return [row for batch in watch.publisher.batches for row in batch.rows.to_pylist() if row["mode"] == "wall"]
+
+    def are_several() -> bool:
+        return len({row["sampled_at"] for row in looks()}) >= 3
+
+    with target(POOL) as process:  # its main thread, and a pool of four that wait
+        await watch.run(target_of(pid=process.pid), backend="austin", enough=are_several)
+    rows = looks()
+    waiting: dict[object, int] = defaultdict(int)
+    shortest_us = min(row["weight_us"] for row in rows)
+    for row in rows:
+        waiting[row["sampled_at"]] += row["weight_us"] * row["stack"].endswith(WAITING)
+    assert sorted(waiting.values())[len(waiting) // 2] >= 4 * shortest_us, "a row is of all threads in its stack"
 
 
 async def test_workers_are_instances_of_one_profile() -> None:

@@ -16,7 +16,9 @@ from tests.support.misbehaving import OK, Piece, Then, misbehaving
 
 ENGINES = ("wire", "aiohttp")
 ASKED = 6
-SIDE_BY_SIDE = 6
+SIDE_BY_SIDE = 8
+SHORT, LONG = "6s", "20s"
+"""Where a timeout is what is looked for (good requests are not to have one), and where it is not."""
 
 
 def head(*lines: str) -> bytes:
@@ -70,6 +72,12 @@ DIFFERENT: dict[tuple[str, str], tuple[str, int | None]] = {
 }
 
 
+def expected(what: str, engine: str) -> tuple[str, int | None]:
+    """Error and status that a request for what is bad ends with."""
+    _, *usual = BAD[what]
+    return DIFFERENT.get((what, engine)) or tuple(usual)
+
+
 async def load(url: str, engine: str, **more: object) -> tuple[LoadTotals, list[dict[str, object]]]:
     """As many bad requests as good ones, in turns; checks the books."""
     publisher = MemoryPublisher()
@@ -78,7 +86,7 @@ async def load(url: str, engine: str, **more: object) -> tuple[LoadTotals, list[
         "stages": [{"name": "h", "hold": 40, "for": 2 * ASKED / 40}],
         "requests": [{"name": name, "path": f"/{name}"} for name in ("good", "bad")],
         "engine": engine,
-        "timeout": "800ms",
+        "timeout": LONG,
         "redirects": 2,
     }
     totals = await run_load(
@@ -105,7 +113,8 @@ def came(request: pytest.FixtureRequest) -> tuple[str, dict[str, Came]]:
 
     async def of(what: str, room: asyncio.Semaphore) -> Came:
         async with room, misbehaving(*BAD[what][0]) as url:
-            return await load(url, request.param)
+            error, _ = expected(what, request.param)
+            return await load(url, request.param, timeout=SHORT if error == "timeout" else LONG)
 
     async def all_of_them() -> list[Came]:
         room = asyncio.Semaphore(SIDE_BY_SIDE)
@@ -120,8 +129,7 @@ def came(request: pytest.FixtureRequest) -> tuple[str, dict[str, Came]]:
 @pytest.mark.parametrize("what", BAD)
 def test_a_server_that(what: str, came: tuple[str, dict[str, Came]]) -> None:
     engine, outcomes = came
-    _, *usual = BAD[what]
-    error, status = DIFFERENT.get((what, engine), usual)
+    error, status = expected(what, engine)
     outcome = outcomes[what]
     if isinstance(outcome, BaseException):
         raise outcome
@@ -136,7 +144,7 @@ def test_a_server_that(what: str, came: tuple[str, dict[str, Came]]) -> None:
 async def test_also_the_last_request_has_its_time_and_then_its_outcome(engine: str) -> None:
     at_the_end = {"stages": [{"name": "h", "hold": 1000, "for": 2 * ASKED / 1000}]}
     async with misbehaving() as url:
-        totals, rows = await load(url, engine, **at_the_end, requests=[{"name": "bad", "path": "/bad"}])
+        totals, rows = await load(url, engine, **at_the_end, timeout="1s", requests=[{"name": "bad", "path": "/bad"}])
     assert {row["error"] for row in rows} == {"timeout"}
     assert totals.failed == 2 * ASKED
 

@@ -280,6 +280,7 @@ def test_a_command_to_profile_that_is_not_there_is_one_sentence(tmp_path: Path) 
 
 INTERRUPTED = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
 class Interrupting:
     def find_spec(self, name, path=None, target=None):
         if name == {module!r}:

@@ -20,7 +20,7 @@ from tests.support.polling import wait_until
 from tests.support.roles import RoleProcess
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
-RUN, TPS, SECONDS = "peak-1", 50, 3
+RUN, TPS, SECONDS = "peak-1", 150, 3
 STORED_S = 60.0
 LEAD_US = 4_000_000
 """Time for two load processes to start."""

@@ -202,7 +202,8 @@ def is_watched():
         try: words = path.read_bytes().split(b"\\0")
         except OSError: continue
         if me in words and b"austin" in words[0]: return True
-while not is_watched(): time.sleep(0.1)
+until_s = time.monotonic() + 60
+while not is_watched() and time.monotonic() < until_s: time.sleep(0.1)
 time.sleep(4)  # it was watched for a while, and was none that fell at once
 raise SystemExit("no such database")
 """

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from processors.worker import WorkerConfig, run_worker
 from schemas.topics import BULK
 from sinks.errors import StoreError
 from sinks.memory import MemoryStore
-from sinks.store import StoredBatch
+from sinks.store import StoredBatch, nothing
 from tests.support.brokers import Broker, new_topics
 from tests.support.commands import environment_of
 from tests.support.polling import until, wait_until
@@ -92,9 +92,9 @@ class HeldStore(MemoryStore):
         self.free = threading.Event()
         self.free.set()
 
-    def write_batches(self, batches: Sequence[StoredBatch]) -> None:
+    def write_batches(self, batches: Sequence[StoredBatch], meanwhile: Callable[[], None] = nothing) -> None:
         self.free.wait()
-        super().write_batches(batches)
+        super().write_batches(batches, meanwhile)
 
 
 async def test_health_tells_a_store_that_is_away_from_a_worker_that_is_stuck(kafka_broker: Broker) -> None:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from schemas.batches import Batch, BatchHeader, BatchKey
 from schemas.precision import lags_us, latencies_us
-from schemas.rows import REQUESTS, STACKS, RequestFacts, StackFacts
+from schemas.rows import REQUESTS, STACKS, STACKS_JOINED, RequestFacts, StackFacts
 from schemas.stacks import fold, frame
 
 RUN = "run-1"
@@ -42,6 +42,7 @@ class Sample:
     weight_us: int = 10_000
     thread_id: int = 7
     mode: str = "cpu"
+    endpoint: str | None = None
 
 
 def stack_of(*functions: str, file: str = "shop.py") -> str:
@@ -55,8 +56,11 @@ def request_rows(rows: Iterable[Request]) -> pa.RecordBatch:
 
 
 def stack_rows(rows: Iterable[Sample]) -> pa.RecordBatch:
-    """Rows of STACKS."""
-    return _record_batch(STACKS, [(r.sampled_at, r.weight_us, r.thread_id, r.stack, r.mode) for r in rows])
+    """Rows of STACKS, or of STACKS_JOINED where one has an endpoint."""
+    found = [(r.sampled_at, r.weight_us, r.thread_id, r.stack, r.mode, r.endpoint) for r in rows]
+    if any(row[-1] for row in found):
+        return _record_batch(STACKS_JOINED, found)
+    return _record_batch(STACKS, [row[:-1] for row in found])
 
 
 def _record_batch(schema: pa.Schema, rows: Sequence[tuple[object, ...]]) -> pa.RecordBatch:

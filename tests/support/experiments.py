@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.growth import Experiment
-from analysis.stacks import StackCounts
+from analysis.costs.growth import Experiment
+from analysis.evidence.stacks import StackCounts
 
 Floats = NDArray[np.float64]
 Costs = dict[tuple[str, ...], Callable[[float], float]]

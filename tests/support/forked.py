@@ -16,6 +16,8 @@ from typing import TextIO
 ROLES = (
     "loadflame.commands.process",
     "loadflame.finder",
+    "loadflame.subscription",
+    "loadflame.topics",
     "processors.worker",
     "producers.load.runner",
     "producers.profiler.agent",
@@ -27,6 +29,7 @@ COMMANDS = (
     "loadflame.limit_session",
     "loadflame.comparing",
     "loadflame.importing",
+    "loadflame.observing",
     "loadflame.made_up",
     "producers.load.drafts",
     "views.report",

@@ -9,10 +9,12 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
+from views.grafana.tiers import SKETCHES, TIERS
+
 ALL = "$__all"
 _CONDITIONAL = "$__conditionalAll("
 _MACRO = re.compile(r"\$__(\w+)(?:\(([^()]*)\))?")
-_VARIABLE = re.compile(r"\$\{(\w+):singlequote\}")
+_VARIABLE = re.compile(r"\$\{(\w+):(singlequote|raw)\}")
 _JAVASCRIPT_PATTERN = re.compile(r"\$[$&`'\d]")
 
 Value = str | Sequence[str]
@@ -29,6 +31,8 @@ def expanded(sql: str, *, start: datetime, end: datetime, interval_s: int = 1, *
                 return f"{argument} >= {from_time} AND {argument} <= {to_time}"
             case "timeInterval":
                 return f"toStartOfInterval(toDateTime({argument}), INTERVAL {max(interval_s, 1)} second)"
+            case "interval_s":
+                return str(max(interval_s, 1))
             case "fromTime":
                 return from_time
             case "toTime":
@@ -36,6 +40,8 @@ def expanded(sql: str, *, start: datetime, end: datetime, interval_s: int = 1, *
         raise AssertionError(f"no macro $__{name} in the data source")
 
     def variable(match: re.Match[str]) -> str:
+        if match[2] == "raw":
+            return _answered(match[1], int((end - start).total_seconds()), variables)
         value = variables[match[1]]
         assert value != ALL, f"{match[1]} stands outside of $__conditionalAll"
         return ",".join(_quoted(one) for one in ([value] if isinstance(value, str) else value))
@@ -45,6 +51,14 @@ def expanded(sql: str, *, start: datetime, end: datetime, interval_s: int = 1, *
     text = _MACRO.sub(macro, _VARIABLE.sub(variable, _without_all(sql, variables)))
     assert "$" not in text, f"something is left unexpanded: {text}"
     return text
+
+
+def _answered(name: str, length_s: int, variables: dict[str, Value]) -> str:
+    """What Grafana asked the store for, of the only choices that stand in a text without quotes."""
+    if name == SKETCHES.name:
+        return "load" if variables["endpoint"] in (ALL, "") else "endpoints"
+    (tier,) = (one for one in TIERS if one.name == name)
+    return "minute" if length_s > tier.raw_s else "window"
 
 
 def _quoted(value: str) -> str:

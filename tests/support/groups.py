@@ -1,10 +1,10 @@
-"""Groups of runs whose truth is known, as arrays: what `analysis.difference` is held against."""
+"""Groups of runs whose truth is known, as arrays: what `analysis.comparison.difference` is held against."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from analysis.difference import Latency, Measured
+from analysis.comparison.difference import Latency, Measured
 
 US_PER_REQUEST = 5_000.0
 ENDPOINTS = ("search", "product", "checkout")

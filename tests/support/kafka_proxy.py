@@ -35,8 +35,8 @@ class KafkaProxy:
         self._is_cut = False
         self.on_request: Callable[[int, bytes], Awaitable[bool]] = _pass
         self.on_answer: Callable[[int, bytes], Awaitable[bool]] = _pass
-        self.fetched_bytes_per_s: float | None = None
-        """No more of Fetch answers than this is passed on; None: all that comes."""
+        self._fetched_bytes_per_s: float | None = None
+        self._at_full_speed = asyncio.Event()
 
     @property
     def bootstrap(self) -> str:
@@ -57,8 +57,14 @@ class KafkaProxy:
     def be_transparent(self) -> None:
         """Interfere no more."""
         self.on_request = self.on_answer = _pass
-        self.fetched_bytes_per_s = None
+        self._fetched_bytes_per_s = None
+        self._at_full_speed.set()
         self._is_cut = False
+
+    def slow_down(self, fetched_bytes_per_s: float) -> None:
+        """Pass on no more of Fetch answers than this, until `be_transparent`."""
+        self._fetched_bytes_per_s = fetched_bytes_per_s
+        self._at_full_speed.clear()
 
     def cut(self) -> None:
         """Break every connection off, and those that are tried, until `be_transparent`."""
@@ -113,8 +119,9 @@ class KafkaProxy:
                 if not await self.on_answer(kind, frame):
                     return
                 await _send(writer, frame)
-                if kind == FETCH and self.fetched_bytes_per_s:
-                    await asyncio.sleep(len(frame) / self.fetched_bytes_per_s)
+                if kind == FETCH and self._fetched_bytes_per_s:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._at_full_speed.wait(), len(frame) / self._fetched_bytes_per_s)
 
 
 async def _frame(reader: asyncio.StreamReader) -> bytes:

@@ -14,7 +14,7 @@ from pathlib import Path
 import typer
 from clickhouse_connect.driver.client import Client
 
-from loadflame.heard import Heard, Told, heard
+from loadflame.heard import Heard, Watchable, heard
 from loadflame.looked import stored_of
 from loadflame.looks import last_look, look_at
 from processors.announcements import letter_headers, letter_value, window_event
@@ -92,7 +92,7 @@ def _so_far(url: str, client: Client, run: str, last_window: int) -> Client:
     return part
 
 
-def _kind(event: EventData) -> Told:
+def _kind(event: EventData) -> Watchable:
     kind = event.topic
     assert kind in ("findings", "runs", "windows")
     return kind

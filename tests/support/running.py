@@ -1,9 +1,13 @@
-"""`loadflame run` on the sample shop, as a test starts it, looks on and breaks it off."""
+"""`loadflame run` and `observe`, as a test starts them, looks on and breaks them off."""
 
+import json
+import os
 import re
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import psutil
 import yaml
@@ -12,6 +16,7 @@ from loadflame.demo import demo_plan
 from tests.support.commands import environment_of
 from tests.support.forked import Forked, pipe
 
+T = TypeVar("T")
 END_S = 60.0
 
 
@@ -54,6 +59,30 @@ def run_and(
         process.kill()
     assert code is not None, "".join(said)
     return code, "".join(said)
+
+
+def observe_while(traffic: Callable[[], T], *arguments: str, folder: Path) -> tuple[dict[str, Any], T]:
+    """`loadflame observe` from before the traffic until Ctrl-C behind it; its report, and what `traffic` gave."""
+    out = folder / "out"
+    told, writing = pipe()
+    process = Forked(("observe", *arguments, "--json"), environment_of(folder / "data"), out, writing)
+    writing.close()
+    said = []
+    try:
+        for line in told:
+            said.append(line)
+            if "watching" in line:
+                break
+        found = traffic()
+        os.kill(process.pid, signal.SIGINT)
+        said.append(told.read())
+        code = process.code(END_S)
+    finally:
+        told.close()
+        process.kill()
+    assert code in (0, 3), "".join(said)  # 3: a busy machine may make the run host-limited
+    report: dict[str, Any] = json.loads(out.read_text())
+    return report, found
 
 
 def assert_committed(told: str) -> None:

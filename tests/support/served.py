@@ -28,7 +28,7 @@ def record(data_dir: Path) -> str:
     return url
 
 
-class Told(NamedTuple):
+class Answered(NamedTuple):
     """An answer: its status, its body, and the headers."""
 
     status: int
@@ -44,12 +44,12 @@ class Served:
     pid: int
     token: str = ""
 
-    async def ask(self, sql: str, **fields: str) -> Told:
+    async def ask(self, sql: str, **fields: str) -> Answered:
         """Ask as curl would."""
         headers = {"X-ClickHouse-Key": self.token} if self.token else {}
         url = f"http://127.0.0.1:{self.port}/?{urlencode(fields)}"
         async with ClientSession() as session, session.post(url, data=sql.encode(), headers=headers) as answer:
-            return Told(answer.status, (await answer.read()).decode(errors="replace"), dict(answer.headers))
+            return Answered(answer.status, (await answer.read()).decode(errors="replace"), dict(answer.headers))
 
 
 @contextmanager

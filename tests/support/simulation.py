@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from processors.flushing import write_flush
+from processors.flushing import FlushJoin, write_flush
 from processors.join import join_window
 from processors.pipeline import Pipeline
 from processors.records import Flush, Place, Record
@@ -35,6 +35,8 @@ class Simulation:
     positions: Counter[Place] = field(init=False)
     flush: Flush | None = None
     """A flush under way."""
+    stored: list[tuple[Flush, list[JoinedWindow]]] = field(default_factory=list)
+    """Flushes that the store holds, which are still to be announced."""
     zombies: list[Flush] = field(default_factory=list)
     """Flushes of dead workers that are still on their way to the store."""
 
@@ -51,6 +53,7 @@ class Simulation:
         self.worker = Pipeline(self.log.topics, WINDOW_US)
         self.positions = Counter(self.committed)
         self.flush = None
+        self.stored = []
 
     def send(self, batch: Batch) -> None:
         """A producer's batch, also one that was sent before."""
@@ -64,9 +67,17 @@ class Simulation:
             return None
         record = records[self.positions[place]]
         self.positions[place] += 1
-        self.now_s += 0.01
-        assert self.worker.on_record(record, self.now_s) is None
+        self._hand_over(record)
         return record
+
+    def _hand_over(self, record: Record) -> None:
+        self.now_s += 0.01
+        place = record.place
+        if self.worker.next_offset(place) is None:
+            self.worker.begin(place, self.committed[place])
+        again_from = self.worker.on_record(record, self.now_s)
+        if again_from is not None:
+            self.positions[place] = again_from
 
     def read_all(self, *more: Place) -> None:
         """The worker takes in everything that is there, partition by partition, one record of each at a time."""
@@ -86,13 +97,18 @@ class Simulation:
     def store_flush(self, *, fails_at: int | None = None) -> bool:
         """The flush goes into the store; `fails_at`: the write (counted from 0) at which the store, or all, ends."""
         assert self.flush is not None
-        return self._store(self.flush, fails_at)
+        windows = self._store(self.flush, fails_at)
+        if windows is None:
+            return False
+        self.stored.append((self.flush, windows))
+        self.flush = None
+        return True
 
     def finish_flush(self) -> None:
-        """The store holds it: announce, release, commit."""
-        assert self.flush is not None
-        self.worker.on_flushed(self.flush)
-        self.flush = None
+        """Of the flushes that the store holds the first: announce, release, commit."""
+        flush, windows = self.stored.pop(0)
+        self._announce(windows)
+        self.worker.on_flushed(flush)
         offsets = self.worker.committable()
         self._assert_durable(offsets)
         self.committed.update({place: offset - self.committed[place] for place, offset in offsets.items()})
@@ -104,20 +120,23 @@ class Simulation:
             self.zombies.append(self.flush)
         self.start()
 
-    def revoke(self, places: Sequence[Place] | None = None) -> None:
+    def revoke(self, places: Sequence[Place] | None = None, *, fetched: int = 0) -> None:
         """These partitions (all, if none are named) are taken away and come back.
 
-        The flush under way goes on as if nothing had happened.
+        The flush under way goes on as if nothing had happened. So many records of each that the client had fetched
+        before are still handed over.
         """
         gone = self.places if places is None else places
         self.worker.on_revoked(gone)
         for place in gone:
-            self.positions[place] = self.committed[place]
+            at, self.positions[place] = self.positions[place], self.committed[place]
+            for record in self.log.records[place][at : at + fetched]:
+                self._hand_over(record)
 
     def finish_zombie(self) -> None:
         """What a dead worker had sent to the store arrives."""
         if self.zombies:
-            self._store(self.zombies.pop(0), None)
+            self._announce(self._store(self.zombies.pop(0), None) or [])
 
     def drain(self) -> None:
         """Time passes, and everything that is there is worked off."""
@@ -128,20 +147,22 @@ class Simulation:
             self.tick()
             self.begin_flush()
             self.store_flush()
-            self.finish_flush()
+            while self.stored:
+                self.finish_flush()
             if self.worker.idle and all(self.positions[place] == len(self.log.records[place]) for place in self.places):
                 return
         raise AssertionError("the worker does not come to an end")
 
-    def _store(self, flush: Flush, fails_at: int | None) -> bool:
+    def _store(self, flush: Flush, fails_at: int | None) -> list[JoinedWindow] | None:
         store = self.store if fails_at is None else _FailingStore(self.store, fails_at)
         try:
-            joined = write_flush(store, flush, WINDOW_US)
+            return write_flush(store, flush, FlushJoin(flush, WINDOW_US))
         except StoreError:
-            return False
-        for window in joined:
+            return None
+
+    def _announce(self, windows: Sequence[JoinedWindow]) -> None:
+        for window in windows:
             self.announced.setdefault((window.run_id, window.window), []).append(window)
-        return True
 
     def _assert_durable(self, offsets: dict[Place, int]) -> None:
         """I4: whatever lies below the offsets that are about to be committed is stored, and its window announced."""

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.drift import MINUTE_US, Soak
+from analysis.over_time.drift import MINUTE_US, Soak
 
 Floats = NDArray[np.float64]
 

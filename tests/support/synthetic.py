@@ -15,7 +15,8 @@ from pydantic import JsonValue
 from schemas.censoring import unanswered
 from schemas.events import LoadTotals, ProducerEnded, RunEnded, RunStarted, StageEntered
 from schemas.joined import JoinedEndpoint, JoinedFunction, JoinedWindow
-from schemas.rows import REQUESTS, STACKS, RequestFacts, StackFacts
+from schemas.precision import UNKNOWN_US
+from schemas.rows import ENDPOINT, REQUESTS, STACKS, STACKS_JOINED, RequestFacts, StackFacts
 from schemas.sketch import Sketch
 from schemas.stacks import split_frame, unfold
 from sinks.store import Store, StoredBatch
@@ -105,7 +106,8 @@ class Synthetic:
     """What to write. `dropped_per_s` and `timeouts_per_s` happen at the highest rate only, on top of the rest;
     the answers that time out had a head of `head_status`, or none.
 
-    In `late_windows` (by number, from 0) the generator dispatches 40 ms late.
+    In `late_windows` (by number, from 0) the generator dispatches 40 ms late. `observed`: the requests came by
+    themselves; `untimed`: nobody took their latency. `joined`: of what handlers do it is known whose requests it was.
     """
 
     stages: Sequence[Stage] = field(default_factory=levels)
@@ -132,6 +134,9 @@ class Synthetic:
     late_windows: Collection[int] = ()
     planned: Sequence[dict[str, JsonValue]] = ()
     first_window: int = WINDOW
+    observed: bool = False
+    untimed: bool = False
+    joined: bool = False
     totals: LoadTotals = field(default_factory=LoadTotals, init=False)
 
     def write(self, store: Store) -> None:
@@ -200,6 +205,8 @@ class Synthetic:
         count = completed + failed
         latency = (self.latency_us * np.exp(random.normal(0, 0.3, count))).astype(np.uint32)
         latency[completed:] = 5_000_000
+        taken = np.full(count, UNKNOWN_US, np.uint32) if self.untimed else latency
+        latency *= not self.untimed
         ended = window * WINDOW_US + np.sort(random.integers(0, WINDOW_US, count))
         in_vain = np.arange(count) >= completed
         endpoint = (random.random(count) < stage.checkout).astype(np.int16)
@@ -208,7 +215,7 @@ class Synthetic:
             pa.array(ended - latency, pa.int64()).cast(pa.timestamp("us", tz="UTC")),
             pa.array(lag),
             pa.array(lag + np.uint32(50)),
-            pa.array(latency),
+            pa.array(taken),
             pa.array(np.where(in_vain, self.head_status, 200).astype(np.uint16)),
             pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int16), mask=~in_vain), ["timeout"]),
             pa.DictionaryArray.from_arrays(pa.array(endpoint), ["search", "checkout"]),
@@ -235,6 +242,10 @@ class Synthetic:
             pa.array(["cpu"] * len(stacks), pa.string()).dictionary_encode().cast(STACKS.field("mode").type),
         ]
         rows = pa.RecordBatch.from_arrays(columns, schema=STACKS)
+        if self.joined and stacks:
+            whose = ["checkout" if CHECKOUT in one else "search" if SEARCH in one else None for one in stacks]
+            endpoints = pa.array(whose, pa.string()).dictionary_encode().cast(ENDPOINT.type)
+            rows = pa.RecordBatch.from_arrays([*columns, endpoints], schema=STACKS_JOINED)
         if not profiled:
             return rows, None
         cpu_us = round(sum(us.values()))
@@ -265,7 +276,9 @@ class Synthetic:
             partitions=4,
             engine="aiohttp",
             engine_reason="the plan has scenarios",
-            plan={"service": "shop", "thresholds": list(self.thresholds), "stages": list(self.planned)},
+            plan={"observed": {"by": "access log", "from": "access.log"}}
+            if self.observed
+            else {"service": "shop", "thresholds": list(self.thresholds), "stages": list(self.planned)},
         )
         for stage in self.stages:
             yield StageEntered(
@@ -327,7 +340,7 @@ def _joined(
                 int((mine & in_vain).sum()),
                 200 * int(mine.sum()),
                 800 * int((mine & ~in_vain).sum()),
-                Sketch.of(latencies[mine]),
+                Sketch.of(latencies[mine & (latencies != UNKNOWN_US)]),
             )
         )
     seen = stacks["stack"].to_pylist()

@@ -28,6 +28,35 @@ while True:
     nap()
 """
 
+TURNS = """
+import time
+def even():
+    while time.time_ns() // 5_000_000 % 2 == 0:
+        pass
+def odd():
+    while time.time_ns() // 5_000_000 % 2 == 1:
+        pass
+print('up', flush=True)
+while True:
+    even()
+    odd()
+"""
+
+POOL = """
+import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+pool, never = ThreadPoolExecutor(4), Event()
+for _ in range(4):
+    pool.submit(never.wait)
+def burn():
+    return sum(number & 7 for number in range(20000))
+print('up', flush=True)
+while True:
+    burn()
+    time.sleep(0.002)
+"""
+
 WAIT = """
 import threading
 from concurrent.futures import ThreadPoolExecutor

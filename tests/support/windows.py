@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.limits import Windows
+from analysis.evidence.limits import Windows
 
 US = 1_000_000
 

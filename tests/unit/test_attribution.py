@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.attribution import Cost, Mix, attribute
+from analysis.endpoints.attribution import Cost, Mix, attribute
 from benchmarks.endpoint_costs import WORLDS, tally
 from producers.load.modulation import modulated
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.blocks import BACKLOG, BUSY, ERRORS, GENERATOR, HOST, NO_PROFILE, TOO_FEW, Segment, select
-from analysis.limits import Windows, generator_limited, host_limited
+from analysis.evidence.blocks import BACKLOG, BUSY, ERRORS, GENERATOR, HOST, NO_PROFILE, TOO_FEW, Segment, select
+from analysis.evidence.limits import Windows, generator_limited, host_limited
 from tests.support.windows import windows_of
 
 S = 1_000_000

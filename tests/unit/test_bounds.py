@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.bottleneck import Bottleneck, bottleneck
-from analysis.bound_findings import how_it_scales, what_limits
-from analysis.ceiling import Ceiling
-from analysis.limits import Windows
-from analysis.scalability import Scalability, scalability
+from analysis.bounds.bottleneck import Bottleneck, bottleneck
+from analysis.bounds.bound_findings import how_it_scales, what_limits
+from analysis.bounds.ceiling import Ceiling
+from analysis.bounds.scalability import Scalability, scalability
+from analysis.evidence.limits import Windows
 from tests.support.windows import US, windows_of
 
 LOCK = Ceiling(1.0, "one interpreter lock")

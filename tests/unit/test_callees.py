@@ -1,6 +1,6 @@
 import pytest
 
-from analysis.callees import shares_of_callees
+from analysis.costs.callees import shares_of_callees
 
 STACKS = [
     (("main", "search", "rank"), 6.0),

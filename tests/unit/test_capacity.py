@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from analysis.capacity import Prediction, measured, modelled
-from analysis.ceiling import ceiling
-from analysis.folding import growths
+from analysis.bounds.capacity import Prediction, measured, modelled
+from analysis.bounds.ceiling import ceiling
+from analysis.costs.folding import growths
 from tests.support.experiments import Costs, experiment, service
 
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.blocks import BACKLOG, ERRORS, GENERATOR, NO_PROFILE, Segment
-from analysis.cells import ABSENT, TOO_SHORT, UNANSWERED, Cell, cells_of, shared_cells
+from analysis.comparison.cells import ABSENT, TOO_SHORT, UNANSWERED, Cell, cells_of, shared_cells
+from analysis.evidence.blocks import BACKLOG, ERRORS, GENERATOR, NO_PROFILE, Segment
 from tests.support.windows import windows_of
 
 S = 1_000_000

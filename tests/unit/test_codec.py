@@ -32,6 +32,7 @@ samples = st.builds(
     weight_us=st.integers(0, 2**32 - 1),
     thread_id=st.integers(0, 2**63 - 1),
     mode=st.sampled_from(["cpu", "wall"]),
+    endpoint=st.none() | st.sampled_from(["GET /", "checkout"]),
 )
 
 
@@ -53,6 +54,23 @@ def test_stacks_come_back_as_they_were(rows: list[Sample]) -> None:
     again = decode(batch.header, sent(batch))
     assert again.facts == batch.facts
     assert again.rows.to_pylist() == batch.rows.to_pylist()
+
+
+def test_a_column_that_a_newer_writer_has_put_behind_the_others_is_passed_over() -> None:
+    for rows in (stack_rows([Sample("main")]), stack_rows([Sample("main", endpoint="GET /")])):
+        newer = rows.append_column("mood", pa.array(["calm"]))
+        again = decode(header(1, "stacks"), stream(newer))
+        assert again.rows.to_pylist() == rows.to_pylist()
+
+
+def test_a_column_that_may_be_there_must_be_of_its_type() -> None:
+    bent = stack_rows([Sample("main")]).append_column("endpoint", pa.array([7]))
+    with pytest.raises(DecodeError, match="schema"):
+        decode(header(1, "stacks"), stream(bent))
+
+
+def test_where_no_endpoint_is_known_what_travels_is_what_always_did() -> None:
+    assert stack_rows([Sample("main")]).schema.names == ["sampled_at", "weight_us", "thread_id", "stack", "mode"]
 
 
 ROWS = request_rows([Request()] * 3)

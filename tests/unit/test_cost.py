@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from analysis.cost import cost_at, cost_per_request
+from analysis.costs.cost import cost_at, cost_per_request
 
 LEVELS = np.repeat([25.0, 50.0, 100.0, 200.0], 4)
 REQUESTS = LEVELS * 5

@@ -35,9 +35,9 @@ def test_what_is_left_of_a_function_of_fixed_cost_grows_as_told() -> None:
 
 
 def test_recorded_runs_are_thinned_in_their_own_functions_only(tmp_path: Path) -> None:
-    own = draw("superlinear", 4).functions[0].name
+    own = draw("scan", 4).functions[0].name
     costs = {(*HANDLE, f"{own} (a.py)"): lambda _: 500.0, (*HANDLE, "json (json/decoder.py)"): lambda _: 500.0}
-    arrays.write(tmp_path / "superlinear-4.json", *experiment(costs, seconds=6))
+    arrays.write(tmp_path / "scan-4.json", *experiment(costs, seconds=6))
     found = list(recorded(tmp_path, draws=4, seed=1))
     assert [one.source for one in found] == ["1 functions of 1 recorded runs"] * 3
     assert {one.held.n for one in found} == {1}  # draws of one function are one piece of news

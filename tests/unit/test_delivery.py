@@ -96,8 +96,20 @@ class Delivery(RuleBasedStateMachine):
     @rule()
     def end_flush(self) -> None:
         self.simulation.begin_flush()
-        if self.simulation.store_flush():
+        self.simulation.store_flush()
+        while self.simulation.stored:
             self.simulation.finish_flush()
+
+    @precondition(lambda self: not self.simulation.stored)
+    @rule()
+    def store_and_announce_later(self) -> None:
+        self.simulation.begin_flush()
+        self.simulation.store_flush()
+
+    @precondition(lambda self: self.simulation.stored)
+    @rule()
+    def announce(self) -> None:
+        self.simulation.finish_flush()
 
     @rule(write=st.integers(0, WRITES - 1))
     def store_fails(self, write: int) -> None:
@@ -131,6 +143,14 @@ class Delivery(RuleBasedStateMachine):
     @rule(numbers=st.sets(st.integers(0, TOPICS.partitions - 1), min_size=1))
     def partitions_go_and_come_back(self, numbers: set[int]) -> None:
         self.simulation.revoke([place for number in numbers for place in self.simulation.log.pair(number)])
+
+    @rule(number=st.integers(0, TOPICS.partitions - 1), read=st.integers(0, 2), fetched=st.integers(1, 3))
+    def what_was_fetched_before_a_rebalance_comes_behind_it(self, number: int, read: int, fetched: int) -> None:
+        places = self.simulation.log.pair(number)
+        for place in places:
+            for _ in range(read):
+                self.simulation.read(place)
+        self.simulation.revoke(places, fetched=fetched)
 
     @rule(place=PLACES, share=st.floats(0, 1))
     def the_group_is_put_back(self, place, share: float) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.difference import Comparison, FunctionChange, compare
+from analysis.comparison.difference import Comparison, FunctionChange, compare
 from tests.support.groups import US_PER_REQUEST, abba, groups
 
 HOT = 25

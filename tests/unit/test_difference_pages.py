@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from analysis.cells import Level
-from analysis.difference import Change, Comparison, FunctionChange
-from analysis.difference_sentences import Told, change, incomparable, sentences
+from analysis.comparison.cells import Level
+from analysis.comparison.difference import Change, Comparison, FunctionChange
+from analysis.comparison.difference_sentences import Compared, change, incomparable, sentences
 from views.difference import model
 from views.difference.build import difference_of
 from views.difference.groups import Groups
@@ -138,7 +138,7 @@ CASES = [
 
 @pytest.mark.parametrize(("compared", "expected"), CASES)
 def test_what_matters_most_is_the_first_sentence(compared: Comparison, expected: list[str]) -> None:
-    told = sentences(Told("shop", compared, [SAME]))
+    told = sentences(Compared("shop", compared, [SAME]))
     assert len(told) == len(expected)
     for one, beginning in zip(told, expected, strict=True):
         assert one.startswith(beginning)
@@ -147,7 +147,7 @@ def test_what_matters_most_is_the_first_sentence(compared: Comparison, expected:
 def test_a_function_that_took_over_what_it_called_is_told_as_such() -> None:
     one = function("rank", "dearer", base=100)
     moved = replace(one, whole=replace(one.whole, difference=0.0))
-    told = sentences(Told("shop", comparison(moved)))
+    told = sentences(Compared("shop", comparison(moved)))
     assert told[0].startswith("No difference to the worse")
     assert told[1].startswith("`rank` (shop.py) does more itself and calls others for less: 100 to 110 us of CPU")
 
@@ -165,7 +165,7 @@ def test_what_cannot_be_compared_at_all_is_said(levels: list[Level], first: str)
 
 
 def test_a_rate_that_was_refused_is_told() -> None:
-    told = sentences(Told("shop", comparison(), [SAME, REFUSED]))
+    told = sentences(Compared("shop", comparison(), [SAME, REFUSED]))
     assert told[-1] == "map@320 is not compared: base got through 320 TPS and new through 280."
 
 

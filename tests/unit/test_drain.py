@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+import structlog
 
 from processors.drain import Drain, is_over, is_stored
 from processors.records import Place
@@ -83,7 +84,8 @@ class Worker:
     def __init__(self, store: MemoryStore) -> None:
         self.reached = {HERE: 5, THERE: 0}
         self.asked_for_ends = 0
-        self.drain = Drain(store, RUN, self.ask, self.ends)
+        self.now_s = 0.0
+        self.drain = Drain(store, RUN, self.ask, self.ends, lambda: self.now_s)
 
     async def ask(self, question: Callable[[Store, str], bool], store: Store, run_id: str) -> bool:
         return question(store, run_id)
@@ -92,11 +94,11 @@ class Worker:
         self.asked_for_ends += 1
         return {HERE: 5, THERE: 3}
 
-    async def is_done(self, *, idle: bool = True) -> bool:
+    async def is_done(self, *, busy: str = "") -> bool:
         async def reached(place: Place) -> int:
             return self.reached[place]
 
-        done = await self.drain.is_done(reached, idle=idle)
+        done = await self.drain.is_done(reached, busy=busy)
         await asyncio.sleep(0)  # the ends are asked for meanwhile
         return done
 
@@ -110,9 +112,18 @@ async def test_it_is_done_when_all_that_was_in_kafka_as_the_run_was_over_is_work
     assert not await worker.is_done(), "the ends are not known yet"
     assert not await worker.is_done(), "a partition has records left"
     worker.reached[THERE] = 3
-    assert not await worker.is_done(idle=False), "something is open, waiting or held"
+    assert not await worker.is_done(busy="a window is open")
     assert await worker.is_done()
     assert worker.asked_for_ends == 1
+
+
+async def test_what_a_run_that_is_over_waits_for_is_said_every_ten_seconds() -> None:
+    worker = finished()
+    with structlog.testing.capture_logs() as said:
+        for worker.now_s, busy in ((0, ""), (9, ""), (11, ""), (15, ""), (22, "a window is open"), (40, "")):
+            worker.reached[THERE] = 3 if worker.now_s == 40 else 2
+            assert await worker.is_done(busy=busy) is (worker.now_s == 40)
+    assert [line["awaited"] for line in said] == ["t.requests/1 at 2 of 3", "a window is open"]
 
 
 async def test_the_ends_are_not_asked_for_before_the_run_is_over() -> None:
@@ -159,7 +170,7 @@ async def test_a_store_that_is_away_is_asked_again_and_one_that_refuses_is_not(r
 
     drain = Drain(store_with(), RUN, refused, nothing)
     if retriable:
-        assert not await drain.is_done(reached, idle=True)
+        assert not await drain.is_done(reached, busy="")
     else:
         with pytest.raises(StoreError, match="away"):
-            await drain.is_done(reached, idle=True)
+            await drain.is_done(reached, busy="")

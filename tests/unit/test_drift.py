@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from analysis import wording
-from analysis.drift import MINUTE_US, Drifts, drifts
-from analysis.drift_findings import over_time, ranked
-from analysis.findings import Finding
-from analysis.leak import Leak
+from analysis.finding import Finding
+from analysis.over_time.drift import MINUTE_US, Drifts, drifts
+from analysis.over_time.drift_findings import over_time, ranked
+from analysis.over_time.leak import Leak
 from tests.support.soaks import soak
 
 

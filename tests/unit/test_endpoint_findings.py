@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.attribution import Cost, Mix
-from analysis.endpoint_findings import endpoint_findings, samples_alone, why_not_told
-from analysis.findings import Figures
-from analysis.stacks import StackCounts
+from analysis.endpoints.attribution import Cost, Mix
+from analysis.endpoints.endpoint_findings import endpoint_findings, samples_alone, why_not_told
+from analysis.evidence.stacks import StackCounts
+from analysis.finding import Figures
 
 LOOP = "run (asyncio/base_events.py)"
 HANDLER, SIGN, SWEEP, RANK = "checkout (shop.py)", "sign (shop.py)", "sweep (shop.py)", "rank (shop.py)"
@@ -40,6 +40,21 @@ def test_the_function_that_does_the_work_is_named_with_what_each_request_costs()
     assert (found.kind, found.function) == ("endpoint", SIGN)
     assert found.evidence["endpoint"] == "checkout"
     assert found.evidence["us_low"] == 1_049.0
+
+
+@pytest.mark.parametrize(
+    ("unknown", "words"),
+    [
+        pytest.param(0.0, "", id="all of it is joined"),
+        pytest.param(0.07, " (of 7% no request is known)", id="of some no request is known"),
+    ],
+)
+def test_what_was_seen_says_so_and_what_is_not_known(unknown: float, words: str) -> None:
+    seen = replace(PAID, unknown_share=unknown)
+    (found,) = endpoint_findings(FUNCTIONS, {SIGN: (seen,)}, {SIGN: (seen,)})
+    assert found.summary.endswith(f"93% of its CPU [81%, 100%], seen on the threads that served it{words}.")
+    assert found.evidence["unknown_share"] == unknown
+    assert "served" in str(found.evidence["relation"])
 
 
 def test_by_themselves_weigh_those_that_do_the_work_and_never_the_machinery() -> None:

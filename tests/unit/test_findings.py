@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from analysis import wording
-from analysis.capacity import Estimate, Prediction, WhatIf
-from analysis.findings import Case, Figures, Finding, find
-from analysis.growth import Experiment, Fit
+from analysis.bounds.capacity import Estimate, Prediction, WhatIf
+from analysis.costs.growth import Experiment, Fit
+from analysis.finding import Figures, Finding
+from analysis.findings import Case, find
 
 RATES = np.repeat([25.0, 50.0, 100.0, 200.0], 4)
 EXPERIMENT = Experiment(
@@ -90,6 +91,26 @@ def test_the_first_finding_says_what_stops_the_service_at_which_rate_and_by_how_
             "and 1,450 us at 200 TPS (growth 2.0 [1.8, 2.2]). Time and rate moved together in this run; add a "
             "`levels` stage to tell them apart.",
             id="from a ramp",
+        ),
+        pytest.param(
+            {"design": "ramp", "observed": True},
+            "Seen together: `sweep` (shop.py) took more CPU per request while more requests came, 180 us per request "
+            "at 25 TPS and 1,450 us at 200 TPS (growth 2.0 [1.8, 2.2]). Hour, mix and caches moved with the traffic, "
+            "so the rate need not be why: `loadflame run` with a `levels` stage, against a copy of the service, tells "
+            "them apart.",
+            id="from plain traffic",
+        ),
+        pytest.param(
+            {"culprits": (), "design": "ramp", "observed": True},
+            "No finding: no function of shop took more CPU per request while more requests came, between 25 and 200 "
+            "TPS (12 functions with samples enough to tell).",
+            id="plain traffic in which nothing grows",
+        ),
+        pytest.param(
+            {"culprits": (), "design": "steady", "observed": True},
+            "No finding about growth: the rate hardly changed; `loadflame run` with a `levels` stage, against a copy "
+            "of the service, tells.",
+            id="plain traffic of one rate",
         ),
         pytest.param(
             {"culprits": ()},

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.folding import growths
-from analysis.growth import Experiment, Fit, fit_growth, fit_process, shape_of
-from analysis.regression import Slope, design, holm, odds_slope, rate_slope
-from analysis.stacks import StackCounts
+from analysis.costs.folding import growths
+from analysis.costs.growth import Experiment, Fit, fit_growth, fit_process, shape_of
+from analysis.evidence.stacks import StackCounts
+from analysis.statistics.regression import Slope, design, holm, odds_slope, odds_slopes, rate_slope, rate_slopes
 from tests.support.experiments import HANDLE, LOOP, Costs, experiment, service
 
 LEVELS = np.repeat([40.0, 80.0, 160.0, 320.0], 4)
@@ -356,3 +356,49 @@ def test_functions_that_are_always_together_are_one_hypothesis() -> None:
     assert plain.culprits == deep.culprits == ("sweep",)
     assert deep.by_function["layer_3"].fit is None
     assert LOOP[0] in deep.by_function
+
+
+Step = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+def fitted_alone(step: Step, start: float, columns: np.ndarray) -> tuple[float, float] | None:
+    """A slope and its error by the textbook: one series, and only the rows that are known."""
+    beta = np.array([start, *np.zeros(columns.shape[1] - 1)])
+    for _ in range(60):
+        residual, weight = step(columns @ beta)
+        information = columns.T @ (columns * weight[:, None])
+        change = np.clip(np.linalg.solve(information + 1e-10 * np.eye(len(beta)), columns.T @ residual), -2, 2)
+        beta = beta + change
+        if np.abs(change).max() < 1e-9:
+            dispersion = float((residual**2 / weight).sum() / (len(columns) - len(beta)))
+            return float(beta[1]), float((dispersion * np.linalg.inv(information)[1, 1]) ** 0.5)
+    return None
+
+
+@given(st.integers(0, 2**32), st.integers(1, 6))
+def test_many_series_are_fitted_at_once_as_each_is_by_itself(seed: int, series: int) -> None:
+    random = np.random.default_rng(seed)
+    counts, others = (random.poisson(random.choice([0, 3, 90], (series, 1)), (series, 16)) * 1.0 for _ in range(2))
+    counts[:, 5] = others[:, 5] = 0.0
+    columns = design(np.log(LEVELS), MINUTES)
+    of_odds = odds_slopes(counts, others, columns)
+    of_rates = rate_slopes(counts, LEVELS, columns, least_dispersion=np.zeros(series))
+    for place, (mine, rest) in enumerate(zip(counts, others, strict=True)):
+        size = mine + rest
+        known = size > 0
+
+        def odds(predicted: np.ndarray, mine: np.ndarray = mine[known], size: np.ndarray = size[known]) -> tuple:
+            share = 1 / (1 + np.exp(-np.clip(predicted, -40, 40)))
+            return mine - size * share, np.maximum(size * share * (1 - share), 1e-9)
+
+        def rates(predicted: np.ndarray, mine: np.ndarray = mine) -> tuple:
+            mean = LEVELS * np.exp(np.clip(predicted, -40, 40))
+            return mine - mean, mean
+
+        odds_tell, rates_tell = known.sum() > 3 and 0 < mine.sum() < size.sum(), mine.sum() > 0
+        start = float(np.log((mine.sum() + 0.5) / (rest.sum() + 0.5)))
+        for found, alone in (
+            (of_odds[place], fitted_alone(odds, start, columns[known]) if odds_tell else None),
+            (of_rates[place], fitted_alone(rates, np.log(mine.sum() / LEVELS.sum()), columns) if rates_tell else None),
+        ):
+            assert (found and (found.value, found.standard_error)) == (alone and pytest.approx(alone, rel=1e-5))

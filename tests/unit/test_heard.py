@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from loadflame.event_text import line_of
-from loadflame.heard import Heard, Known, Told, heard
+from loadflame.heard import Heard, Known, Watchable, heard
 from processors.announcements import letter_headers
 from processors.records import Letter, Place, Record
 from schemas.events import EventData, FindingMade, FindingWithdrawn, RunEnded, RunJudged, to_message
@@ -35,7 +35,7 @@ CLOUDEVENT = {
 def of(event: EventData) -> Heard:
     message = to_message(event, source="loadflame/test", time_us=TIME_US)
     kind = event.topic
-    assert kind in get_args(Told)
+    assert kind in get_args(Watchable)
     return heard(kind, message.headers, message.value)  # type: ignore[arg-type]
 
 

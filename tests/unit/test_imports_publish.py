@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from producers.endpoint_names import OTHER
 from producers.imports import Dropped, Imported, ImportFileError, Outcome, publish_outcomes
 from producers.imports import windows as module
-from producers.imports.windows import OTHER, OutcomeWindows
+from producers.imports.windows import OutcomeWindows
 from producers.publisher import MemoryPublisher
 from schemas.events import StageEntered
 from schemas.rows import RequestFacts

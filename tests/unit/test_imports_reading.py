@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from producers.imports import ImportFileError, Outcome, Tally, find_format, open_lines
 from producers.imports.formats import FORMATS
-from producers.imports.outcome import LONGEST_US, MOST_EXAMPLES, Line
+from producers.imports.outcome import MOST_EXAMPLES, Line
 from producers.imports.reading import LINE_BYTES, read_lines
+from schemas.precision import LONGEST_US
 from tests.unit.test_imports_tools import HEADER, LOCUST, NOW_US, SAMPLE, VEGETA, k6_point, vegeta_csv
 
 INFLUX = "http_reqs,method=GET,status=200 value=1 1795467601500000000"

@@ -9,11 +9,11 @@ from producers.imports import Dropped, Outcome, Tally, jmeter, k6, locust, veget
 from producers.imports.outcome import Line
 
 NOW_US = 1_800_000_000_000_000
-Told = Outcome | Dropped
-Read = Callable[[Iterable[Line], Tally], Iterator[Told]]
+Parsed = Outcome | Dropped
+Read = Callable[[Iterable[Line], Tally], Iterator[Parsed]]
 
 
-def read_all(outcomes: Read, *texts: str) -> tuple[list[Told], Tally]:
+def read_all(outcomes: Read, *texts: str) -> tuple[list[Parsed], Tally]:
     tally = Tally(until_us=NOW_US)
     return list(outcomes([Line(number, text) for number, text in enumerate(texts, 1)], tally)), tally
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from processors.join import join_window
 from schemas.batches import Batch
 from schemas.joined import JoinedWindow
+from schemas.precision import LONGEST_US, UNKNOWN_US
 from schemas.rows import REQUESTS, RequestFacts, StackFacts
 from schemas.sketch import Sketch
 from tests.support.batches import (
@@ -79,12 +80,20 @@ def test_an_answer_of_status_500_has_failed_only_when_the_load_says_so() -> None
 
 
 def test_latencies_go_into_the_sketch_of_their_endpoint() -> None:
-    latencies = [1, 900, 900, 12_000, 2**32 - 1]
+    latencies = [1, 900, 900, 12_000, LONGEST_US]
     window = join([request_batch([Request(latency_us=us) for us in latencies] + [Request(endpoint="b", latency_us=7)])])
     of_b, of_search = window.endpoints
     assert of_search.latency == Sketch.of(np.array(latencies, np.uint32))
     assert of_b.latency == Sketch.of(np.array([7], np.uint32))
     assert window.latency.count == 6
+
+
+def test_what_nobody_timed_is_counted_and_goes_into_no_sketch() -> None:
+    untimed = Request(latency_us=UNKNOWN_US)
+    window = join([request_batch([untimed, Request(latency_us=900), Request(endpoint="b", latency_us=UNKNOWN_US)])])
+    of_b, of_search = window.endpoints
+    assert (of_b.completed, of_search.completed) == (1, 2)
+    assert (of_b.latency, of_search.latency) == (Sketch(), Sketch.of(np.array([900], np.uint32)))
 
 
 def test_ever_so_many_names_for_few_rows_are_told_apart_without_room_for_each_pair_of_them() -> None:
@@ -266,7 +275,7 @@ def batches(draw: st.DrawFn) -> list[Batch]:
     names = st.sampled_from(["a", "b", "c"])
     requests = st.builds(
         Request,
-        latency_us=st.integers(0, 2**32 - 1),
+        latency_us=st.integers(0, LONGEST_US),
         error=st.none() | st.just("timeout"),
         endpoint=names,
         stage=names,

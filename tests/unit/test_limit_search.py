@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.limit_search import LOWEST_TPS, MOST_STEPS, LimitSearch
+from analysis.judging.limit_search import LOWEST_TPS, MOST_STEPS, LimitSearch
 
 
 def tried(limit_tps: float, search: LimitSearch) -> list[float]:

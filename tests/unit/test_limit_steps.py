@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from analysis.limit_search import LimitSearch
+from analysis.judging.limit_search import LimitSearch
 from loadflame.found import FoundLimit
 from loadflame.limit_steps import Step, StepWatch, judged_step
 from producers.load.recorder import Recorder

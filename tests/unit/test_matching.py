@@ -1,6 +1,6 @@
 import pytest
 
-from analysis.matching import Key, Moved, moved, new_key
+from analysis.comparison.matching import Key, Moved, moved, new_key
 
 OFTEN, SELDOM = 100.0, 3.0
 

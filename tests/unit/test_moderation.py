@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.moderation import Contrast, Moderated, detectable, fit_prior, moderate
+from analysis.statistics.moderation import Contrast, Moderated, detectable, fit_prior, moderate
 from tests.support.groups import abba
 
 FIVE = abba(5)

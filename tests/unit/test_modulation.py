@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.attribution import Mix
+from analysis.endpoints.attribution import Mix
 from producers.load.modulation import mix_stages, modulated
 from producers.load.plan import Plan, Request
 from producers.load.segments import segments_of

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.percentiles import Percentile
+from analysis.statistics.percentiles import Percentile
 from benchmarks.omission import PERIOD_S, QUANTILES, STALL_S, Figures, agree, expected_drop_share, expected_us
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.blocks import AFTER, GENERATOR, Segment, overrun_of, select
-from analysis.limits import Windows
-from analysis.overrun import first_overrun, mostly_fit
+from analysis.evidence.blocks import AFTER, GENERATOR, Segment, overrun_of, select
+from analysis.evidence.limits import Windows
+from analysis.evidence.overrun import first_overrun, mostly_fit
 from tests.support.windows import US, windows_of
 
 LATE_US = 40_000

@@ -1,9 +1,11 @@
 """Both topics of a partition are worked off side by side: none runs far ahead, and none waits for what never comes."""
 
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processors.pairs import LEAD_US, SILENT_S, Pairs
+from processors.pairs import BEHIND_S, LEAD_US, SILENT_S, Pairs
 from processors.records import Place, Record
 
 OTHERS = {"requests": "stacks", "stacks": "requests"}
@@ -21,15 +23,19 @@ def taken(pairs: Pairs, now_s: float = 0.0) -> list[tuple[str, int]]:
     return found
 
 
-def after(*records: Record) -> Pairs:
-    pairs = Pairs(OTHERS)
+def unknown(_: Place) -> int | None:
+    """A client that has not heard where partitions end."""
+
+
+def after(*records: Record, end_of: Callable[[Place], int | None] = unknown) -> Pairs:
+    pairs = Pairs(OTHERS, end_of)
     for one in records:
         pairs.add(one, 0.0)
     return pairs
 
 
 def test_live_nothing_waits() -> None:
-    pairs = Pairs(OTHERS)
+    pairs = Pairs(OTHERS, unknown)
     for second in range(20):
         pairs.add(record("requests", second, second), second)
         assert taken(pairs, second) == [("requests", second)]
@@ -52,6 +58,31 @@ def test_a_topic_that_was_never_heard_or_is_silent_holds_nobody_up() -> None:
     assert 0 < len(taken(ended)) < 50
     assert taken(ended, SILENT_S - 0.01) == []
     assert taken(ended, SILENT_S)[-1] == ("requests", 49)
+
+
+def test_a_topic_with_more_in_kafka_is_not_silent_however_long_its_turn_takes_to_come() -> None:
+    ends = {Place("requests", 0): 2, Place("stacks", 0): 50}
+    stacks = [record("stacks", second, second) for second in range(50)]
+    pairs = after(record("requests", 0, 0), *stacks, end_of=ends.get)
+    began = len(taken(pairs))
+    assert began < 50
+    assert taken(pairs, BEHIND_S - 0.01) == []
+    pairs.add(record("requests", 1, 10), BEHIND_S)
+    assert 1 < len(taken(pairs, BEHIND_S)) < 50 - began
+    assert taken(pairs, BEHIND_S + SILENT_S)[-1] == ("stacks", 49), "the end of the other is reached"
+
+
+def test_a_topic_that_something_keeps_from_coming_holds_up_for_a_while_only() -> None:
+    pairs = after(record("requests", 0, 0), record("stacks", 0, 100), end_of=lambda _: 1000)
+    assert taken(pairs, BEHIND_S - 0.01) == [("requests", 0)]
+    assert taken(pairs, BEHIND_S) == [("stacks", 0)]
+
+
+def test_none_runs_ahead_because_nobody_asked_for_a_while() -> None:
+    """As when the store is slow, and both topics lie here."""
+    sides = [record(topic, second, second) for topic in OTHERS for second in range(0, 100, 10)]
+    order = taken(after(*sides), now_s=60.0)
+    assert order == [(topic, second) for second in range(0, 100, 10) for topic in OTHERS]
 
 
 def test_partitions_and_topics_without_another_do_not_wait_for_each_other() -> None:
@@ -85,7 +116,7 @@ arrivals = st.tuples(st.sampled_from(["requests", "stacks"]), st.integers(0, 60)
 
 @given(st.lists(arrivals, max_size=60))
 def test_each_record_leaves_once_and_in_order_and_none_stays(course: list[tuple[str, int, float]]) -> None:
-    pairs, now_s = Pairs(OTHERS), 0.0
+    pairs, now_s = Pairs(OTHERS, unknown), 0.0
     sent, at_s, left = {"requests": 0, "stacks": 0}, {"requests": 0, "stacks": 0}, []
     for topic, later_s, pause_s in course:
         now_s += pause_s

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.percentiles import Latencies, Percentile
+from analysis.statistics.percentiles import Latencies, Percentile
 
 Pairs = list[tuple[float, int]]
 pairs = st.lists(st.tuples(st.floats(1, 1e7), st.integers(1, 50)), max_size=12)

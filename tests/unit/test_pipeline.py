@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from processors.admission import AHEAD_US
 from processors.announcements import letter_headers, letter_value, window_event
-from processors.flushing import write_flush
+from processors.flushing import FlushJoin, write_flush
 from processors.pipeline import Pipeline
 from processors.records import Flush, Place
 from processors.windows import GRACE_US
@@ -44,6 +44,12 @@ def flush(simulation: Simulation) -> Flush:
     assert simulation.store_flush()
     simulation.finish_flush()
     return found
+
+
+def written(store: MemoryStore, simulation: Simulation) -> list[JoinedWindow]:
+    """What waits in a worker goes into a store."""
+    taken = simulation.worker.take()
+    return write_flush(store, taken, FlushJoin(taken, WINDOW_US))
 
 
 def after(*batches: Batch, now_us: int = NOW_US) -> Simulation:
@@ -180,7 +186,7 @@ def test_what_cannot_be_read_becomes_a_dead_letter(headers: Headers, value: byte
     assert letter.record == record
     assert simulation.store_flush()
     assert list(simulation.store.dead_letters) == [(*place, 0, NOW_US)]
-    simulation.worker.on_flushed(simulation.flush)
+    simulation.worker.on_flushed(simulation.stored.pop()[0])
     assert simulation.worker.committable() == {place: 1}
 
 
@@ -235,7 +241,7 @@ def test_an_event_is_stored_with_the_brokers_time_before_it_is_committed() -> No
     assert simulation.worker.committable() == {RUNS: 0}
     simulation.begin_flush()
     assert simulation.store_flush()
-    simulation.worker.on_flushed(simulation.flush)
+    simulation.worker.on_flushed(simulation.stored.pop()[0])
     assert simulation.worker.committable() == {RUNS: 1}
     assert simulation.store.events == {ENDED.event_id(): (NOW_US, ENDED)}
 
@@ -287,7 +293,7 @@ def test_no_message_whatsoever_stops_the_worker(messages: list[tuple[Place, Head
     simulation.read_all(RUNS)
     time_passes(simulation, 60_000_000)
     taken = simulation.worker.take()
-    for window in write_flush(simulation.store, taken, WINDOW_US):
+    for window in write_flush(simulation.store, taken, FlushJoin(taken, WINDOW_US)):
         to_message(window_event(window), source="tests", time_us=NOW_US)
     for letter in taken.letters:
         letter_headers(letter)
@@ -305,7 +311,7 @@ def test_memory_that_is_not_in_the_store_yet_is_counted() -> None:
     simulation.begin_flush()
     assert simulation.worker.unflushed_bytes == waiting, "still, while it is being stored"
     simulation.store_flush()
-    simulation.worker.on_flushed(simulation.flush)
+    simulation.worker.on_flushed(simulation.stored.pop()[0])
     assert simulation.worker.unflushed_bytes == 0
 
 
@@ -342,6 +348,19 @@ def test_a_flush_that_ends_after_its_partitions_were_taken_away_commits_nothing(
     simulation.assert_exact()
 
 
+def test_what_was_fetched_before_a_rebalance_is_no_beginning_also_when_nothing_was_committed_yet() -> None:
+    simulation = Simulation()
+    for seq in range(4):
+        simulation.send(load(seq=seq, final=False))
+    place = simulation.log.place("requests", HERE)
+    for _ in range(2):
+        simulation.read(place)
+    simulation.revoke(fetched=1)
+    assert simulation.worker.next_offset(place) == 0
+    simulation.drain()
+    simulation.assert_exact()
+
+
 def test_records_that_the_client_skipped_are_asked_for_again() -> None:
     simulation = after()
     place = simulation.log.place("requests", HERE)
@@ -356,9 +375,9 @@ def test_a_window_that_memory_holds_in_part_is_joined_from_the_store() -> None:
     """After a crash the new worker begins in the middle of a window, whose other batches lie below the commit."""
     store = MemoryStore()
     before, simulation = after(load()), after(agent())
-    write_flush(store, before.worker.take(), WINDOW_US)
+    written(store, before)
     time_passes(simulation, WINDOW_US + GRACE_US)
-    (joined,) = write_flush(store, simulation.worker.take(), WINDOW_US)
+    (joined,) = written(store, simulation)
     assert (joined.batches_covered, joined.completed, joined.samples) == (2, 1, 1)
 
 

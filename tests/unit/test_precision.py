@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.precision import LONGEST_US, lags_us, latencies_us, sampled_at_us
+from schemas.precision import LONGEST_US, UNKNOWN_US, lags_us, latencies_us, sampled_at_us
 from schemas.sketch import GAMMA, Sketch, buckets_of
 
 times = st.lists(st.one_of(st.integers(0, 1 << 17), st.integers(0, LONGEST_US)), min_size=1, max_size=200)
@@ -33,6 +33,10 @@ def test_nothing_stays_nothing_and_a_time_that_no_row_can_say_is_told_as_the_lon
     assert latencies_us(np.array([0, 1, LONGEST_US, 2**40])).tolist()[:2] == [0, 1]
     assert latencies_us(np.array([2**40])) == latencies_us(np.array([LONGEST_US]))
     assert latencies_us(np.zeros(0, np.int64)).dtype == np.uint32
+
+
+def test_no_time_however_long_is_taken_for_one_that_nobody_took():
+    assert latencies_us(np.array([LONGEST_US, UNKNOWN_US, 2**40])).max() < UNKNOWN_US
 
 
 def test_few_numbers_are_left_of_all_times():

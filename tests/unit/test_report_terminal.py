@@ -54,6 +54,25 @@ def test_without_colour_the_page_says_everything_in_words_and_signs(width: int) 
         assert expected in text
 
 
+@pytest.mark.parametrize("width", [80, 140])
+def test_of_plain_traffic_nothing_is_said_to_be_offered_and_an_unknown_latency_is_called_so(width: int) -> None:
+    report = a_report()
+    unknown = {"p50_ms": None, "p95_ms": None, "p99_ms": None, "p999_ms": None}
+    traffic = report.model_copy(
+        update={
+            "run": report.run.model_copy(update={"observed": True, "target": "access log access.log"}),
+            "load": (load_row(41, **unknown, stage="traffic", form="ramp"),),
+        }
+    )
+    text = words(page(traffic, width))
+    assert "Traffic ms as whoever told of it took them" in text
+    assert "41 unknown unknown unknown" in text
+    assert "12,000 seen to end = 11,950 answered + 10 failed" in text
+    assert "offered" not in text
+    assert "Capacity" not in text
+    assert "scheduled" not in text
+
+
 def test_what_is_not_identifiable_stands_below_the_functions() -> None:
     note = "Which endpoint pays for a function is not identifiable: the mix was the same; add `{modulate: 0.9}`."
     text = words(page(a_report(endpoints_note=note), 100))

@@ -10,7 +10,7 @@ import pytest
 
 from loadflame.children import ChildError
 from loadflame.early_end import EarlyEnd
-from loadflame.runs import _Course
+from loadflame.runs import RunCourse
 from loadflame.up import Up
 from producers.publisher import MemoryPublisher
 from schemas.events import ProducerEnded
@@ -43,15 +43,15 @@ class Part:
 
 
 async def failure_of(
-    load: Part, worker: Part, agent: Part, *, stop: bool = False
+    load: Part, worker: Part, agent: Part | None, *, stop: bool = False
 ) -> tuple[ChildError | None, list[str]]:
     """What a run is told to have failed of, and what else was said."""
     asked, said = asyncio.Event(), []
     if stop:
         asked.set()
     nothing: Any = None
-    up = Up(nothing, cast("Any", worker), cast("Any", agent), nothing, cast("Any", MemoryPublisher()))
-    course = _Course(load, up, asked, EarlyEnd(), said.append)
+    up = Up(nothing, cast("Any", worker), cast("Any", agent), cast("Any", MemoryPublisher()))
+    course = RunCourse(load, up, asked, EarlyEnd(), said.append)
     async with asyncio.timeout(5):
         await course.until_over()
     return course.failure, said
@@ -81,6 +81,10 @@ async def test_what_failed_first_is_told(parts: tuple[Part, Part, Part], failure
     assert str(found or "").startswith(failure)
     assert bool(found) == bool(failure)
     assert said == []
+
+
+async def test_where_nothing_is_profiled_the_run_is_over_when_its_load_is() -> None:
+    assert await failure_of(Part(at_once=True), Part(), None) == (None, [])
 
 
 async def test_a_part_that_was_interrupted_and_did_not_end_well_is_told_and_is_no_failure() -> None:

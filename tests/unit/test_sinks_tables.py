@@ -6,8 +6,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sinks.truth_tables import requests_table
-from tests.support.batches import RUN, WINDOW, Request, request_batch
+from sinks.store import StoredBatch
+from sinks.truth_tables import batches_table, requests_table
+from tests.support.batches import RUN, WINDOW, Request, Sample, request_batch, stack_batch
 
 _NAMES = st.sampled_from(["a", "b", "ä", "A", "", "\U0001f600", "\uffff"])
 _ROWS = st.lists(
@@ -73,3 +74,14 @@ def test_many_names_over_a_long_time_are_sorted_as_well() -> None:
     assert keys == sorted(keys)
     assert len(keys) == len(rows)
     assert RUN in table["run"].unique().to_pylist()
+
+
+def test_a_batch_says_how_long_its_samples_on_a_cpu_stand_for() -> None:
+    samples = [
+        Sample("a", weight_us=4_000),
+        Sample("b", weight_us=70_000, mode="wall"),
+        Sample("a", weight_us=2**32 - 1),
+    ]
+    batches = [stack_batch(samples), stack_batch(samples[1:2]), stack_batch(), request_batch([Request()])]
+    table = batches_table([StoredBatch(batch, 0, 0) for batch in batches], range(4), 0)
+    assert table["sampled_us"].to_pylist() == [4_000 + 2**32 - 1, 0, 0, 0]

@@ -20,6 +20,7 @@ from schemas.events import (
     StageEntered,
 )
 from schemas.joined import JoinedWindow
+from schemas.precision import UNKNOWN_US
 from schemas.rows import RequestFacts, StackFacts
 from sinks.clickhouse import ClickHouseStore
 from sinks.store import DeadLetter, StoredBatch
@@ -85,6 +86,14 @@ def test_a_request_is_seen_with_the_time_at_which_it_completed(
             "stage": "hold",
         }
     ]
+
+
+def test_a_request_that_nobody_timed_is_seen_without_a_latency_and_with_the_time_at_which_it_ended(
+    store_client: Client, clickhouse_store: ClickHouseStore
+) -> None:
+    clickhouse_store.write_batches([StoredBatch(request_batch([Request(latency_us=UNKNOWN_US)]), 0, 0)])
+    (seen,) = rows(store_client, "SELECT latency_us, completed_at FROM requests")
+    assert seen == {"latency_us": None, "completed_at": utc(WINDOW * WINDOW_US)}
 
 
 def test_a_sample_is_seen_with_the_text_of_its_stack_and_whose_it_is(
@@ -246,6 +255,17 @@ def test_a_run_whose_end_nobody_said_is_live_for_as_long_as_it_is_heard_of(
     assert seen == {"state": state, "heard_at": utc(heard_us)}
     clickhouse_store.write_events([ENDED], [now_us])
     assert rows(store_client, "SELECT state FROM runs") == [{"state": "ended"}]
+
+
+def test_which_runs_are_on_is_told_without_a_look_at_their_windows(
+    store_client: Client, clickhouse_store: ClickHouseStore
+) -> None:
+    clickhouse_store.write_events([STARTED], [1])
+    clickhouse_store.write_windows([joined_window()])
+    plan = "\n".join(line for (line,) in store_client.query("EXPLAIN SELECT state FROM runs").result_rows)
+    assert "heard_stored" in plan
+    assert "windows_stored" not in plan
+    assert rows(store_client, "SELECT state FROM runs") == [{"state": "live"}]
 
 
 def test_stages_producers_and_findings_are_seen_in_columns(

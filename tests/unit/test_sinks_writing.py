@@ -2,13 +2,15 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from threading import Event
 from typing import Any
 
 import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import OperationalError
 
 from schemas.rows import StackFacts
 from sinks.clickhouse import ClickHouseStore
@@ -33,6 +35,7 @@ from tests.support.joined import joined_function, joined_window
 
 HOUR_US = 3600 * 1_000_000
 SECOND_US = 1_000_000
+SOON_S = 10.0
 
 
 class Recorder:
@@ -318,3 +321,74 @@ def test_windows_that_are_read_together_are_as_if_read_one_by_one(clickhouse_sto
             assert sorted(now.rows.to_pylist(), key=str) == sorted(was.to_pylist(), key=str)
     joined = store.read_joined_windows(RUN, WINDOW, WINDOW + 3)
     assert joined == {window: joined_window(window=window, batches_covered=2) for window in sent}
+
+
+@pytest.mark.parametrize(
+    ("client_of", "expected"), [("store_client", ["SYSTEM JEMALLOC PURGE"]), ("server_client", [])]
+)
+def test_an_engine_of_this_process_is_asked_for_its_spare_memory_and_a_server_is_not(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, client_of: str, expected: list[str]
+) -> None:
+    client = request.getfixturevalue(client_of)
+    asked: list[str] = []
+    command = client.command
+    monkeypatch.setattr(client, "command", lambda sql: (asked.append(sql), command(sql)))
+    ClickHouseStore(client).give_back()
+    assert asked == expected
+
+
+def test_pieces_go_to_a_server_as_one_insert(
+    server_client: Client, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sinks.clickhouse._PIECE_BYTES", many_requests(100).nbytes)
+    numbers = (2, 0, 3, 1)
+    batches = (request_batch(many_requests(100, window=WINDOW + n, seed=n), window=WINDOW + n) for n in numbers)
+    ClickHouseStore(server_client).write_batches(stored(*batches))
+    assert sum("INSERT INTO `requests_stored`" in sql for sql in fake_server.requests) == 1
+    parts = "SELECT count(), sum(rows) FROM system.parts WHERE active AND table = 'requests_stored'"
+    assert server_client.query(parts).result_rows == [(1, 400)]
+    assert count(server_client, "requests") == 400
+
+
+def test_a_server_takes_rows_while_something_else_is_done(
+    server_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert, under_way, joined = server_client.raw_insert, Event(), Event()
+
+    def until_joined(table: str, *arguments: Any, **named: Any) -> Any:
+        under_way.set()
+        assert joined.wait(SOON_S)
+        return insert(table, *arguments, **named)
+
+    def meanwhile() -> None:
+        assert under_way.wait(SOON_S)
+        joined.set()
+
+    monkeypatch.setattr(server_client, "raw_insert", until_joined)
+    ClickHouseStore(server_client).write_batches(stored(request_batch([Request()])), meanwhile)
+    assert count(server_client, "requests") == 1
+
+
+def test_a_connection_that_is_lost_between_two_pieces_makes_none_visible(
+    server_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sinks.clickhouse._PIECE_BYTES", many_requests(100).nbytes)
+    insert, met = server_client.raw_insert, [OperationalError("connection lost")]
+
+    def until_lost(blocks: Iterator[bytes]) -> Iterator[bytes]:
+        for number, block in enumerate(blocks):
+            if number > 40 and met:
+                raise met.pop()
+            yield block
+
+    def lost_once(table: str, columns: list[str], blocks: Iterator[bytes], **named: Any) -> Any:
+        return insert(table, columns, until_lost(blocks), **named)
+
+    monkeypatch.setattr(server_client, "raw_insert", lost_once)
+    store, batches = ClickHouseStore(server_client), stored(*(request_batch(many_requests(100), seq=n) for n in (0, 1)))
+    with pytest.raises(StoreUnreachableError):
+        store.write_batches(batches)
+    assert not met
+    assert count(server_client, "requests") == 0
+    store.write_batches(batches)
+    assert count(server_client, "requests") == 200

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.capacity import Modelled, modelled
-from analysis.growth import Experiment
-from analysis.sizing import Sizing, sizing
-from analysis.sizing_findings import right_size
+from analysis.bounds.capacity import Modelled, modelled
+from analysis.bounds.sizing import Sizing, sizing
+from analysis.bounds.sizing_findings import right_size
+from analysis.costs.growth import Experiment
 from tests.support.experiments import Costs, experiment, service
 
 FLAT = service(sweep=lambda _: 400.0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.steadiness import halves_agree, lost_for_long, plain_share
+from analysis.judging.steadiness import halves_agree, lost_for_long, plain_share
 
 S = 1_000_000
 HALVES = [

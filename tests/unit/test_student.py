@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.student import normal_quantile, t_above, t_quantile
+from analysis.statistics.student import normal_quantile, t_above, t_quantile
 
 PROBABILITIES = st.floats(0.001, 0.999)
 DEGREES = st.integers(1, 200)

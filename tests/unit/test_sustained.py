@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.sustained import sustained, windows_for
+from analysis.judging.sustained import sustained, windows_for
 
 NAN = float("nan")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from producers.profiler import targets
 from producers.profiler.errors import NoPermissionError, ProfilerError, TargetError
 from producers.profiler.launcher import end, launch
 from producers.profiler.targets import Instance, Target, instances_of, target_of
@@ -36,6 +37,17 @@ def test_a_pid_is_one_instance() -> None:
 def test_workers_of_a_service_are_instances_of_it() -> None:
     with target(TWO_WORKERS) as process:
         assert len(instances_of(target_of(pid=process.pid))) == 3
+
+
+def test_workers_are_found_too_where_the_kernel_keeps_no_list_of_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    with target(TWO_WORKERS) as process:
+        listed = instances_of(target_of(pid=process.pid))
+        monkeypatch.setattr(targets, "_descendants", unlisted)
+        assert instances_of(target_of(pid=process.pid)) == listed
+
+
+def unlisted(pid: int) -> Iterator[int]:
+    raise FileNotFoundError(f"/proc/{pid}/task/{pid}/children")
 
 
 def test_a_name_finds_every_process_that_has_it_but_not_ourselves() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.findings import Finding
+from analysis.finding import Finding
 from analysis.telling import GROWN, Told, changed, named, to_tell
 
 SENTENCE = "`f2` (a3.py) costs 180 us per request at 25 TPS (growth 2.0 [1.8, 2.2]); expect 1,258 [1,100, 1,400] TPS."

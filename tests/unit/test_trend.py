@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.change_points import steps
-from analysis.trend import Trend, trend
+from analysis.statistics.change_points import steps
+from analysis.statistics.trend import Trend, trend
 from tests.support.soaks import autocorrelated
 
 HOURS = np.arange(60) / 60

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.verdict import Course, judge
+from analysis.judging.verdict import Course, judge
 
 HEALTHY = Course(
     reason="finished",
@@ -20,6 +20,12 @@ HEALTHY = Course(
     [
         pytest.param({}, "passed", "2 of 2 thresholds held", id="healthy"),
         pytest.param({"thresholds": ()}, "passed", "the run went through; it set no thresholds", id="no thresholds"),
+        pytest.param(
+            {"thresholds": (), "observed": True},
+            "passed",
+            "traffic was observed, not loaded; it set no thresholds",
+            id="nobody loaded it",
+        ),
         pytest.param({"thresholds": (True, False)}, "failed", "1 of 2 thresholds did not hold", id="one broken"),
         pytest.param(
             {"thresholds": (True, None)}, "inconclusive", "1 of 2 thresholds could not be judged", id="one without data"

@@ -22,7 +22,7 @@ class NoSampler(SimpleNamespace):
 
 
 def watched(instance: Instance) -> WatchedInstance:
-    return WatchedInstance(instance, SimpleNamespace(sampler=lambda *_: NoSampler()), 100, lambda: 0)
+    return WatchedInstance(instance, SimpleNamespace(sampler=lambda *_, **__: NoSampler()), 100, lambda: 0)
 
 
 @pytest.mark.parametrize("program", [BURN, SLEEP])

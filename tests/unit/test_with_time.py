@@ -4,10 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.folding import growths
-from analysis.growth import Experiment
-from analysis.stacks import StackCounts
-from analysis.with_time import growing_with_time, told
+from analysis.costs.folding import growths
+from analysis.costs.growth import Experiment
+from analysis.evidence.stacks import StackCounts
+from analysis.over_time.with_time import growing_with_time, told
 from tests.support.experiments import experiment, service
 
 

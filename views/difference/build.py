@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from clickhouse_connect.driver.client import Client
 
 from analysis import wording
-from analysis.difference import Change, Comparison, FunctionChange, compare
-from analysis.difference_sentences import Told, incomparable, sentences
-from analysis.matching import Moved
+from analysis.comparison.difference import Change, Comparison, FunctionChange, compare
+from analysis.comparison.difference_sentences import Compared, incomparable, sentences
+from analysis.comparison.matching import Moved
 from schemas.stacks import split_frame
 from views.difference import model
 from views.difference.chosen import two_groups
@@ -35,7 +35,7 @@ def build_difference(client: Client, base: Sequence[str], new: Sequence[str]) ->
 def difference_of(groups: Groups, comparison: Comparison | None, base: Sequence[str], new: Sequence[str]) -> Difference:
     """The same from what was read and compared before; None where nothing could be compared."""
     service = next(run.service for run in reversed(groups.runs) if run.id in new)
-    told = sentences(Told(service, comparison, groups.levels)) if comparison else incomparable(groups.levels)
+    told = sentences(Compared(service, comparison, groups.levels)) if comparison else incomparable(groups.levels)
     return Difference(
         service=service,
         outcome=_outcome(comparison),

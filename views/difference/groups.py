@@ -7,14 +7,15 @@ import numpy as np
 from clickhouse_connect.driver.client import Client
 from numpy.typing import NDArray
 
-from analysis.cells import Cell, Level, Shared, cells_of, shared_cells
-from analysis.difference import LEAST_SAMPLES, Latency, Measured, What
-from analysis.matching import Key, Moved, moved, new_key
+from analysis.comparison.cells import Cell, Level, Shared, cells_of, shared_cells
+from analysis.comparison.difference import LEAST_SAMPLES, Latency, Measured, What
+from analysis.comparison.matching import Key, Moved, moved, new_key
 from schemas.sketch import GAMMA
 from schemas.stacks import join_frame
 from views import queries
 from views.facts import RunFacts, read_run
 from views.outcome import Outcome, outcome_of
+from views.placing import placed
 from views.profile import FunctionCosts, function_costs
 
 _TAILS: tuple[tuple[What, float, int], ...] = (("p99", 0.99, 1000), ("p95", 0.95, 200))
@@ -111,9 +112,8 @@ def _measured(
 
 def _function_costs(client: Client, run: RunFacts, cells: Sequence[Cell]) -> FunctionCosts:
     """CPU of each function in each cell."""
-    windows = np.concatenate([run.windows.window[cell.rows] for cell in cells]).tolist()
-    places = np.repeat(np.arange(len(cells)), [len(cell.rows) for cell in cells]).tolist()
-    table = queries.fetch(client, queries.FUNCTIONS, run=run.id, windows=windows, blocks=places)
+    places = placed([run.windows.window[cell.rows] for cell in cells])
+    table = queries.fetch(client, queries.FUNCTIONS, run=run.id, **places)
     return function_costs(table, len(cells))
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 
 from analysis import wording
-from analysis.difference import Verdict
-from analysis.difference_sentences import change, milliseconds
+from analysis.comparison.difference import Verdict
+from analysis.comparison.difference_sentences import change, milliseconds
 from views.difference import model
 from views.difference.model import Difference, Outcome
 from views.difference.tables import shown_functions

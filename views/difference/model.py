@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from analysis.difference import Verdict, What
+from analysis.comparison.difference import Verdict, What
 from views.model import Figure, MaybeFigure
 
 Outcome = Literal["regression", "improvement", "none", "unclear"]

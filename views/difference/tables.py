@@ -6,8 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis import wording
-from analysis.difference import Verdict
-from analysis.difference_sentences import change, milliseconds
+from analysis.comparison.difference import Verdict
+from analysis.comparison.difference_sentences import change, milliseconds
 from views.difference import model
 from views.difference.model import Difference
 from views.tables import NARROW, WIDE, plain_table

@@ -1,7 +1,9 @@
 """The alert rules: errors, p99, a function that got dearer, a pipeline that falls behind.
 
-They watch runs that are on, or ended within the time that a rule looks back; that is also what keeps them cheap, for
-everything is sorted by run. Rows are few: one a run, or one a function with enough samples to speak of.
+They watch runs that are on, or ended within the time that a rule looks back, and read no more of the store than that
+time: windows where it is minutes, minutes where it is an hour. Nothing is looked up by run, for the index of times says
+as much, and the view of runs is not asked twice. A rule's macros give no plain values, so the views of
+`views.grafana.tiers` are not for them. Rows are few: one a run, or one a function with enough samples to speak of.
 """
 
 from sinks.sketch_sql import TIMED, quantile_ms
@@ -17,9 +19,7 @@ BASELINE_S = 3600
 SILENT_S = 900
 """A run that said nothing for so long is none that is on: it was killed, and is no pipeline's lag."""
 
-_WATCHED = "isNull(ended_at) OR ended_at >= $__fromTime"
-_RUNS = f"SELECT run, service FROM runs WHERE {_WATCHED}"
-_OF_RUNS = f"run IN (SELECT run FROM runs WHERE {_WATCHED}) AND {IN_RANGE}"
+_RUNS = "SELECT run, service FROM runs WHERE isNull(ended_at) OR ended_at >= $__fromTime"
 _RECENT = f"starts_at >= $__toTime - {RECENT_S}"
 
 ERROR_RATE = f"""
@@ -27,8 +27,8 @@ SELECT run, service, share
 FROM
 (
     SELECT run, sum(failed + dropped) / sum(scheduled) AS share
-    FROM windows
-    WHERE {_OF_RUNS}
+    FROM windows_lately
+    WHERE {IN_RANGE}
     GROUP BY run
     HAVING sum(scheduled) >= {MIN_REQUESTS}
 ) AS counted
@@ -41,8 +41,8 @@ SELECT run, service, p99_ms
 FROM
 (
     SELECT run, assumeNotNull({quantile_ms(0.99)}) AS p99_ms
-    FROM windows
-    WHERE {_OF_RUNS}
+    FROM windows_lately
+    WHERE {IN_RANGE}
     GROUP BY run
     HAVING {TIMED} >= {MIN_REQUESTS}
 ) AS timed
@@ -58,8 +58,8 @@ FROM
         run, service, {NAME} AS label,
         sumIf(self_cpu_us, {_RECENT}) AS now_us,
         sumIf(self_cpu_us, NOT {_RECENT}) AS then_us
-    FROM functions
-    WHERE {_OF_RUNS}
+    FROM functions_lately
+    WHERE {IN_RANGE}
     GROUP BY run, service, function, file
     HAVING sumIf(self_samples, {_RECENT}) >= {MIN_SAMPLES} AND sumIf(self_samples, NOT {_RECENT}) >= {MIN_SAMPLES}
         AND then_us > 0
@@ -68,13 +68,13 @@ INNER JOIN
 (
     SELECT
         run,
-        sumIf(completed + failed, {_RECENT}) AS now_requests,
-        sumIf(completed + failed, NOT {_RECENT}) AS then_requests
-    FROM windows
-    WHERE {_OF_RUNS} AND instances > 0
+        sumIf(watched_requests, {_RECENT}) AS now_requests,
+        sumIf(watched_requests, NOT {_RECENT}) AS then_requests
+    FROM minutes
+    WHERE {IN_RANGE} AND watched_us > 0
     GROUP BY run
     HAVING now_requests >= {MIN_REQUESTS} AND then_requests >= {MIN_REQUESTS}
-        AND now_requests / sumIf(window_us, {_RECENT}) >= 0.8 * then_requests / sumIf(window_us, NOT {_RECENT})
+        AND now_requests / sumIf(watched_us, {_RECENT}) >= 0.8 * then_requests / sumIf(watched_us, NOT {_RECENT})
 ) AS ended USING (run)
 ORDER BY run, function
 """.strip()
@@ -86,8 +86,8 @@ FROM
     SELECT
         run,
         toUnixTimestamp($__toTime) - max(toUnixTimestamp64Micro(starts_at) + window_us) / 1e6 AS behind_s
-    FROM windows
-    WHERE {_OF_RUNS}
+    FROM windows_lately
+    WHERE {IN_RANGE}
     GROUP BY run
 ) AS joined
 INNER JOIN (SELECT run, service FROM runs WHERE isNull(ended_at)) AS running USING (run)
@@ -138,7 +138,8 @@ RULES = (
         summary="{{ $labels.function }} of {{ $labels.service }} takes {{ humanize $values.A.Value }} times the CPU "
         "per "
         "request that it took in the hour before (run {{ $labels.run }}).",
-        description="The last 5 minutes against the hour before them, of the same run, where both have "
+        description="The last 5 minutes against the hour before them, by minutes of the clock, of the same run, where "
+        "both have "
         f"{MIN_SAMPLES} samples and the rate did not fall by over a fifth: at a lower rate fixed work looks dearer. "
         f"More "
         "load makes a function dearer that does not grow linearly; this is an observation in time, not a cause.",

@@ -6,9 +6,8 @@ range is of both.
 
 from typing import Literal
 
-from sinks.sketch_sql import TIMED, quantile_ms
+from sinks.sketch_sql import TIMED, quantile_ms, quantiles_ms
 from views.grafana.sql import (
-    ALL_ENDPOINTS,
     ENDPOINT,
     FUNCTION,
     NAME,
@@ -18,7 +17,7 @@ from views.grafana.sql import (
     differential,
     requests,
 )
-from views.grafana.tiers import BASELINE, CHOSEN, OTHER, RAW_S, THIS, TOTALS_RAW_S, Side
+from views.grafana.tiers import BASELINE, OTHER, POINTS, THIS, TOTALS, Tier
 
 _BASELINE = f"run = {OTHER}"
 BASELINES = f"""
@@ -36,12 +35,10 @@ FROM (SELECT run, toUnixTimestamp64Micro(started_at) AS started_us FROM runs WHE
 """How much later the run began than its baseline, in us; negative when it began before."""
 
 
-def _both(columns: str, what: Literal["load", "endpoints"], where: str = "1=1", raw_s: int = RAW_S) -> str:
+def _both(columns: str, what: Literal["load", "endpoints", "sketches"], where: str = "1=1", tier: Tier = POINTS) -> str:
     """Rows of both runs in the range, with `at` (on the axis of the run) and `side`."""
-    return "\n    UNION ALL\n".join(
-        f"    SELECT at, '{name}' AS side, {columns}\n    FROM {side.over(what, raw_s)}\n    WHERE {where}"
-        for side, name in ((CHOSEN, "this run"), (BASELINE, "baseline"))
-    )
+    side = "if(is_beside, 'baseline', 'this run') AS side"
+    return f"    SELECT at, {side}, {columns}\n    FROM {BASELINE.rows(what, tier)}\n    WHERE {where}"
 
 
 def _over_time(value: str, rows: str, having: str = "") -> str:
@@ -63,18 +60,10 @@ ERRORS = _over_time(
     "HAVING sum(ended) > 0\n",
 )
 _SKETCHES = "latency_buckets, latency_counts"
-LATENCY = f"""
-SELECT $__timeInterval(at) AS time, side AS label, {quantile_ms(0.99)} AS value
-FROM
-(
-{_both(_SKETCHES, "load", ALL_ENDPOINTS)}
-UNION ALL
-{_both(_SKETCHES, "endpoints", f"NOT ({ALL_ENDPOINTS}) AND {ENDPOINT}")}
+_ALONE = "count() OVER (PARTITION BY $__timeInterval(at), is_beside) = 1 AS alone"
+LATENCY = _over_time(
+    quantiles_ms(0.99, alone="alone")[0], _both(f"{_SKETCHES}, {_ALONE}", "sketches", ENDPOINT), f"HAVING {TIMED} > 0\n"
 )
-GROUP BY time, label
-HAVING {TIMED} > 0
-ORDER BY time, label
-""".strip()
 
 RUNS = f"""
 SELECT
@@ -88,23 +77,11 @@ ORDER BY side DESC
 """.strip()
 
 
-def _cpu(side: Side, columns: str) -> str:
-    return f"""
-        SELECT function, file, {columns}
-        FROM {side.over("functions", TOTALS_RAW_S)}
-        WHERE {SERVICE} AND {FUNCTION}
-        GROUP BY function, file
-""".strip("\n")
-
-
-def _length_us(side: Side) -> str:
-    return f"(SELECT greatest(sum(window_us), 1) FROM {side.over('load', TOTALS_RAW_S)})"
-
-
 FUNCTIONS = f"""
 WITH
-    {requests(BASELINE)} AS requests_then,
-    {requests(CHOSEN)} AS requests_now
+    {requests(BASELINE)} AS ended,
+    ended.1 AS requests_now,
+    ended.2 AS requests_then
 SELECT
     {NAME} AS "function",
     ifNull(then_us / requests_then, 0) AS "baseline",
@@ -116,14 +93,10 @@ SELECT
 FROM
 (
     SELECT
-        function, file, sum(then_us) AS then_us, sum(now_us) AS now_us, sum(then_samples) AS then_samples,
-        sum(now_samples) AS now_samples
-    FROM
-    (
-{_cpu(BASELINE, "sum(self_cpu_us) AS then_us, 0 AS now_us, sum(self_samples) AS then_samples, 0 AS now_samples")}
-        UNION ALL
-{_cpu(CHOSEN, "0 AS then_us, sum(self_cpu_us) AS now_us, 0 AS then_samples, sum(self_samples) AS now_samples")}
-    )
+        function, file, sumIf(self_cpu_us, is_beside) AS then_us, sumIf(self_cpu_us, NOT is_beside) AS now_us,
+        sumIf(self_samples, is_beside) AS then_samples, sumIf(self_samples, NOT is_beside) AS now_samples
+    FROM {BASELINE.rows("functions", TOTALS)}
+    WHERE {SERVICE} AND {FUNCTION}
     GROUP BY function, file
 )
 WHERE then_us + now_us > 0
@@ -133,12 +106,14 @@ LIMIT 200
 
 ENDPOINTS = f"""
 WITH
-    {_length_us(BASELINE)} AS then_us,
-    {_length_us(CHOSEN)} AS now_us
+    (
+        SELECT (greatest(sumIf(window_us, is_beside), 1), greatest(sumIf(window_us, NOT is_beside), 1))
+        FROM {BASELINE.rows("load", TOTALS)}
+    ) AS length_us
 SELECT
     endpoint AS "endpoint",
-    ifNull(sumIf(ended, side = 'baseline') * 1e6 / any(then_us), 0) AS "TPS, baseline",
-    ifNull(sumIf(ended, side = 'this run') * 1e6 / any(now_us), 0) AS "TPS, this run",
+    ifNull(sumIf(ended, side = 'baseline') * 1e6 / any(length_us.1), 0) AS "TPS, baseline",
+    ifNull(sumIf(ended, side = 'this run') * 1e6 / any(length_us.2), 0) AS "TPS, this run",
     anyIf(p99, side = 'baseline') AS "p99, baseline",
     anyIf(p99, side = 'this run') AS "p99, this run",
     if("p99, baseline" > 0, "p99, this run" / "p99, baseline", NULL) AS "p99, ratio",
@@ -151,7 +126,7 @@ FROM
     SELECT endpoint, side, sum(completed + failed) AS ended, sum(failed) AS broken, {quantile_ms(0.99)} AS p99
     FROM
     (
-    {_both(f"endpoint, completed, failed, {_SKETCHES}", "endpoints", ENDPOINT, TOTALS_RAW_S)}
+    {_both(f"endpoint, completed, failed, {_SKETCHES}", "endpoints", ENDPOINT, TOTALS)}
     )
     GROUP BY endpoint, side
 )
@@ -159,4 +134,4 @@ GROUP BY endpoint
 ORDER BY "endpoint"
 """.strip()
 
-DIFFERENTIAL = differential(BASELINE, CHOSEN)
+DIFFERENTIAL = differential(BASELINE)

@@ -6,7 +6,7 @@ from typing import Self
 from urllib.parse import unquote
 
 from schemas.errors import UserError
-from sinks.connect import DATABASE, server_access
+from sinks.connect import DATABASE, is_embedded, server_access
 from sinks.users import USERS
 from views.grafana.choices import DATASOURCE_NAME, DATASOURCE_UID, PLUGIN
 from views.grafana.model import Json
@@ -39,7 +39,7 @@ class ClickHouseAccess:
 
         Raises GrafanaError, or StoreError when the URL is none of a store.
         """
-        if url.startswith("chdb:"):
+        if is_embedded(url):
             raise GrafanaError(
                 "Grafana cannot read an embedded store; name a ClickHouse server as http://READER@HOST:8123/DATABASE"
             )

@@ -5,7 +5,9 @@ from views.grafana.sql import IN_RANGE, RUN
 _LAG_S = "(toUnixTimestamp64Micro(joined_at) - toUnixTimestamp64Micro(starts_at) - toInt64(window_us)) / 1e6"
 """From a window's end to its joined record."""
 
+# Batches know no time: the first and the last window of the range say which of them are read.
 WINDOWS = f"""
+WITH (SELECT (min(window), max(window)) FROM windows WHERE {RUN} AND {IN_RANGE}) AS here
 SELECT
     count() AS "windows",
     if(count() = 0, 0, toInt64(max(window) - min(window) + 1) - toInt64(count())) AS "missing",
@@ -17,7 +19,7 @@ SELECT
         (
             SELECT window, count() AS visible
             FROM batches
-            WHERE {RUN}
+            WHERE {RUN} AND window BETWEEN here.1 AND here.2
             GROUP BY window
         ) AS stored
         INNER JOIN (SELECT window, batches_covered FROM windows WHERE {RUN} AND {IN_RANGE}) AS joined USING (window)

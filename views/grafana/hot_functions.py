@@ -16,13 +16,14 @@ from views.grafana.looks import (
 )
 from views.grafana.model import Annotations, Dashboard, Override, Panel, Query
 from views.grafana.sql import ENDPOINTS, FUNCTIONS, RUNS, SERVICES, differential, flame_graph
-from views.grafana.tiers import BEFORE, CHOSEN, rounded
+from views.grafana.tiers import BEFORE, HIDDEN, rounded
 
 FLAME_GRAPH = flame_graph()
-DIFFERENTIAL = differential(BEFORE, CHOSEN)
+DIFFERENTIAL = differential(BEFORE)
 
 STORE_AND_RUN = (Store(), PageAddress(), Choice("service", "Service", SERVICES), Choice("run", "Run", RUNS))
 PARTS = (
+    *HIDDEN,
     Choice("endpoint", "Endpoint", ENDPOINTS, many=True, follows_range=True),
     Choice("function", "Function", FUNCTIONS, many=True, follows_range=True),
 )

@@ -1,8 +1,8 @@
 """SQL of the dashboard *TPS versus hot function*."""
 
 from sinks.sketch_sql import TIMED, quantiles_ms
-from views.grafana.sql import ALL_ENDPOINTS, ENDPOINT, FUNCTION, NAME, RUN, SERVICE, requests
-from views.grafana.tiers import BEFORE, CHOSEN, TOTALS_RAW_S
+from views.grafana.sql import ENDPOINT, FUNCTION, NAME, RUN, SERVICE, requests
+from views.grafana.tiers import BEFORE, CHOSEN, POINTS, TOTALS
 
 HOT = 12
 """How many functions the graphs tell apart; the rest is one."""
@@ -13,40 +13,36 @@ SELECT
     sum(scheduled) / sum(window_us) * 1e6 AS offered,
     sum(completed + failed) / sum(window_us) * 1e6 AS achieved,
     sum(failed + dropped) / sum(window_us) * 1e6 AS "failed or dropped"
-FROM {CHOSEN.over("load")}
+FROM {CHOSEN.rows("load", POINTS)}
 GROUP BY time
 ORDER BY time
 """.strip()
 
 TPS = f"""
 SELECT $__timeInterval(at) AS time, sum(completed + failed) / sum(window_us) * 1e6 AS "TPS"
-FROM {CHOSEN.over("load")}
+FROM {CHOSEN.rows("load", POINTS)}
 GROUP BY time
 ORDER BY time
 """.strip()
 
 ERRORS = f"""
 SELECT $__timeInterval(at) AS time, endpoint AS label, sum(failed) / sum(completed + failed) AS errors
-FROM {CHOSEN.over("endpoints")}
+FROM {CHOSEN.rows("endpoints", POINTS)}
 WHERE {ENDPOINT}
 GROUP BY time, label
 HAVING sum(completed + failed) > 0
 ORDER BY time, label
 """.strip()
 
-# Of all endpoints the window knows the sketch already: a row to read instead of one an endpoint.
-_P50_MS, _P99_MS = quantiles_ms(0.5, 0.99)
+# An interval has often but one sketch, which is then read as it stands.
+_P50_MS, _P99_MS = quantiles_ms(0.5, 0.99, alone="alone")
 LATENCY = f"""
 SELECT $__timeInterval(at) AS time, {_P50_MS} AS "p50", {_P99_MS} AS "p99"
 FROM
 (
-    SELECT at, latency_buckets, latency_counts
-    FROM {CHOSEN.over("load")}
-    WHERE {ALL_ENDPOINTS}
-    UNION ALL
-    SELECT at, latency_buckets, latency_counts
-    FROM {CHOSEN.over("endpoints")}
-    WHERE NOT ({ALL_ENDPOINTS}) AND {ENDPOINT}
+    SELECT at, latency_buckets, latency_counts, count() OVER (PARTITION BY $__timeInterval(at)) = 1 AS alone
+    FROM {CHOSEN.rows("sketches", POINTS)}
+    WHERE {ENDPOINT}
 )
 GROUP BY time
 HAVING {TIMED} > 0
@@ -65,32 +61,29 @@ SELECT time, if(place > {HOT}, 'all other functions', {NAME}) AS label, cpu_us /
 FROM
 (
     SELECT
-        tupleElement(point, 1) AS time, place, any(function) AS function, any(file) AS file,
-        sum(tupleElement(point, 2)) AS cpu_us
+        time, place, any(function) AS function, any(file) AS file, sum(spent_us) AS cpu_us
     FROM
     (
         SELECT
-            function, file, series, least(row_number() OVER (ORDER BY own_us DESC, function, file), {HOT + 1}) AS place
+            function, file, times, series,
+            least(row_number() OVER (ORDER BY own_us DESC, function, file), {HOT + 1}) AS place
         FROM
         (
             SELECT
-                function, file, sum(self_cpu_us) AS own_us, groupArray((time, self_cpu_us)) AS series
-            FROM
-            (
-                SELECT $__timeInterval(at) AS time, function, file, self_cpu_us
-                FROM {CHOSEN.over("functions")}
-                WHERE {SERVICE} AND {FUNCTION}
-            )
+                function, file, sum(self_cpu_us) AS own_us, groupArray($__timeInterval(at)) AS times,
+                groupArray(self_cpu_us) AS series
+            FROM {CHOSEN.rows("functions", POINTS)}
+            WHERE {SERVICE} AND {FUNCTION}
             GROUP BY function, file
         )
     )
-    ARRAY JOIN series AS point
+    ARRAY JOIN times AS time, series AS spent_us
     GROUP BY time, place
 ) AS hot
 INNER JOIN
 (
     SELECT $__timeInterval(at) AS time, sum(watched_us) AS watched_us, sum(watched_requests) AS requests
-    FROM {CHOSEN.over("load")}
+    FROM {CHOSEN.rows("load", POINTS)}
     GROUP BY time
     HAVING watched_us > 0
 ) AS watched USING (time)
@@ -103,13 +96,10 @@ CPU_PER_REQUEST = _by_function("requests", "WHERE requests > 0\n")
 
 FUNCTIONS = f"""
 WITH
-    (
-        SELECT (greatest(sum(watched_requests), 1), greatest(sum(watched_us), 1))
-        FROM {CHOSEN.over("load", TOTALS_RAW_S)}
-    ) AS ended,
+    {requests(BEFORE)} AS ended,
     ended.1 AS requests,
-    ended.2 AS watched_us,
-    {requests(BEFORE)} AS earlier
+    ended.2 AS earlier,
+    ended.3 AS watched_us
 SELECT
     {NAME} AS "function",
     ifNull(now_us / watched_us, 0) AS "cores",
@@ -122,22 +112,10 @@ SELECT
 FROM
 (
     SELECT
-        function, file, sum(now_us) AS now_us, sum(now_total_us) AS now_total_us, sum(before_us) AS before_us,
-        sum(samples) AS samples
-    FROM
-    (
-        SELECT
-            function, file, sum(self_cpu_us) AS now_us, sum(total_cpu_us) AS now_total_us, 0 AS before_us,
-            sum(self_samples) AS samples
-        FROM {CHOSEN.over("functions", TOTALS_RAW_S)}
-        WHERE {SERVICE} AND {FUNCTION}
-        GROUP BY function, file
-        UNION ALL
-        SELECT function, file, 0 AS now_us, 0 AS now_total_us, sum(self_cpu_us) AS before_us, 0 AS samples
-        FROM {BEFORE.over("functions", TOTALS_RAW_S)}
-        WHERE {SERVICE} AND {FUNCTION}
-        GROUP BY function, file
-    )
+        function, file, sumIf(self_cpu_us, NOT is_beside) AS now_us, sumIf(total_cpu_us, NOT is_beside) AS now_total_us,
+        sumIf(self_cpu_us, is_beside) AS before_us, sumIf(self_samples, NOT is_beside) AS samples
+    FROM {BEFORE.rows("functions", TOTALS)}
+    WHERE {SERVICE} AND {FUNCTION}
     GROUP BY function, file
 )
 WHERE now_us > 0

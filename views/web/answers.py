@@ -61,6 +61,7 @@ class Stage(_Answer):
 class Head(_Answer):
     """A run without its figures. `first_s` to `last_s` is what the store has windows of, null before the first.
 
+    `observed`: its requests came by themselves, so nothing was offered, and its latencies are of whoever told of them.
     `heard_ms` is its end, or when anything was heard of it last.
     """
 
@@ -78,6 +79,7 @@ class Head(_Answer):
     last_s: MaybeFigure
     endpoints: tuple[str, ...]
     stages: tuple[Stage, ...]
+    observed: bool = False
 
 
 class Series(_Answer):

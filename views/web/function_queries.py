@@ -1,6 +1,6 @@
 """Functions and stacks: CPU over time, over the load, and as a flame graph."""
 
-from views.web.shown import SPAN, STEPS, bucket, over
+from views.web.shown import SPAN, STEPS, bucket, over, summed
 
 _OTHER, _NOWHERE = 1 << 30, (1 << 30) + 1
 # One look at the rows: those of a function are kept together until it is known which are the hottest, and go by its
@@ -27,25 +27,26 @@ FROM
         FROM
         (
             SELECT
-                tupleElement(point, 1) AS bucket,
+                bucket,
                 arrayJoin([
-                    (toUInt32(place), function, file, toInt64(tupleElement(point, 2)), tupleElement(point, 3)),
-                    (toUInt32({_OTHER}), '', '', -toInt64(tupleElement(point, 2)), toUInt64(0))
+                    (toUInt32(place), function, file, toInt64(spent_us), with_its_us),
+                    (toUInt32({_OTHER}), '', '', -toInt64(spent_us), toUInt64(0))
                 ]) AS part
             FROM
             (
-                SELECT rowNumberInAllBlocks() AS place, function, file, series
+                SELECT rowNumberInAllBlocks() AS place, function, file, at, self, total
                 FROM
                 (
                     SELECT
-                        function, file, groupArray(({bucket(source)}, self_cpu_us, total_cpu_us)) AS series
+                        function, file, groupArray({bucket(source)}) AS at, groupArray(self_cpu_us) AS self,
+                        groupArray(total_cpu_us) AS total
                     FROM {source.functions}
                     GROUP BY function, file
                     ORDER BY sum(self_cpu_us) DESC, function, file
                     LIMIT {{most:UInt32}}
                 )
             )
-            ARRAY JOIN series AS point
+            ARRAY JOIN at AS bucket, self AS spent_us, total AS with_its_us
             UNION ALL
             SELECT
                 bucket,
@@ -118,7 +119,7 @@ ORDER BY bucket
     ("samples", "UInt64", "in which it was on the stack"),
 )
 
-FLAME = over(
+FLAME = summed(
     "flame graph of a stretch",
     lambda source: (
         f"""

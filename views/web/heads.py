@@ -1,16 +1,18 @@
 """The list of runs, and a run without its figures."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
+from views.natural import PLAN_KEY
 from views.queries import fetch
 from views.ranges import Clock
 from views.runs import unknown_run
 from views.web import queries
 from views.web.answers import Head, RunList, RunSummary, Stage
-from views.web.more_queries import ENDPOINT_NAMES, RUN_FIGURES
+from views.web.more_queries import ENDPOINT_NAMES, RUN_FIGURES, RUN_P99
 
 MOST_RUNS = 200
 
@@ -20,6 +22,9 @@ def run_list(client: Client, *, most: int = MOST_RUNS) -> RunList:
     rows = fetch(client, queries.RUN_LIST, service="", most=most + 1, skip=0).to_pylist()
     listed = [row["run"] for row in rows[:most]]
     figures = {row["run"]: row for row in fetch(client, RUN_FIGURES, runs=listed).to_pylist()} if listed else {}
+    if young := [run for run, row in figures.items() if row["is_young"]]:
+        for row in fetch(client, RUN_P99, runs=young).to_pylist():
+            figures[row["run"]] |= row
     return RunList(runs=tuple(_summary(row, figures.get(row["run"], {})) for row in rows[:most]), more=len(rows) > most)
 
 
@@ -69,6 +74,7 @@ def head(client: Client, run: str) -> Head:
         last_s=None if clock.is_empty else part.to_s,
         endpoints=tuple(map(str, names)),
         stages=tuple(_stage(one, clock, over_us) for one in fetch(client, queries.STAGES, run=run).to_pylist()),
+        observed=PLAN_KEY in json.loads(row["plan"] or "{}"),
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.compute as pc
 from clickhouse_connect.driver.client import Client
 
-from analysis.growth import Fit
+from analysis.costs.growth import Fit
 from schemas.stacks import split_frame
 from views.facts import RunFacts, read_run
 from views.model import Report

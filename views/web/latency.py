@@ -5,7 +5,7 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
-from analysis.percentiles import Latencies, longest
+from analysis.statistics.percentiles import Latencies, longest
 from schemas.sketch import GAMMA, latency_us
 from views.queries import fetch
 from views.ranges import Part
@@ -13,6 +13,7 @@ from views.web import queries
 from views.web.answers import EndpointLatency, Latency, RequestRow, Requests
 from views.web.more_queries import REQUESTS
 from views.web.queries import ROW_BUCKETS
+from views.web.summed import summed
 
 MOST_BUCKETS = 180
 MOST_REQUESTS = 100
@@ -34,7 +35,8 @@ def latency(client: Client, part: Part, endpoint: str = "", *, most: int = MOST_
     counts = [[0] * len(buckets) for _ in range(first, last + 1)]
     for row, cell in zip(rows, cells, strict=True):
         counts[row - first][place_of[cell["bucket"]]] = int(cell["requests"])
-    of_endpoints = fetch(client, queries.ENDPOINTS.at(span.tier), **asked).to_pylist()
+    sums = summed(client, part.clock.run, span)
+    of_endpoints = fetch(client, queries.ENDPOINTS.at(sums.way), run=part.clock.run, **sums.parameters).to_pylist()
     return Latency(
         endpoint=endpoint,
         step_s=span.bucket_us / 1e6,

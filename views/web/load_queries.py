@@ -1,11 +1,14 @@
 """Load and latency over time and by endpoint, and how far they may be trusted."""
 
 from sinks.sketch_sql import quantiles_ms
-from views.web.shown import RUN, SPAN, STEPS, UNIX_US, bucket, once, over
+from views.web.shown import RUN, SPAN, STEPS, UNIX_US, bucket, once, over, summed
 
-_P50, _P95, _P99 = quantiles_ms(0.5, 0.95, 0.99)
-_RANKS = quantiles_ms(0.5, 0.9, 0.95, 0.99, 0.999)
+_P50, _P95, _P99 = quantiles_ms(0.5, 0.95, 0.99, single="{step:UInt64} = 1")
+_OF_ALL = "{endpoint:String} = ''"
+_ONE_EACH = f"{_OF_ALL} AND {{step:UInt64}} = 1"
+_RANKS = quantiles_ms(0.5, 0.9, 0.95, 0.99, 0.999, buckets="places", counts="counts", single=_ONE_EACH)
 _RANK_NAMES = ("p50_ms", "p90_ms", "p95_ms", "p99_ms", "p999_ms")
+_SKETCH = "arraySort(groupArrayIf((latency, requests), requests > 0))"
 ROW_BUCKETS = 12
 """So many buckets of the latency sketch make a row of the heat map, of latencies within a factor of 1.27."""
 
@@ -79,34 +82,33 @@ ORDER BY bucket
     ("unanswered", "UInt64", "requests that got no whole answer: their latency is a lower bound"),
 )
 
-# Sketches are taken apart and put together again: sumMap would take ten times as long.
-ENDPOINTS = over(
+# Sketches are taken apart and put together again: sumMap would take ten times as long. One look at the rows, of which
+# each counts once, with the first piece of its sketch or without any.
+ENDPOINTS = summed(
     "endpoints of a stretch",
     lambda source: (
         f"""
 SELECT
-    CAST(endpoint, 'String') AS endpoint, completed, failed, unanswered, bytes_sent, bytes_received,
-    tupleElement(sketch, 1) AS buckets, tupleElement(sketch, 2) AS counts
+    CAST(endpoint, 'String') AS endpoint, sum(done) AS completed, sum(broken) AS failed, sum(vain) AS unanswered,
+    sum(sent) AS bytes_sent, sum(received) AS bytes_received,
+    tupleElement({_SKETCH}, 1) AS buckets, tupleElement({_SKETCH}, 2) AS counts
 FROM
 (
     SELECT
-        endpoint, sum(completed) AS completed, sum(failed) AS failed, sum(unanswered) AS unanswered,
-        sum(bytes_sent) AS bytes_sent, sum(bytes_received) AS bytes_received
-    FROM {source.endpoints}
-    GROUP BY endpoint
-) AS told
-LEFT JOIN
-(
-    SELECT endpoint, arraySort(groupArray((latency, requests))) AS sketch
+        endpoint, latency, sum(count) AS requests, sumIf(completed, place <= 1) AS done,
+        sumIf(failed, place <= 1) AS broken, sumIf(unanswered, place <= 1) AS vain,
+        sumIf(bytes_sent, place <= 1) AS sent, sumIf(bytes_received, place <= 1) AS received
     FROM
     (
-        SELECT endpoint, latency, sum(count) AS requests
-        FROM (SELECT endpoint, latency_buckets, latency_counts FROM {source.endpoints})
-        ARRAY JOIN latency_buckets AS latency, latency_counts AS count
-        GROUP BY endpoint, latency
+        SELECT
+            endpoint, completed, failed, unanswered, bytes_sent, bytes_received, latency_buckets, latency_counts
+        FROM {source.endpoints}
     )
-    GROUP BY endpoint
-) AS drawn USING (endpoint)
+    LEFT ARRAY JOIN
+        latency_buckets AS latency, latency_counts AS count, arrayEnumerate(latency_buckets) AS place
+    GROUP BY endpoint, latency
+)
+GROUP BY endpoint
 ORDER BY completed + failed DESC, endpoint
 """
     ),
@@ -121,14 +123,25 @@ ORDER BY completed + failed DESC, endpoint
     ("counts", "Array(UInt64)", "requests in each, for percentiles that know what is censored"),
 )
 
+# Of all endpoints the windows know the sketch already.
 ENDPOINT_SERIES = over(
     "an endpoint over time",
     lambda source: (
         f"""
 SELECT
-    {bucket(source)} AS bucket, sum(completed) AS completed, sum(failed) AS failed, sum(unanswered) AS unanswered,
+    bucket, sum(done) AS completed, sum(broken) AS failed, sum(vain) AS unanswered,
     {", ".join(f"{sql} AS {name}" for sql, name in zip(_RANKS, _RANK_NAMES, strict=True))}
-FROM {source.endpoints} AND {{endpoint:String}} IN ('', endpoint)
+FROM
+(
+    SELECT
+        {bucket(source)} AS bucket, completed AS done, failed AS broken, unanswered AS vain,
+        if({_OF_ALL}, emptyArrayInt32(), latency_buckets) AS places,
+        if({_OF_ALL}, emptyArrayUInt64(), latency_counts) AS counts
+    FROM {source.endpoints} AND {{endpoint:String}} IN ('', endpoint)
+    UNION ALL
+    SELECT {bucket(source)} AS bucket, 0, 0, 0, latency_buckets, latency_counts
+    FROM {source.windows} AND {_OF_ALL}
+)
 GROUP BY bucket
 ORDER BY bucket
 """

@@ -2,41 +2,61 @@
 
 import asyncio
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from typing import Concatenate, ParamSpec, TypeVar
 
 from clickhouse_connect.driver.client import Client
 
+from views.queries import fetch
 from views.web.judged import Judged
+from views.web.more_queries import KNOWN
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Known = dict[str, int]
 
 THREADS = 4
+REST = 4
+"""The report of a run that is on is not made again for so many times as long as making it took."""
 _KEPT = 16
-_LAST_WORDS = timedelta(minutes=1)
-"""After a run's end its checks are told, and once more when a producer says its last words later than others."""
+_FURTHER = {"windows", "minutes"}
+"""What a run that is on changes all the time."""
 
 
-def _is_final(judged: Judged) -> bool:
-    """Whether nothing more is to come: all producers have said what they sent, or had the time to."""
-    ended_at = judged.run.ended_at
-    told = {check.name: check.ok for check in judged.report.checks}
-    return told.get("I1") is not None or (ended_at is not None and datetime.now(UTC) - ended_at > _LAST_WORDS)
+def _known(client: Client, run: str) -> Known:
+    (row,) = fetch(client, KNOWN, run=run).to_pylist()
+    return dict(row)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A report, what was known of its run before it was made, and until when it will do while the run is on."""
+
+    judged: Judged
+    known: Known
+    rests_until_s: float
+
+    def will_do(self, known: Known, now_s: float) -> bool:
+        changed = {part for part, value in known.items() if self.known[part] != value}
+        return not changed or (bool(known["live"]) and changed <= _FURTHER and now_s < self.rests_until_s)
 
 
 class Reader:
     """Asks the store; `connect` gives a client, which one thread at a time may use. Close it when done."""
 
-    def __init__(self, connect: Callable[[], Client], *, threads: int = THREADS) -> None:
+    def __init__(
+        self, connect: Callable[[], Client], *, threads: int = THREADS, now_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self._connect = connect
+        self._now_s = now_s
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="page")
         self._mine = threading.local()
         self._clients: list[Client] = []
-        self._judged: OrderedDict[str, Judged] = OrderedDict()
+        self._judged: OrderedDict[str, _Made] = OrderedDict()
         self._judging: dict[str, asyncio.Future[Judged]] = {}
 
     async def ask(self, question: Callable[Concatenate[Client, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -46,20 +66,30 @@ class Reader:
         )
 
     async def judged(self, run: str) -> Judged:
-        """The report of a run and what it rests on: made once for all who ask meanwhile, and kept once it has ended."""
-        if run in self._judged:
+        """The report of a run and what it rests on: made once for all who ask meanwhile, and kept until something of
+        the run changes; while it only gets on, for a rest at least. One that was broken off may be heard of again.
+        """
+        known = await self.ask(_known, run)
+        kept = self._judged.get(run)
+        if kept is not None and kept.will_do(known, self._now_s()):
             self._judged.move_to_end(run)
-            return self._judged[run]
+            return kept.judged
         if run not in self._judging:
-            judging = self._judging[run] = asyncio.ensure_future(self.ask(Judged.of, run))
+            judging = self._judging[run] = asyncio.ensure_future(self._made(run, known))
             # By itself: whoever asked may have gone by then, and others wait for it.
             judging.add_done_callback(lambda done: done.cancelled() or done.exception())
             judging.add_done_callback(lambda _: self._judging.pop(run, None))
-        found = await asyncio.shield(self._judging[run])
-        if _is_final(found):
-            self._judged[run] = found
-            while len(self._judged) > _KEPT:
-                self._judged.popitem(last=False)
+        return await asyncio.shield(self._judging[run])
+
+    async def _made(self, run: str, known: Known) -> Judged:
+        """What was `known` beforehand is kept with it: what comes while it is made has it made again."""
+        began_s = self._now_s()
+        found = await self.ask(Judged.of, run)
+        made_s = self._now_s()
+        self._judged[run] = _Made(found, known, made_s + REST * (made_s - began_s))
+        self._judged.move_to_end(run)
+        while len(self._judged) > _KEPT:
+            self._judged.popitem(last=False)
         return found
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ RUN_HEAD = once(
     f"""
 SELECT
     run, service, target, verdict, reason, started_us, ended_us, state, heard_us, run_window_us AS window_us, engine,
-    note, plan, first, last, windows, scheduled, completed, failed, dropped
+    note, plan, first, last
 FROM
 (
     SELECT
@@ -39,12 +39,9 @@ FROM
 ) AS told
 LEFT JOIN
 (
-    SELECT
-        run, min(window) AS first, max(window) AS last, count() AS windows, sum(scheduled) AS scheduled,
-        sum(completed) AS completed, sum(failed) AS failed, sum(dropped) AS dropped
-    FROM windows
+    SELECT run, first, last
+    FROM spans
     WHERE run = {{run:String}}
-    GROUP BY run
 ) AS joined USING (run)
 """,
     RUN,
@@ -61,13 +58,8 @@ LEFT JOIN
     ("engine", "String", "of the load"),
     ("note", "String", "what is to be told of its end"),
     ("plan", "String", "as JSON"),
-    ("first", "UInt64", "its first joined window; 0 when there is none, as all that follows"),
-    ("last", "UInt64", "its last joined window"),
-    ("windows", "UInt64", "how many there are"),
-    ("scheduled", "UInt64", "arrivals that fell due"),
-    ("completed", "UInt64", "requests that were answered as asked"),
-    ("failed", "UInt64", "requests that were not"),
-    ("dropped", "UInt64", "arrivals that met the in-flight cap"),
+    ("first", "UInt64", "its first joined window; 0 when there is none"),
+    ("last", "UInt64", "its last joined window; 0 when there is none"),
 )
 
 STAGES = once(

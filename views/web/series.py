@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
-from analysis.limits import Windows, generator_limited, host_limited
+from analysis.evidence.limits import Windows, generator_limited, host_limited
 from schemas.stacks import frame
 from views.queries import fetch
 from views.ranges import Part

@@ -9,7 +9,7 @@ minutes are the same sums.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from views.queries import Query
 from views.web.span import Tier
@@ -42,6 +42,20 @@ class Over:
         return self.windows if tier == "windows" else self.minutes
 
 
+Way = Tier | Literal["both"]
+
+
+@dataclass(frozen=True, slots=True)
+class Summed(Over):
+    """A query of sums over a stretch: `both` reads whole minutes and windows beside them (see `views.web.summed`)."""
+
+    both: Shown
+
+    def at(self, tier: Way) -> Shown:
+        """The text of a tier, or of both."""
+        return self.both if tier == "both" else self.windows if tier == "windows" else self.minutes
+
+
 class Source(NamedTuple):
     """Where the rows of a tier stand between `first` and `last`, and how it says what only minutes have columns for."""
 
@@ -58,6 +72,7 @@ class Source(NamedTuple):
     unwatched: str
 
 
+_INNER = {"from_minute": 29_833_334, "to_minute": 29_833_340, "inner_first": 1_790_000_040, "inner_last": 1_790_000_459}
 _WITHIN = "(run = {run:String}, first = {first:UInt64}, last = {last:UInt64})"
 _MINUTES = "WHERE run = {run:String} AND minute BETWEEN {first:UInt64} AND {last:UInt64}"
 _WINDOWS = Source(
@@ -86,6 +101,15 @@ _OF_MINUTES = Source(
     joined="sum(one.windows)",
     unwatched="sum(one.unwatched)",
 )
+_SUMMED = ", ".join(
+    f"{name} = {{{name}:{kind}}}"
+    for name, kind in (("run", "String"), *((one, "UInt64") for one in ("first", "last", *_INNER)))
+)
+_BOTH = _WINDOWS._replace(
+    unit="minute and window",
+    endpoints=f"endpoints_summed_within({_SUMMED}) WHERE true",
+    stacks=f"stacks_summed_within({_SUMMED}) WHERE true",
+)
 SOURCES = (_WINDOWS, _OF_MINUTES)
 RUN: dict[str, Any] = {"run": "run-1"}
 SPAN: dict[str, Any] = {**RUN, "first": 1_790_000_000, "last": 1_790_000_600}
@@ -102,6 +126,13 @@ def once(name: str, sql: str, parameters: dict[str, Any], *columns: _TOLD) -> Sh
 def over(name: str, text: Callable[[Source], str], parameters: dict[str, Any], *columns: _TOLD) -> Over:
     """A query for both tiers."""
     return Over(*(once(f"{name} by {one.unit}", text(one), parameters, *columns) for one in SOURCES))
+
+
+def summed(name: str, text: Callable[[Source], str], parameters: dict[str, Any], *columns: _TOLD) -> Summed:
+    """A query of sums, for both tiers, each by itself and together; of a source it takes endpoints or stacks alone."""
+    by = over(name, text, parameters, *columns)
+    both = once(f"{name} by {_BOTH.unit}", text(_BOTH), {**parameters, **_INNER}, *columns)
+    return Summed(by.windows, by.minutes, both)
 
 
 def bucket(source: Source) -> str:

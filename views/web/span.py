@@ -49,6 +49,12 @@ class Span:
         return self.step * self.unit_us
 
     @property
+    def whole_minutes(self) -> range:
+        """Minutes of the Unix clock of which it holds all."""
+        start_us, end_us = self.first * self.unit_us, (self.last + 1) * self.unit_us
+        return range(-(-start_us // MINUTE_US), end_us // MINUTE_US)
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """Of a query over time."""
         return {"first": self.first, "last": self.last, "step": self.step}

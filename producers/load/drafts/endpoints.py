@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from producers.endpoint_names import template_of
 from producers.load.drafts.draft import Candidate
-from producers.load.drafts.paths import template_of
 from producers.load.drafts.secrets import plain_json
 
 _MOST_ENDPOINTS, _MOST_EXAMPLES = 20_000, 100_000

@@ -1,13 +1,9 @@
 """URLs as a plan can hold them, and the paths that are one endpoint."""
 
 import re
-from functools import lru_cache
 from urllib.parse import quote, urlsplit
 
 PATH_LENGTH = 8192
-_IDENTIFIER = re.compile(
-    r"\d+|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|[0-9a-fA-F]{24,}"
-)
 # Braces are escaped too, so that nothing in a path is taken for a template.
 _UNESCAPED = "/?:@!$&'()*+,;=-._~%[]|"
 _STATIC = re.compile(
@@ -36,13 +32,6 @@ def split_url(url: str) -> tuple[str, str] | None:
     origin = f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{f':{port}' if port else ''}"
     path = fitting_path((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
     return (origin, path) if path else None
-
-
-@lru_cache(maxsize=100_000)
-def template_of(path: str) -> str:
-    """The path without its query, each number, UUID or long hexadecimal segment written as `{id}`."""
-    segments = path.partition("?")[0].split("/")
-    return "/".join("{id}" if _IDENTIFIER.fullmatch(segment) else segment for segment in segments)
 
 
 def is_static(path: str) -> bool:

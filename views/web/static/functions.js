@@ -67,6 +67,7 @@ export class FunctionsView {
 
   async update(values) {
     this.values = values;
+    if (!this.run.report && this.run.trouble) fill(this.table, h("p", { class: "pending" }, this.run.waiting));
     if (!this.run.report || !this.sparks) return;
     if (document.activeElement !== this.search) this.search.value = values.q ?? "";
     this.drawLeft();
@@ -186,8 +187,8 @@ export class FunctionsView {
       one.part_of && ["part of", one.part_of],
       ...one.endpoints.map((cost) => [`a request of ${cost.endpoint}, total µs, 95% interval`,
         `${f.number(cost.us_per_request)} [${f.number(cost.us_low)}, ${f.number(cost.us_high)}], ${f.percent(cost.share)} of this function's CPU`]),
-      this.run.report.endpoints_note && ["by endpoint", this.run.report.endpoints_note.replaceAll("`", "")],
-    ].filter(Boolean).map(([name, value]) => h("tr", {}, h("td", { class: "dim" }, name), h("td", { class: "wrap" }, value))))));
+    ].filter(Boolean).map(([name, value]) => h("tr", {}, h("td", { class: "dim" }, name), h("td", { class: "wrap" }, value))))),
+    one && this.run.report.endpoints_note && h("p", { class: "note" }, this.run.report.endpoints_note.replaceAll("`", "")));
   }
 
   point(event) {

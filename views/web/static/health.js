@@ -43,8 +43,13 @@ export class HealthView {
 
   async refresh() {
     const { id } = this.run;
-    [this.series, this.health] = await Promise.all([ask(runPath(id, "series")), ask(runPath(id, "health"))]);
+    const health = ask(runPath(id, "health")); // waits for the report, which takes longer than all else
+    health.catch(() => {}); // told below
+    this.series = await ask(runPath(id, "series"));
     this.axis = axisOf(this.run.head, this.series);
+    this.drawTrust();
+    await this.draw();
+    this.health = await health;
     await this.update();
   }
 
@@ -63,7 +68,7 @@ export class HealthView {
     const ended = told.completed + told.failed;
     const isClosed = told.scheduled === ended + told.dropped + told.in_flight_at_end;
     fill(this.accounting, h("table", { class: "grid", "aria-label": "Accounting" }, h("tbody", {},
-      row("scheduled", told.scheduled), row("answered as asked", told.completed), row("failed", told.failed, bad(told.failed)), row("dropped: too many in flight", told.dropped, bad(told.dropped)),
+      row(this.run.head.observed ? "seen to end" : "scheduled", told.scheduled), row("answered as asked", told.completed), row("failed", told.failed, bad(told.failed)), row("dropped: too many in flight", told.dropped, bad(told.dropped)),
       row("under way at the end", told.in_flight_at_end, bad(told.in_flight_at_end)), row("stored", told.stored, told.stored === ended ? "" : "up"), row("lost", told.lost, bad(told.lost)),
       told.target_counted !== null && row("counted by the service", told.target_counted, told.target_counted === told.sent ? "" : "up"),
       row("joined windows", told.windows), row("of them without a profile", told.windows_without_profile, bad(told.windows_without_profile)),
@@ -104,11 +109,12 @@ export class HealthView {
     const mid = series.t_s.map((at) => at + series.step_s / 2);
     const line = (y, yaxis, colour, more = {}) => ({ x: mid, y, type: "scatter", mode: "lines", xaxis: "x", yaxis, line: { color: colour, width: 1.6, shape: "hvh" }, ...more });
     const { from, to } = this.axis;
+    const ofRun = (values) => values.map((value, place) => (mid[place] > from && mid[place] < to ? value : null)); // not what was before and after the load
     const watched = series.coverage.map((share, place) => (series.watched_s[place] > 0 ? 100 * share : 0));
     await draw(this.box.plot, [
-      line(watched, "y", token("--accent"), { fill: "tozeroy", fillcolor: "rgba(128,128,128,.12)" }),
-      line(series.samples.map((number, place) => number / series.seconds[place]), "y2", token("--ink-2")),
-      line(series.lag_p99_ms.map((value) => (value > 0 ? value : null)), "y3", token("--ink")),
+      line(ofRun(watched), "y", token("--accent"), { fill: "tozeroy", fillcolor: "rgba(128,128,128,.12)" }),
+      line(ofRun(series.samples.map((number, place) => number / series.seconds[place])), "y2", token("--ink-2")),
+      line(ofRun(series.lag_p99_ms.map((value) => (value > 0 ? value : null))), "y3", token("--ink")),
     ], {
       margin: MARGIN,
       xaxis: { ...axis("time since the start of the run"), ...timeTicks(from, to, this.box.width), anchor: "y3" },

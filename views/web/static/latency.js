@@ -37,7 +37,7 @@ export class LatencyView {
     this.cell.style.gap = "12px";
     this.element = [
       h("section", { class: "card", "aria-label": "Latency over time" },
-        h("header", {}, h("h2", {}, "Latency over time"), h("span", { class: "note" }, "from the scheduled start; click a cell to see what the service was doing then"), h("span", { class: "spread" }), this.endpoint),
+        h("header", {}, h("h2", {}, "Latency over time"), h("span", { class: "note" }, `${this.run.head.observed ? "as whoever told of the requests took it" : "from the scheduled start"}; click a cell to see what the service was doing then`), h("span", { class: "spread" }), this.endpoint),
         this.box.element, this.told),
       this.cell,
       h("section", { class: "card", "aria-label": "Percentiles" }, h("header", {}, h("h2", {}, "Percentiles by endpoint"), h("span", { class: "note" }, "over the whole run; > is a lower bound: requests were not answered")), this.table),

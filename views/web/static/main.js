@@ -15,7 +15,7 @@ import { TimeView } from "./time.js";
 
 const KINDS = { time: TimeView, functions: FunctionsView, latency: LatencyView, health: HealthView };
 const NAMES = { time: "Time", functions: "Functions", latency: "Latency", health: "Health" };
-const MARKS = { superlinear: "▲", indicative: "△", "process-growth": "△", capacity: "◆", hot: "●", endpoint: "◇", none: "○" };
+const MARKS = { superlinear: "▲", indicative: "△", slow: "◔", "process-growth": "△", capacity: "◆", hot: "●", endpoint: "◇", none: "○" };
 const LIVE_MS = 1000;
 const SLOWEST_MS = 5000;
 const SILENT_MS = 15_000;
@@ -49,6 +49,13 @@ class Run {
   /** The head, with the verdict as the report has it once that is made. */
   get told() {
     return { ...this.head, verdict: this.report?.run.verdict ?? this.head.verdict };
+  }
+
+  /** What is to be said instead of a report: how long it is being made, or why there is none. */
+  get waiting() {
+    if (this.trouble) return `No report: ${this.trouble}`;
+    const seconds = this.asking ? Math.floor((performance.now() - this.asking) / 1000) : 0;
+    return `Making the report …${seconds > 1 ? ` ${f.clock(seconds)}` : ""}`;
   }
 
   isHot(label) {
@@ -177,8 +184,9 @@ class Page {
     const isLong = !run.reportAt || performance.now() - run.reportAt > 15_000;
     const isDue = isLong && (!run.report || run.wasLive);
     if (!isDue || run.asking || run.head.first_s === null) return;
-    run.asking = true;
+    run.asking = performance.now();
     run.wasLive = run.isLive;
+    const telling = setInterval(() => this.run === run && !run.report && this.drawSummary(), 1000); // of a day it takes some seconds
     try {
       run.report = await ask(runPath(run.id, "report"));
       run.reportAt = performance.now();
@@ -189,9 +197,12 @@ class Page {
     } catch (error) {
       run.reportAt = performance.now();
       run.trouble = error.message;
-      if (this.run === run) this.drawSummary();
+      if (this.run !== run) return;
+      this.drawSummary();
+      this.view?.onReport?.();
     } finally {
-      run.asking = false;
+      clearInterval(telling);
+      run.asking = null;
     }
   }
 
@@ -231,7 +242,7 @@ class Page {
     const isWhole = this.page === "time"; // elsewhere a line reminds of it
     fill(this.summary, h("div", { class: "summary" },
       chip(run.told),
-      h("div", {}, run.isLive ? "The run is on: this is what is found so far, and may change until its end." : report?.run.why ?? (run.trouble ? `No report: ${run.trouble}` : head.first_s === null ? "There is nothing to report on." : "Making the report …")),
+      h("div", {}, run.isLive ? "The run is on: this is what is found so far, and may change until its end." : report?.run.why ?? (head.first_s === null ? "There is nothing to report on." : run.waiting)),
       isWhole && h("div", { class: "facts", style: { "grid-column": "1 / -1" } },
         fact("target", head.target), fact("started", `${f.date(head.started_ms)} UTC`), fact("lasted", lasted), fact("engine", head.engine || "–"),
         told && fact("requests", f.count(told.completed + told.failed)), told && told.failed > 0 && fact("failed", f.count(told.failed)), told && told.dropped > 0 && fact("dropped", f.count(told.dropped)),

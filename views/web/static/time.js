@@ -114,7 +114,7 @@ export class TimeView {
     return [
       { x: this.mid, y: bad, type: "bar", xaxis: "x", yaxis: "y", width: series.step_s, marker: { color: token("--bad"), line: { width: 0 } } },
       { x: this.mid, y: bad, type: "scatter", mode: "markers", xaxis: "x", yaxis: "y", marker: { color: token("--bad"), size: 4, symbol: "square" } },
-      line(series.offered_tps, token("--ink-3"), { dash: "dot" }),
+      ...(this.run.head.observed ? [] : [line(series.offered_tps, token("--ink-3"), { dash: "dot" })]),
       line(series.achieved_tps, token("--accent"), { width: 2 }),
     ];
   }
@@ -233,7 +233,7 @@ export class TimeView {
       h("div", { class: "readout" }, when),
       h("div", { class: "trustnote", title: "Figures of such windows are left out of findings, or to be taken with care: see Health" }, trust ? `▮ ${trust}` : ""),
       h("h3", {}, "requests/s"),
-      h("table", {}, row(token("--ink-3"), "dash", "offered", f.rate(mean(series.offered_tps))), row(token("--accent"), "line", "achieved", f.rate(mean(series.achieved_tps))),
+      h("table", {}, !run.head.observed && row(token("--ink-3"), "dash", "offered", f.rate(mean(series.offered_tps))), row(token("--accent"), "line", "achieved", f.rate(mean(series.achieved_tps))),
         row(token("--bad"), "", "failed or dropped", f.rate(mean(series.bad_tps)))),
       h("h3", {}, "latency"),
       h("table", {}, row(token("--ink-3"), "line", "p50", f.ms(mean(series.p50_ms))), row(token("--ink"), "line", isPoint ? "p99" : "p99, worst window", `${isBound ? "> " : ""}${f.ms(isPoint ? series.p99_ms[places[0]] : positive(most(series.p99_ms)))}`)),
