@@ -63,8 +63,10 @@ def disk_of_all(monkeypatch):
 async def publisher_with(folder, *, limit_bytes=PLENTY, run="run"):
     publisher = KafkaPublisher("kafka:9092", Topics(), run, source="test", spool=SpoolPlace(folder, limit_bytes))
     await publisher.start()
-    yield publisher
-    await publisher.close(0)
+    try:
+        yield publisher
+    finally:
+        await publisher.close(0)
 
 
 def publish(publisher, *windows):
@@ -101,7 +103,7 @@ async def test_while_kafka_is_away_batches_go_to_disk_and_are_sent_in_order_when
         await until(lambda: sum(one.batches for one in waiting_in(tmp_path)) == 19, SOON_S, "19 on disk")
         assert client.taken == []
         assert publisher.figures().spooled_bytes > 19 * 100
-        assert publisher.figures().waiting_messages == 1
+        await until(lambda: publisher.figures().waiting_messages == 1, SOON_S, "no other in memory")
         client.come()
         publish(publisher, 20)
         published = await publisher.flush(SOON_S)
