@@ -1,6 +1,6 @@
 """Do the 95% intervals of a function's growth hold the true growth in 92% to 98% of all cases?
 
-    python -m benchmarks.coverage [--draws 1000] [--recorded .cache/planted/arrays] [--page docs/coverage.md]
+    python -m benchmarks.coverage [--draws 1000] [--recorded docs/planted/visits] [--page docs/coverage.md]
 
 Twice, and neither time on data drawn from the model that is fitted:
 
@@ -24,7 +24,7 @@ from rich.table import Table
 
 from benchmarks.coverage_figures import AIM, EACH_S, HZ, LEVELS_TPS, SETTLE_S, VISITS, Held, generated, recorded
 
-RECORDED = Path(".cache", "planted", "arrays")
+RECORDED = Path("docs", "planted", "visits")
 _COLUMNS = ("", "growth", "samples", "intervals that hold it", "off by", "called superlinear", "aim")
 _PAGE = """# Coverage of the intervals of growth
 

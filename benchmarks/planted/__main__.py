@@ -4,10 +4,11 @@
 
 Services with defects, and their clean twins, are drawn from seeds and run one after the other through the product
 itself. The next run is always the one of which least is there, of what a whole campaign has and of what still fits into
-the time; so any hour of an idle machine is well spent, and the campaign goes on where it ended. Each run is a line of
-`.cache/planted/runs.jsonl` as soon as it is over; Ctrl-C loses the run under way and no other. `--page FILE` writes
-what all of them come to, `--plan` says what is left to do and how long it takes. Nothing else should use the machine's
-cores; a soak (25 minutes for four services at once) and the store of the pool (some hundred MB) are the largest parts.
+the time; so any hour of an idle machine is well spent, and the campaign goes on where it ended, also elsewhere: each
+run is a line of `docs/planted/runs.jsonl` as soon as it is over. Only the pool's stores (some hundred MB, below
+`.cache`) stay where they are, so that a service of it is begun again on another machine. Ctrl-C loses the run under way
+and no other. `--page FILE` writes what all of them come to, `--plan` says what is left to do and how long it takes.
+Nothing else should use the machine's cores.
 """
 
 import argparse
@@ -24,12 +25,12 @@ from benchmarks.planted.kinds import KINDS
 from benchmarks.planted.known import known_kinds
 from benchmarks.planted.page import page
 from benchmarks.planted.playing import Campaign
-from benchmarks.planted.pool import Compared, compare
+from benchmarks.planted.pool import Compared, compare, usable
 from benchmarks.planted.results import Result, Results
 from benchmarks.planted.schedule import done, minutes_left, next_tasks, progress, to_predict
 from schemas.errors import UserError
 
-DEFAULT = Path(".cache", "planted")
+OUT, KEPT = Path("docs", "planted"), Path(".cache", "planted")
 ROOMS = ("schemas", "producers", "processors", "sinks", "analysis", "views", "loadflame")
 
 
@@ -61,16 +62,17 @@ def campaign(results: Results, runs: Campaign, options: argparse.Namespace) -> N
     only = [name for name in options.only.split(",") if name]
     while options.runs < 0 or count < options.runs:
         left_s = until - time.monotonic()
-        tasks = next_tasks(results.all, runs.design, left_s, first_seed=options.first_seed, only=only)
+        there = usable(results.all, options.out, runs.keep)
+        tasks = next_tasks(there, runs.design, left_s, first_seed=options.first_seed, only=only)
         if not tasks:
             return
         words = " and ".join(task.words for task in tasks)
         print(f"{words} ... ({left_s / 60:.0f} min left)", file=sys.stderr, end=" ", flush=True)
-        for result in runs.play(tasks, predict=to_predict(tasks[0], results.all)):
+        for result in runs.play(tasks, predict=to_predict(tasks[0], there)):
             results.add(result)
             count += 1
             print(f"{outcome(result)} ({result.took_s:.0f} s)", file=sys.stderr, flush=True)
-        print(f"  {progress(results.all)}", file=sys.stderr, flush=True)
+        print(f"  {progress(usable(results.all, options.out, runs.keep))}", file=sys.stderr, flush=True)
 
 
 def tell(results: Sequence[Result], compared: Sequence[Compared]) -> None:
@@ -102,7 +104,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60, help="begin no run that would last longer; default 60")
     parser.add_argument("--runs", type=int, default=-1, help="at most so many")
     parser.add_argument("--first-seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=DEFAULT, help=f"where results are kept; default {DEFAULT}")
+    parser.add_argument("--out", type=Path, default=OUT, help=f"where results are kept; default {OUT}")
+    parser.add_argument("--keep", type=Path, default=KEPT, help=f"where stores are kept; default {KEPT}")
     parser.add_argument("--plan", action="store_true", help="run nothing, and say what is left to do")
     parser.add_argument("--page", type=Path, help="write docs/planted.md, say")
     options = parser.parse_args()
@@ -110,22 +113,23 @@ def main() -> None:
         sys.exit(f"planted: there are no services {', '.join(sorted(unknown))}; there are {', '.join(BUNDLES)}")
     results, design = Results(options.out / "runs.jsonl"), Design()
     if options.plan:
-        tell_plan(results.all, design)
+        tell_plan(usable(results.all, options.out, options.keep), design)
         return
     print(f"seeds from {options.first_seed}; {len(results.all)} runs are there already", file=sys.stderr)
     try:
-        campaign(results, Campaign(design, version(), options.out), options)
+        campaign(results, Campaign(design, version(), options.out / "visits", options.keep), options)
     except KeyboardInterrupt:
         print("\nended; what was measured is kept", file=sys.stderr)
     except UserError as error:
         sys.exit(f"planted: {error}")
-    compared = compare(results.all, options.out)
-    tell(results.all, compared)
+    there = usable(results.all, options.out, options.keep)
+    compared = compare(there, options.out, options.keep)
+    tell(there, compared)
     if options.page:
         command = f"python -m benchmarks.planted --minutes 60 --page {options.page}"
         known = known_kinds()
         options.page.write_text(
-            page(results.all, compared, command=command, design=design, cores=os.cpu_count() or 1, known=known)
+            page(there, compared, command=command, design=design, cores=os.cpu_count() or 1, known=known)
         )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from benchmarks.planted.bundles import Design
 from benchmarks.planted.drawn import Drawn, draw
+from benchmarks.planted.pool import store_of
 from benchmarks.planted.results import Result, Task, of_report
 from benchmarks.planted.serving import PlanAt, limit_of, plan_of, serving
 from schemas.errors import UserError
@@ -26,10 +27,11 @@ ABORTED = 130
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """What all runs have in common. `keep` is a folder for the visits of clean runs and the stores of the pool."""
+    """What all runs have in common. `visits` is a folder for those of clean runs, `keep` one for the pool's stores."""
 
     design: Design
     commit: str
+    visits: Path
     keep: Path
 
     def play(self, tasks: Sequence[Task], *, predict: bool = False) -> list[Result]:
@@ -59,7 +61,7 @@ class Campaign:
         plan_at = plan_of(drawn, [self.design.stage(name, drawn.seed) for name in drawn.stages])
         with contextlib.ExitStack() as stack:
             if task.bundle == "pool":
-                folder = self.keep / "pool" / str(task.seed)
+                folder = store_of(self.keep, task.seed).parent
                 folder.mkdir(parents=True, exist_ok=True)
             else:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loadflame-")))
@@ -86,7 +88,7 @@ class Campaign:
         )
 
     def _keep_visits(self, run: "_Run", task: Task) -> None:
-        path = self.keep / "arrays" / f"{task.bundle}-{task.seed}.json"
+        path = self.visits / f"{task.bundle}-{task.seed}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "benchmarks.planted.arrays", str(run.folder / "data"), run.run_id, str(path)]
         subprocess.run(command, check=True, timeout=GIVEN_UP_S)

@@ -26,6 +26,7 @@ A_SIDE = 5
 DRAWN: Mapping[str, int] = {"clean": 14, "slower-10": 14, "slower-30": 7}
 """Comparisons a service for each question, the disjoint one with them."""
 GIVEN_UP_S = 1800.0
+COMPARISONS = "comparisons.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +105,36 @@ def _ways(seed: int, question: str) -> Iterator[tuple[int, ...]]:
     return iter((first, *others))
 
 
-def compare(results: Sequence[Result], keep: Path) -> list[Compared]:
-    """What `loadflame diff` says of all comparisons; those that were made before are read from the file."""
-    path = keep / "comparisons.jsonl"
+def store_of(keep: Path, seed: int) -> Path:
+    """The data folder of a service's runs."""
+    return keep / "pool" / str(seed) / "data"
+
+
+def usable(results: Iterable[Result], out: Path, keep: Path) -> list[Result]:
+    """Results without the pool's runs that can be compared no more: another machine made them, and has their store."""
+    compared = {run for one in _said(out).values() for run in (*one["base"], *one["new"])}
+    return [
+        one
+        for one in results
+        if one.task.bundle != "pool" or one.run in compared or (store_of(keep, one.task.seed) / "store").exists()
+    ]
+
+
+def _said(out: Path) -> dict[str, dict[str, Any]]:
+    """The comparisons that were made, by their names."""
+    path = out / COMPARISONS
     lines = path.read_text().splitlines() if path.exists() else []
-    said = {one["name"]: one for line in lines if line.endswith("}") for one in [json.loads(line)]}
+    return {one["name"]: one for line in lines if line.endswith("}") for one in [json.loads(line)]}
+
+
+def compare(results: Sequence[Result], out: Path, keep: Path) -> list[Compared]:
+    """What `loadflame diff` says of all comparisons; those that were made before are read from the file."""
+    said = _said(out)
     wanted = groups_of(results)
     for seed in sorted({one.seed for one in wanted}):
         new = [one for one in wanted if one.seed == seed and not _is_of(one, said.get(one.name))]
-        for answer in _answers(new, keep / "pool" / str(seed) / "data"):
-            append(path, answer)
+        for answer in _answers(new, store_of(keep, seed)):
+            append(out / COMPARISONS, answer)
             one = json.loads(answer)
             said[one["name"]] = one
     return [Compared(one, said[one.name]) for one in wanted if _is_of(one, said.get(one.name))]

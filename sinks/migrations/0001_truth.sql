@@ -108,13 +108,29 @@ SETTINGS old_parts_lifetime = 60, concurrent_part_removal_threshold = 1000000, t
     merge_selector_base = 12, allow_suspicious_low_cardinality_types = 1;
 
 -- Text of each stack of a run, sent again on every new day, so that it outlives whatever refers to it: samples, and
--- minutes for longer.
+-- minutes for longer. `frames` are its labels, as `schemas.stacks.unfold` has them (most need no mending), and `path_ids`
+-- the node of a flame graph at which each of them stands: a sum of hashes of the frames up to it and their depths, so
+-- that it takes one addition a frame. Told apart once, when a stack is first seen, and not whenever a graph is drawn.
 CREATE TABLE IF NOT EXISTS stacks_stored
 (
     run LowCardinality(String),
     stack_id UInt64,
     stack String CODEC(ZSTD(3)),
-    seen_on Date
+    seen_on Date,
+    frames Array(LowCardinality(String)) MATERIALIZED multiIf(
+        stack = '', [],
+        position(stack, char(92)) = 0, splitByChar(';', stack),
+        arrayMap(
+            label -> replaceAll(replaceAll(label, char(1), ';'), char(2), char(92)),
+            splitByChar(
+                ';',
+                replaceAll(replaceAll(stack, concat(char(92), char(92)), char(2)), concat(char(92), ';'), char(1))
+            )
+        )
+    ) CODEC(ZSTD(3)),
+    path_ids Array(UInt64) MATERIALIZED arrayCumSum(
+        arrayMap((label, depth) -> cityHash64(label, depth), frames, arrayEnumerate(frames))
+    ) CODEC(ZSTD(3))
 )
 ENGINE = ReplacingMergeTree(seen_on)
 ORDER BY (run, stack_id)
@@ -174,7 +190,7 @@ LEFT ANY JOIN stacks_stored AS text USING (run, stack_id);
 
 -- A text may come more than once, always the same: join it by ANY.
 CREATE OR REPLACE VIEW stack_texts AS
-SELECT run, stack_id, stack
+SELECT run, stack_id, stack, frames, path_ids
 FROM stacks_stored;
 
 -- Of which process each visible batch of stacks is: an instance that an agent watched in a window, in as many batches

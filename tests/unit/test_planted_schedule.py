@@ -1,7 +1,9 @@
 """Which run a campaign makes next, what of a pool is compared with what, and how long all of it takes."""
 
+import json
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +12,8 @@ from benchmarks.planted.bundles import BUNDLES, Design
 from benchmarks.planted.drawn import draw
 from benchmarks.planted.figures import clean_runs
 from benchmarks.planted.kinds import KINDS
-from benchmarks.planted.pool import A_SIDE, DRAWN, RUNS, groups_of, turn_of
-from benchmarks.planted.results import Result, Seen, Task
+from benchmarks.planted.pool import A_SIDE, COMPARISONS, DRAWN, RUNS, groups_of, store_of, turn_of, usable
+from benchmarks.planted.results import Result, Seen, Task, append
 from benchmarks.planted.schedule import GOALS, done, minutes_left, next_tasks, progress, to_predict
 from tests.support.planted import BLANK
 
@@ -121,3 +123,21 @@ def test_what_is_left_is_told_in_minutes_by_what_runs_took() -> None:
 def test_a_soak_leaves_minutes_enough_for_a_drift_to_be_told() -> None:
     whole = DESIGN.seconds(BUNDLES["soak"].stages) // 60 - 1  # where it begins is chance
     assert whole - round(whole * WARM_UP_SHARE) >= LEAST_UNITS
+
+
+def test_runs_of_a_pool_count_while_their_store_is_there_or_they_were_compared(tmp_path: Path) -> None:
+    out, keep = tmp_path / "out", tmp_path / "keep"
+    out.mkdir()
+    pool = [replace(BLANK, task=Task("pool", *turn_of(place), turn=place), run=f"r{place}") for place in range(RUNS)]
+    others = _played([Task("tail", 1)])
+    assert usable([*pool, *others], out, keep) == others
+    compared = groups_of(pool)[0]
+    line = {"name": compared.name, "base": compared.base, "new": compared.new}
+    append(out / COMPARISONS, json.dumps(line))
+    assert [one.run for one in usable(pool, out, keep)] == sorted({*compared.base, *compared.new}, key=_number)
+    (store_of(keep, 1) / "store").mkdir(parents=True)
+    assert usable([*pool, *others], out, keep) == [*pool, *others]
+
+
+def _number(run: str) -> int:
+    return int(run.removeprefix("r"))

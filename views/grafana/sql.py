@@ -5,6 +5,8 @@ which runs in the browser, counts brackets without looking for quotes, and puts 
 so brackets in it are balanced, and no `$` stands before a quote, a digit or an ampersand.
 """
 
+from collections.abc import Mapping
+
 from views.grafana.tiers import CHOSEN, POINTS, THIS, TOTALS, Range
 
 RUN = f"run = {THIS}"
@@ -46,32 +48,17 @@ LIMIT 500
 PRUNED_SHARE = 1 / 2000
 """Frames under this share of the range's CPU are left out of a flame graph: too narrow to see."""
 
-_FRAMES = (
-    "arrayPushFront(multiIf(stack = '', [], position(stack, char(92)) = 0, splitByChar(';', stack), "
-    "arrayMap(f -> replaceAll(replaceAll(f, char(1), ';'), char(2), char(92)), splitByChar(';', replaceAll(replaceAll("
-    "stack, concat(char(92), char(92)), char(2)), concat(char(92), ';'), char(1))))), 'total')"
-)
-"""Frame labels of a folded stack below one root: `schemas.stacks.unfold` in SQL, and as there most need no mending."""
-
 
 def flame_graph() -> str:
     """CPU of the range in nanoseconds, as the flame graph panel wants it: depth first, one root at level 0 also when
     there is nothing.
     """
-    return f"""
-SELECT
-    any(label) AS label,
-    toInt64(any(depth) - 1) AS level,
-    toInt64(sum(ns)) AS value,
-    toInt64(sumIf(ns, leaf)) AS self
-FROM
-(
-{_nodes(_texts("us * 1000 AS ns", _by_stack("sum(cpu_us) AS us", CHOSEN), f"= {THIS}"), "ns")}
-)
-GROUP BY path_id
-HAVING level = 0 OR sum(ns) >= {PRUNED_SHARE} * any(whole_ns)
-ORDER BY min(place), level
-""".strip()
+    return _nodes(
+        _by_stack("sum(cpu_us) AS us", CHOSEN),
+        f"= {THIS}",
+        {"ns": "us * 1000"},
+        {"value": "sum(ns)", "self": "sumIf(ns, depth = deep)"},
+    )
 
 
 def differential(beside: Range) -> str:
@@ -81,29 +68,18 @@ def differential(beside: Range) -> str:
     Per request, because the panel draws a frame as wide as both sides together: more load must not look like more
     cost. Requests are those of windows with a profile, as their CPU is.
     """
-    per_request = "ifNull(before_us * 1000 / ended.2, 0) AS before_ns, ifNull(after_us * 1000 / ended.1, 0) AS after_ns"
-    by_stack = _by_stack("sumIf(cpu_us, is_beside) AS before_us, sumIf(cpu_us, NOT is_beside) AS after_us", beside)
-    stacks = _texts(per_request, by_stack, f"IN {beside.runs}")
-    return f"""
-WITH
-    {requests(beside)} AS ended
-SELECT
-    any(label) AS label,
-    toInt64(any(depth) - 1) AS level,
-    toInt64(sum(before_ns)) AS value,
-    toInt64(sumIf(before_ns, leaf)) AS self,
-    toInt64(sum(after_ns)) AS valueRight,
-    toInt64(sumIf(after_ns, leaf)) AS selfRight
-FROM
-(
-{_nodes(stacks, "before_ns", "after_ns")}
-)
-GROUP BY path_id
-HAVING level = 0
-    OR (sum(before_ns) > 0 AND sum(before_ns) >= {PRUNED_SHARE} * any(whole_before_ns))
-    OR (sum(after_ns) > 0 AND sum(after_ns) >= {PRUNED_SHARE} * any(whole_after_ns))
-ORDER BY min(place), level
-""".strip()
+    nodes = _nodes(
+        _by_stack("sumIf(cpu_us, is_beside) AS before_us, sumIf(cpu_us, NOT is_beside) AS after_us", beside),
+        f"IN {beside.runs}",
+        {"before_ns": "ifNull(before_us * 1000 / ended.2, 0)", "after_ns": "ifNull(after_us * 1000 / ended.1, 0)"},
+        {
+            "value": "sum(before_ns)",
+            "self": "sumIf(before_ns, depth = deep)",
+            "valueRight": "sum(after_ns)",
+            "selfRight": "sumIf(after_ns, depth = deep)",
+        },
+    )
+    return f"WITH\n    {requests(beside)} AS ended\n{nodes}"
 
 
 def requests(beside: Range) -> str:
@@ -129,50 +105,54 @@ def _by_stack(figures: str, of: Range) -> str:
 """.strip("\n")
 
 
-def _texts(figures: str, by_stack: str, runs: str) -> str:
-    """Stacks with their text."""
+def _nodes(by_stack: str, runs: str, weights: Mapping[str, str], figures: Mapping[str, str]) -> str:
+    """The nodes of a flame graph in preorder, from rows of `stack_id` and what its `weights` are made of.
+
+    Stacks are numbered in the order of their texts, each with the mark that ends a frame behind it, so that those below
+    a node stand together, whatever its name goes on with elsewhere. A node stands at the first stack that goes through
+    it, below its ancestors, which begin there or earlier. All stacks are put into one row and taken out of it again:
+    that numbers them, adds them up, and leaves one without a path, which is the root, when there is none. Until nodes
+    are known that are wide enough to be seen they are numbers (`path_ids`, see `stacks_stored`); only those left are
+    given their labels, each from a stack that goes through it.
+    """
+    told = ", ".join(f"{one} AS {name}" for name, one in weights.items())
+    gathered = ", ".join(f"groupArray({one}) AS every_{one}, sum({one}) AS whole_{one}" for one in weights)
+    taken_out = ", ".join(f"every_{one} AS {one}" for one in weights)
+    names = ", ".join(f"{one}, whole_{one}" for one in weights)
+    wide = " OR ".join(f"(sum({one}) > 0 AND sum({one}) >= {PRUNED_SHARE} * any(whole_{one}))" for one in weights)
+    summed = ", ".join(f"toInt64({one}) AS {name}" for name, one in figures.items())
     return f"""
-                SELECT if(stack = '', '(unattributed)', stack) AS stack, {figures}
+SELECT
+    multiIf(level = 0, 'total', stack = '', '(unattributed)', frames[level]) AS label, level, {", ".join(figures)}
+FROM
+(
+    SELECT any(stack_id) AS stack_id, toInt64(any(depth) - 1) AS level, min(place) AS first, {summed}
+    FROM
+    (
+        SELECT stack_id, place, arrayPushFront(below, 0) AS path, length(path) AS deep, {names}
+        FROM
+        (
+            SELECT groupArray(stack_id) AS every_stack, groupArray(below) AS every_below, {gathered}
+            FROM
+            (
+                SELECT
+                    stack_id, if(stack = '', [cityHash64('(unattributed)', toUInt32(1))], path_ids) AS below, {told}
                 FROM
                 (
 {by_stack}
                 ) AS weighed
-                LEFT ANY JOIN (SELECT stack_id, stack FROM stack_texts WHERE run {runs}) AS texts USING (stack_id)
-""".strip("\n")
-
-
-def _nodes(stacks: str, *figures: str) -> str:
-    """One row for every frame of every stack, with the id of its path from the root; of each figure also its whole.
-
-    Preorder: stacks are numbered in the order of their texts, each with the mark that ends a frame behind it, so that
-    those below a node stand together, whatever its name goes on with elsewhere. A node stands at the first stack that
-    goes through it, below its ancestors, which begin there or earlier. All stacks are put into one row and taken out of
-    it again: that numbers them, adds them up, and leaves one without a name, which is the root, when there is none.
-    They are told apart into frames last of all, for lists are dear to move. A path's id is a sum of hashes of its
-    frames and their depths, so that it takes one addition a frame: grouping by the paths themselves took ten times as
-    long on 5,000 stacks.
-    """
-    names = ", ".join(f"{one}, whole_{one}" for one in figures)
-    gathered = ", ".join(f"groupArray({one}) AS every_{one}, sum({one}) AS whole_{one}" for one in figures)
-    taken_out = ", ".join(f"every_{one} AS {one}" for one in figures)
-    return f"""
-    SELECT label, depth, path_id, place, depth = deep AS leaf, {names}
-    FROM
-    (
-        SELECT {_FRAMES} AS frames, length(frames) AS deep, place, {names}
-        FROM
-        (
-            SELECT groupArray(stack) AS every_stack, {gathered}
-            FROM
-            (
-{stacks}
-                ORDER BY concat(stack, ';')
+                LEFT ANY JOIN (SELECT stack_id, stack, path_ids FROM stack_texts WHERE run {runs}) AS texts
+                    USING (stack_id)
+                ORDER BY concat(if(stack = '', '(unattributed)', stack), ';')
             )
         )
-        LEFT ARRAY JOIN every_stack AS stack, arrayEnumerate(every_stack) AS place, {taken_out}
+        LEFT ARRAY JOIN
+            every_stack AS stack_id, every_below AS below, arrayEnumerate(every_stack) AS place, {taken_out}
     )
-    ARRAY JOIN
-        frames AS label,
-        arrayEnumerate(frames) AS depth,
-        arrayCumSum(arrayMap((frame, at) -> cityHash64(frame, at), frames, arrayEnumerate(frames))) AS path_id
-""".strip("\n")
+    ARRAY JOIN path AS path_id, arrayEnumerate(path) AS depth
+    GROUP BY path_id
+    HAVING level = 0 OR {wide}
+) AS node
+LEFT ANY JOIN (SELECT stack_id, stack, frames FROM stack_texts WHERE run {runs}) AS texts USING (stack_id)
+ORDER BY first, level
+""".strip()
