@@ -108,12 +108,10 @@ def _by_stack(figures: str, of: Range) -> str:
 def _nodes(by_stack: str, runs: str, weights: Mapping[str, str], figures: Mapping[str, str]) -> str:
     """The nodes of a flame graph in preorder, from rows of `stack_id` and what its `weights` are made of.
 
-    Stacks are numbered in the order of their texts, each with the mark that ends a frame behind it, so that those below
-    a node stand together, whatever its name goes on with elsewhere. A node stands at the first stack that goes through
-    it, below its ancestors, which begin there or earlier. All stacks are put into one row and taken out of it again:
-    that numbers them, adds them up, and leaves one without a path, which is the root, when there is none. Until nodes
-    are known that are wide enough to be seen they are numbers (`path_ids`, see `stacks_stored`); only those left are
-    given their labels, each from a stack that goes through it.
+    All stacks are put into one row and taken out of it again: that adds them up, and leaves one without a path, which
+    is the root, when there is none. Until nodes are known that are wide enough to be seen they are numbers (`path_ids`,
+    see `stacks_stored`); only those left are given their labels, each from a stack that goes through it, and are put in
+    the order of the labels that lead to them. Char 0 ends a label before all that it could go on with.
     """
     told = ", ".join(f"{one} AS {name}" for name, one in weights.items())
     gathered = ", ".join(f"groupArray({one}) AS every_{one}, sum({one}) AS whole_{one}" for one in weights)
@@ -123,36 +121,34 @@ def _nodes(by_stack: str, runs: str, weights: Mapping[str, str], figures: Mappin
     summed = ", ".join(f"toInt64({one}) AS {name}" for name, one in figures.items())
     return f"""
 SELECT
-    multiIf(level = 0, 'total', stack = '', '(unattributed)', frames[level]) AS label, level, {", ".join(figures)}
+    multiIf(level = 0, 'total', empty(frames), '(unattributed)', frames[level]) AS label, level, {", ".join(figures)}
 FROM
 (
-    SELECT any(stack_id) AS stack_id, toInt64(any(depth) - 1) AS level, min(place) AS first, {summed}
+    SELECT any(stack_id) AS stack_id, toInt64(any(depth) - 1) AS level, {summed}
     FROM
     (
-        SELECT stack_id, place, arrayPushFront(below, 0) AS path, length(path) AS deep, {names}
+        SELECT stack_id, arrayPushFront(below, 0) AS path, length(path) AS deep, {names}
         FROM
         (
             SELECT groupArray(stack_id) AS every_stack, groupArray(below) AS every_below, {gathered}
             FROM
             (
                 SELECT
-                    stack_id, if(stack = '', [cityHash64('(unattributed)', toUInt32(1))], path_ids) AS below, {told}
+                    stack_id, if(empty(path_ids), [cityHash64('(unattributed)', toUInt32(1))], path_ids) AS below,
+                    {told}
                 FROM
                 (
 {by_stack}
                 ) AS weighed
-                LEFT ANY JOIN (SELECT stack_id, stack, path_ids FROM stack_texts WHERE run {runs}) AS texts
-                    USING (stack_id)
-                ORDER BY concat(if(stack = '', '(unattributed)', stack), ';')
+                LEFT ANY JOIN (SELECT stack_id, path_ids FROM stack_texts WHERE run {runs}) AS paths USING (stack_id)
             )
         )
-        LEFT ARRAY JOIN
-            every_stack AS stack_id, every_below AS below, arrayEnumerate(every_stack) AS place, {taken_out}
+        LEFT ARRAY JOIN every_stack AS stack_id, every_below AS below, {taken_out}
     )
     ARRAY JOIN path AS path_id, arrayEnumerate(path) AS depth
     GROUP BY path_id
     HAVING level = 0 OR {wide}
 ) AS node
-LEFT ANY JOIN (SELECT stack_id, stack, frames FROM stack_texts WHERE run {runs}) AS texts USING (stack_id)
-ORDER BY first, level
+LEFT ANY JOIN (SELECT stack_id, frames FROM stack_texts WHERE run {runs}) AS texts USING (stack_id)
+ORDER BY if(empty(frames) AND level > 0, label, arrayStringConcat(arraySlice(frames, 1, level), char(0)))
 """.strip()
