@@ -22,6 +22,7 @@ def order_of(stages: np.ndarray, endpoints: np.ndarray, times_us: np.ndarray) ->
     names, span = int(endpoints.max()) + 1, last_us - first_us + 1
     groups = stages.astype(np.int64) * names + endpoints
     if (int(groups.max()) + 1) * span >= 1 << 63:
-        return np.lexsort((times_us, groups))
+        order = np.lexsort((times_us, groups))
+        return None if np.all(order[1:] > order[:-1]) else order
     keys = groups * span + (times_us - first_us)
     return None if np.all(keys[1:] >= keys[:-1]) else np.argsort(keys, kind="stable")

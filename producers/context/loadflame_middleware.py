@@ -86,6 +86,15 @@ def _thread_id() -> int:
     return found
 
 
+def _unix_ahead_ns() -> int:
+    """What the Unix time is ahead of the performance counter, by a look at both at which nobody was held up."""
+    looks = []
+    for _ in range(3):
+        before_ns, unix_ns, after_ns = _now_ns(), time.time_ns(), _now_ns()
+        looks.append((after_ns - before_ns, unix_ns - after_ns))
+    return min(looks)[1]
+
+
 def default_path() -> str:
     """Where the socket is looked for when nobody says."""
     folder = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/loadflame-{os.getuid()}"  # noqa: S108  who owns it is looked at
@@ -229,7 +238,7 @@ class Teller:
         self._path = path
         self._notes: deque[tuple[Any, ...]] = deque()
         self._ran: deque[tuple[Any, ...]] = deque(maxlen=ROOM)
-        self._ahead_ns = time.time_ns() - _now_ns()
+        self._ahead_ns = _unix_ahead_ns()
         self._socket: socket.socket | None = None
         self._loop: Any = None
         self._starting = threading.Lock()
@@ -320,7 +329,7 @@ class Teller:
 
     def _once(self, wait_s: float = SEND_S) -> float:
         """Look, or send what there is, after so many seconds; gives how many to wait until the next time."""
-        self._ahead_ns = time.time_ns() - _now_ns()  # what the Unix time is ahead of the performance counter
+        self._ahead_ns = _unix_ahead_ns()
         if self._socket is None:
             self._socket = self._listener()
             if self._socket is None:
@@ -627,8 +636,8 @@ class _Request:
             return  # Starlette has not found its route yet
         told = self.steps_ns[:]  # all at once, for its own thread goes on meanwhile
         over = len(told) & ~1
+        self.told = self.told or over > 0  # before they go: if the request ends just now, one step is not all of it
         del self.steps_ns[:over]
-        self.told = self.told or over > 0
         if len(told) > over:  # it is in one, and may be for long
             if told[over] < now_ns:
                 told.append(now_ns)
@@ -645,7 +654,10 @@ class _Request:
         for stretch in list(self.elsewhere):
             thread, begin_ns, end_ns = stretch
             if end_ns:
-                self.elsewhere.remove(stretch)
+                try:
+                    self.elsewhere.remove(stretch)
+                except ValueError:  # the thread that sends and the request's own both tell just now: once is enough
+                    continue
             if end_ns or begin_ns < now_ns:
                 self.teller.ran(thread, endpoint, [begin_ns, end_ns or now_ns], baggage)
 

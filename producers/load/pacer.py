@@ -59,8 +59,9 @@ class Pacer:
         gone = positions - self._integral[at]
         rate, slope = self._rate[at], self._slope[at]
         divisor = rate + np.sqrt(np.maximum(rate * rate + 2 * slope * gone, 0.0))
-        within_s = np.divide(2 * gone, divisor, out=np.zeros_like(gone), where=divisor > 0)
         # The last random arrival may lie beyond the integral, by half of one, which a rate near zero never reaches.
+        with np.errstate(over="ignore"):
+            within_s = np.divide(2 * gone, divisor, out=np.zeros_like(gone), where=divisor > 0)
         within_s = np.minimum(within_s, self._duration_s[at])
         due = ((self._start_s[at] + within_s) * 1e6).astype(np.int64)
         within: NDArray[np.int64] = np.clip(due, self._start_us[at], self._end_us[at] - 1)

@@ -9,6 +9,7 @@ from typing import Self
 
 import structlog
 
+from producers.clock import ahead
 from producers.context.listening import Listener
 from producers.context.notes import NoteError, told_of
 from producers.profiler.context import Served
@@ -45,7 +46,7 @@ class Told:
     def take_in(self) -> None:
         """What has come. Does not wait."""
         # The service's clock is this host's; samples have Kafka's time.
-        ahead_us = self._now_us() - time.time_ns() // 1000
+        ahead_us = ahead(self._now_us, lambda: time.time_ns() // 1000)
         for data in self._listener.datagrams(_AT_ONCE):
             try:
                 told = told_of(data)

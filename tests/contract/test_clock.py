@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from processors.admission import AHEAD_US
 from processors.windows import GRACE_US
-from producers.publisher import KafkaPublisher, say_last_words, skew
+from producers.publisher import KafkaPublisher, kafka_clock, say_last_words, skew
 from schemas.events import ProducerEnded
 from schemas.rows import RequestFacts
 from schemas.windows import WINDOW_US, window_of
@@ -18,6 +18,8 @@ from tests.support.brokers import new_topics
 from tests.support.traffic import messages_of
 
 S = 1_000_000
+ERROR_US = S
+"""Of a clock that is told over a way on which both ends may be held up."""
 SKEWS = [
     pytest.param(5 * S, id="5 s ahead"),
     pytest.param(-5 * S, id="5 s behind"),
@@ -36,6 +38,12 @@ def tansu_topics(tansu_broker):
     return new_topics(tansu_broker)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Of a host that is held up while it asks for the time."""
+    monkeypatch.setattr(kafka_clock, "PROBE_S", 60.0)
+
+
 @asynccontextmanager
 async def skewed(broker, topics, run_id, skew_us):
     """A publisher on a host whose clock is off by so much."""
@@ -43,17 +51,23 @@ async def skewed(broker, topics, run_id, skew_us):
         broker.bootstrap, topics, run_id, source="test", wall_ns=lambda: time.time_ns() + skew_us * 1000
     )
     await publisher.start()
-    yield publisher
-    await publisher.close(10)
+    try:
+        yield publisher
+    finally:
+        await publisher.close(60)
 
 
 async def lateness_us(broker, topics, run_id, publisher):
-    """How long after the end of its window the broker appended a batch that was published right then."""
-    window = window_of(publisher.clock.now_us())
+    """How long after the end of its window the broker appended a batch that was published right then, and how long that
+    took, by the publisher's clock.
+    """
+    began_us = publisher.clock.now_us()
+    window = window_of(began_us)
     publisher.publish("requests", window, many_requests(3), RequestFacts(), final=True)
-    assert (await publisher.flush(10)).batches_acknowledged == 1
+    assert (await publisher.flush(60)).batches_acknowledged == 1
+    took_us = publisher.clock.now_us() - began_us
     appended_ms = await appended(broker, topics, run_id)
-    return appended_ms * 1000 - (window + 1) * WINDOW_US
+    return appended_ms * 1000 - (window + 1) * WINDOW_US, took_us
 
 
 async def appended(broker, topics, run_id):
@@ -77,12 +91,13 @@ class TestKafka:
     async def test_windows_land_where_the_brokers_time_says(self, kafka_broker, kafka_topics, skew_us):
         with capture_logs() as logs:
             async with skewed(kafka_broker, kafka_topics, f"right{skew_us}", skew_us) as publisher:
-                late_us = await lateness_us(kafka_broker, kafka_topics, f"right{skew_us}", publisher)
-                await say_last_words(publisher, f"right{skew_us}", "load", timeout_s=10)
-        assert -1.1 * WINDOW_US < late_us < GRACE_US
+                late_us, took_us = await lateness_us(kafka_broker, kafka_topics, f"right{skew_us}", publisher)
+                await say_last_words(publisher, f"right{skew_us}", "load", timeout_s=60)
+        assert -1.1 * WINDOW_US < late_us < took_us + ERROR_US
+        assert ERROR_US < GRACE_US, "so it is in time, but for what the way took"
         events = [event for event, _, _ in await messages_of(kafka_broker, kafka_topics.name("runs"), 1)]
         (ended,) = (event for event in events if event.run_id == f"right{skew_us}" and isinstance(event, ProducerEnded))
-        assert ended.clock_correction_us == pytest.approx(-skew_us, abs=100_000)
+        assert ended.clock_correction_us == pytest.approx(-skew_us, abs=ERROR_US)
         assert abs(ended.clock_residual_us) <= ended.clock_error_us + 20_000
         (warning,) = logs
         assert warning["event"].startswith(f"this host's clock is {abs(skew_us) / S:,.1f} s ")
@@ -93,10 +108,10 @@ class TestKafka:
         monkeypatch.setattr(skew, "CORRECT_FROM_US", 10**15)
         run_id = f"wrong{skew_us}"
         async with skewed(kafka_broker, kafka_topics, run_id, skew_us) as publisher:
-            late_us = await lateness_us(kafka_broker, kafka_topics, run_id, publisher)
+            late_us, took_us = await lateness_us(kafka_broker, kafka_topics, run_id, publisher)
             left = publisher.skew
-        assert late_us == pytest.approx(-skew_us, abs=2 * S)
-        assert (left.correction_us, left.residual.offset_us) == (0, pytest.approx(-skew_us, abs=100_000))
+        assert -1.1 * WINDOW_US < late_us + skew_us < took_us + ERROR_US
+        assert (left.correction_us, left.residual.offset_us) == (0, pytest.approx(-skew_us, abs=ERROR_US))
         if skew_us == 3600 * S:
             assert -late_us > AHEAD_US, "so it is dead-lettered"
         if skew_us < 0:
@@ -107,11 +122,12 @@ class TestKafka:
 async def test_a_clock_that_is_right_is_left_alone(kafka_broker, kafka_topics):
     async with skewed(kafka_broker, kafka_topics, "fine", 0) as publisher:
         assert publisher.skew.correction_us == 0
-        assert abs(publisher.skew.residual.offset_us) < 50_000
+        assert abs(publisher.skew.residual.offset_us) <= publisher.skew.residual.error_us + 20_000
 
 
 @pytest.mark.broker
 async def test_a_broker_that_does_not_tell_its_time_changes_nothing(tansu_broker, tansu_topics):
     async with skewed(tansu_broker, tansu_topics, "unknown", 5 * S) as publisher:
         assert (publisher.skew.correction_us, publisher.skew.residual) == (0, None)
-        assert publisher.clock.now_us() == pytest.approx(time.time_ns() // 1000 + 5 * S, abs=S)
+        before_us, told_us, after_us = time.time_ns() // 1000, publisher.clock.now_us(), time.time_ns() // 1000
+        assert before_us - 100_000 <= told_us - 5 * S <= after_us + 100_000

@@ -197,7 +197,7 @@ def yielding_threads() -> int:
 def endless(reader: EmbeddedReader) -> Iterator[list[str]]:
     """A question that is being answered until it is cancelled; what it failed with."""
     said: list[str] = []
-    settings = engine_settings(Limits(execution_s=60, read_rows=10**15), {})
+    settings = engine_settings(Limits(execution_s=600, read_rows=10**15), {})
 
     def ask_it() -> None:
         try:
@@ -207,10 +207,14 @@ def endless(reader: EmbeddedReader) -> Iterator[list[str]]:
 
     thread = Thread(target=ask_it)
     thread.start()
-    wait_until(lambda: b"1e13" in ask(reader, "SELECT query FROM system.processes"), 20, "the question in the engine")
-    yield said
-    reader.cancel("endless")
-    thread.join(20)
+    try:
+        wait_until(
+            lambda: b"1e13" in ask(reader, "SELECT query FROM system.processes"), 60, "the question in the engine"
+        )
+        yield said
+    finally:
+        reader.cancel("endless")
+        thread.join(60)
 
 
 def test_a_question_that_nobody_waits_for_is_ended(reader: EmbeddedReader) -> None:
@@ -229,10 +233,10 @@ def test_what_reads_yields_to_what_writes_and_its_threads_go_back_to_their_prior
         reader.restore_priorities()
         return yielding_threads() == 0
 
-    wait_until(usual, 20, "the end of what other tests asked")
+    wait_until(usual, 60, "the end of what other tests asked")
     with endless(reader):
-        wait_until(lambda: yielding_threads() >= 1, 20, "a thread that yields")
-    wait_until(usual, 20, "the usual priority")
+        wait_until(lambda: yielding_threads() >= 1, 60, "a thread that yields")
+    wait_until(usual, 60, "the usual priority")
 
 
 @pytest.mark.parametrize("setting", NOT_COMPILED)

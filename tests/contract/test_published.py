@@ -20,7 +20,7 @@ async def publish(broker: Broker, topics: Topics, producer_id: str, *, run_id: s
     assert publisher.producer_id == producer_id
     for window in range(windows):
         publisher.publish("requests", WINDOW + window, ROWS, FACTS, final=True)
-    published = await publisher.close(10)
+    published = await publisher.close(60)
     assert published.batches_acknowledged == windows
 
 

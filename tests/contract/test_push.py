@@ -23,7 +23,8 @@ HOT = "loadflame-hot-functions"
 
 
 @pytest.fixture
-def grafana() -> Iterator[GrafanaStandIn]:
+def grafana(monkeypatch: pytest.MonkeyPatch) -> Iterator[GrafanaStandIn]:
+    monkeypatch.setattr("views.grafana.push._TIMEOUT_S", 60.0)
     with GrafanaStandIn() as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()

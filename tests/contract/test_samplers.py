@@ -12,6 +12,7 @@ import pytest
 
 from producers.profiler.backends import choose_backend
 from producers.profiler.errors import NoPermissionError, SamplerError
+from producers.profiler.own_processes import words_of
 from producers.profiler.sampler import LEAD_US, Sampler, Samples
 from schemas.stacks import split_frame, unfold
 from tests.support.targets import BURN, SLEEP, TURNS, WAIT, target
@@ -30,7 +31,7 @@ def backend(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
+def until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
     """Poll a condition with a deadline."""
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -62,7 +63,7 @@ class Watch:
 
     def whole_window(self) -> Samples:
         """The next window that was watched as a whole, or nearly."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (samples := self.window()).covered_us < 0.9 * WINDOW_US:
             assert time.monotonic() < deadline, "no window is covered"
         return samples
@@ -90,7 +91,7 @@ def leaves(samples: Samples) -> list[str]:
 def samplers_of(pid: int) -> list[psutil.Process]:
     """Programs of ours that watch the process."""
     ours = psutil.Process().children(recursive=True)
-    return [process for process in ours if str(pid) in process.cmdline() and process.pid != pid]
+    return [process for process in ours if str(pid) in words_of(process.pid) and process.pid != pid]
 
 
 @pytest.mark.alone
@@ -256,6 +257,7 @@ def test_without_austin_auto_takes_pyspy_with_a_warning_and_a_missing_sampler_sa
     assert not choose_backend("py-spy").warning  # it was asked for
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's times are Linux's")
 def test_where_it_is_asked_for_a_sample_has_the_time_at_which_its_function_ran() -> None:
     with target(TURNS) as process:

@@ -22,7 +22,7 @@ from tests.support.brokers import Broker, new_topics
 from tests.support.polling import until
 
 pytestmark = pytest.mark.broker
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 @dataclass(slots=True)

@@ -74,7 +74,7 @@ async def connect(request) -> AsyncIterator[object]:
         protocol.transport.abort()
     if sockets is not None:
         sockets.close()
-    await until(lambda: all(protocol.lost for protocol in made), 5, "every connection's end")
+    await until(lambda: all(protocol.lost for protocol in made), 60, "every connection's end")
     assert [len(protocol.lost) for protocol in made] == [1] * len(made), "an end is told once"
 
 
@@ -84,7 +84,7 @@ async def test_both_sides_are_heard(connect, peer):
         notes.transport.write(b"question")
         assert await asyncio.get_running_loop().sock_recv(other, 100) == b"question"
         await asyncio.get_running_loop().sock_sendall(other, b"answer")
-        await until(lambda: notes.received == b"answer", 5, "the answer")
+        await until(lambda: notes.received == b"answer", 60, "the answer")
 
 
 async def test_what_the_kernel_does_not_take_at_once_follows_in_order(connect, peer):
@@ -102,7 +102,7 @@ async def test_much_is_received_whole(connect, peer):
     notes = await connect(peer.port)
     with await peer.accept() as other:
         await asyncio.get_running_loop().sock_sendall(other, MUCH)
-        await until(lambda: len(notes.received) >= len(MUCH), 5, "all of it")
+        await until(lambda: len(notes.received) >= len(MUCH), 60, "all of it")
     assert notes.received == MUCH
 
 
@@ -110,7 +110,7 @@ async def test_a_peer_that_closes_in_order_is_no_error_and_its_last_words_are_he
     notes = await connect(peer.port)
     with await peer.accept() as other:
         await asyncio.get_running_loop().sock_sendall(other, b"goodbye")
-    await until(lambda: notes.lost, 5, "the end")
+    await until(lambda: notes.lost, 60, "the end")
     assert (notes.received, notes.lost) == (b"goodbye", [None])
     assert notes.transport.is_closing()
 
@@ -119,7 +119,7 @@ async def test_a_peer_that_breaks_off_is_an_error(connect, peer):
     notes = await connect(peer.port)
     with await peer.accept() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-    await until(lambda: notes.lost, 5, "the end")
+    await until(lambda: notes.lost, 60, "the end")
     assert isinstance(notes.lost[0], ConnectionResetError)
 
 
@@ -130,7 +130,7 @@ async def test_writing_to_a_peer_that_is_gone_is_told_later_and_never_raised(con
     for _ in range(3):
         notes.transport.write(b"anybody?")
     assert not notes.lost, "not in the middle of who writes"
-    await until(lambda: notes.lost, 5, "the end")
+    await until(lambda: notes.lost, 60, "the end")
     assert isinstance(notes.lost[0], ConnectionError)
 
 
@@ -139,7 +139,7 @@ async def test_one_that_is_broken_off_by_ourselves_is_told_so_in_order(connect, 
     with await peer.accept():
         notes.transport.abort()
         assert notes.transport.is_closing()
-        await until(lambda: notes.lost, 5, "the end")
+        await until(lambda: notes.lost, 60, "the end")
     assert notes.lost == [None]
 
 
@@ -167,6 +167,6 @@ async def test_a_socket_that_one_before_it_ended_in_the_same_round_is_not_read(p
         first.transport.received = second.transport.received = end_both
         for other in others:
             other.sendall(b"x")
-        await until(lambda: first.lost and second.lost, 5, "both ends")
+        await until(lambda: first.lost and second.lost, 60, "both ends")
         assert (first.received, second.received, rounds) == (b"", b"", [1])
     sockets.close()

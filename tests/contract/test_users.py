@@ -100,7 +100,7 @@ def test_the_reader_reads_reports_and_dashboards_and_changes_nothing(filled: Pat
         assert queries
         for sql in queries.values():
             text = expanded(sql, start=start, end=end, **{**CHOICES, "run": RUN})
-            client.query(text, settings={"max_execution_time": 10})  # as the data source bounds its queries
+            client.query(text, settings={"max_execution_time": 60})  # as the data source bounds its queries
         refused(client, "SELECT * FROM url('http://127.0.0.1:1/', CSV, 'a String')")
         for statement in ("INSERT INTO events_stored (run) VALUES ('x')", "DROP TABLE events_stored"):
             with pytest.raises(StoreRefusedError), store_errors("be changed"):

@@ -14,7 +14,7 @@ _ARGUMENTS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 SIZE = {"width": 1440, "height": 900}
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 """For what must come; a busy machine takes its time."""
 
 

@@ -10,7 +10,7 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from aiokafka.errors import for_code
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
-EMPTY_S = 30.0
+EMPTY_S = 60.0
 
 
 @asynccontextmanager

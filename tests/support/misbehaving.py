@@ -64,7 +64,9 @@ async def misbehaving(*pieces: Piece) -> AsyncIterator[str]:
     server = _Server(pieces)
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     async with listening:
-        yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-        for writer in server.serving:
-            writer.transport.abort()
-        await asyncio.gather(*filter(None, server.serving.values()), return_exceptions=True)
+        try:
+            yield f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        finally:
+            for writer in server.serving:
+                writer.transport.abort()
+            await asyncio.gather(*filter(None, server.serving.values()), return_exceptions=True)

@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 
 from views.web.app import web_app
 
-_START_S = 30.0
+_START_S = 60.0
 
 
 @contextmanager

@@ -4,6 +4,7 @@
 one that hands work on, `search` calls `rank` in its own task and `render` in another; `checkout` is a `def` endpoint.
 """
 
+import contextlib
 import json
 import random
 import socket
@@ -169,11 +170,13 @@ def paying(kind: str, folder: Path, told: Path, port: int) -> Iterator[tuple[str
     command = [sys.executable, str(folder / "service.py"), str(told), str(port)]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL, start_new_session=True) as process:
         try:
-            wait_until(lambda: answers(url), 30, "the service answers")
+            wait_until(lambda: answers(url), 60, "the service answers")
             yield url, process.pid
         finally:
-            for one in (*psutil.Process(process.pid).children(), process):
-                one.terminate()
+            for one in psutil.Process(process.pid).children():
+                with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
+                    one.terminate()
+            process.terminate()
 
 
 def free_port() -> int:
@@ -194,7 +197,7 @@ def answers(url: str) -> bool:
 
 def truth(url: str) -> dict[str, dict[str, float]]:
     """What the functions themselves say: `spent_ns` by function and endpoint, `asked` by endpoint, since it began."""
-    with urllib.request.urlopen(f"{url}/truth", timeout=5) as answer:
+    with urllib.request.urlopen(f"{url}/truth", timeout=60) as answer:
         found: dict[str, dict[str, float]] = json.loads(answer.read())
         return found
 
@@ -207,7 +210,7 @@ def ask(url: str, seconds: float, *, tps: float, clients: int = 6, seed: int = 1
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             path = "/checkout" if draw.random() < 0.25 else f"/search/{draw.randrange(100)}"
-            with urllib.request.urlopen(url + path, timeout=10) as answer:
+            with urllib.request.urlopen(url + path, timeout=60) as answer:
                 answer.read()
             time.sleep(draw.expovariate(tps / clients))
 

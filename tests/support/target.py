@@ -141,9 +141,9 @@ def running_target() -> Iterator[Target]:
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         thread = threading.Thread(target=runner.run, args=(serve(),))
         thread.start()
-        assert up.wait(10)
         try:
+            assert up.wait(60)
             yield target
         finally:
             loop.call_soon_threadsafe(stop.set)
-            thread.join(10)
+            thread.join(60)

@@ -73,11 +73,11 @@ def burn():
     end = time.process_time() + 0.005
     while time.process_time() < end:
         sum(range(200))
-pids = []
+parent, pids = os.getpid(), []
 for _ in range(2):
     pid = os.fork()
     if pid == 0:
-        while os.getppid() != 1:
+        while os.getppid() == parent:
             burn()
             time.sleep(0.005)
         os._exit(0)
@@ -93,8 +93,9 @@ finally:
 
 SHORT_WORKERS = """
 import os, time
+started_by = os.getppid()
 print('up', flush=True)
-while os.getppid() != 1:
+while os.getppid() == started_by:
     pid = os.fork()
     if pid == 0:
         end = time.monotonic() + 0.7

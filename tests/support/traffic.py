@@ -38,7 +38,7 @@ class Traffic:
     first: int = 0
     rows: int = ROWS
     """Requests per window, at least."""
-    patience_s: float = 20.0
+    patience_s: float = 60.0
     """How long Kafka may take to acknowledge."""
     sent: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Requests and samples by window."""

@@ -20,13 +20,13 @@ def address_in(log: Path) -> str:
         lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
         return [line["url"] for line in lines if "url" in line]
 
-    wait_until(lambda: bool(found()), 30, f"an address in {log}")
+    wait_until(lambda: bool(found()), 60, f"an address in {log}")
     return found()[0].removesuffix("/metrics")
 
 
 def metrics_at(address: str) -> dict[str, float]:
     """Each metric of ours by its name, summed over its labels; buckets left out."""
-    with urllib.request.urlopen(f"{address}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"{address}/metrics", timeout=60) as answer:
         text = answer.read().decode()
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
@@ -40,7 +40,7 @@ def metrics_at(address: str) -> dict[str, float]:
 def health_at(address: str) -> Health:
     """What /healthz says."""
     try:
-        with urllib.request.urlopen(f"{address}/healthz", timeout=10) as answer:
+        with urllib.request.urlopen(f"{address}/healthz", timeout=60) as answer:
             status, body = answer.status, answer.read()
     except urllib.error.HTTPError as error:
         status, body = error.code, error.read()

@@ -31,7 +31,7 @@ from producers.context import loadflame_middleware as middleware
 from producers.context.loadflame_middleware import LoadflameASGI
 from producers.natural import MiddlewareSocket
 from producers.profiler.context import UNKNOWN, Served
-from tests.support.polling import wait_until
+from tests.support.polling import until, wait_until
 from tests.support.telling import answered, followed, listening_to, now_us, ran_by, spin
 
 PID = 7
@@ -227,7 +227,8 @@ async def test_requests_that_a_server_takes_up_behind_one_another_on_connections
 ) -> None:
     shop = Shop()
     app = LoadflameASGI(fastapi_shop(shop), str(tmp_path / "told"))
-    server = uvicorn.Server(uvicorn.Config(app, http=http, lifespan="off", log_config=None, access_log=False))
+    config = uvicorn.Config(app, http=http, lifespan="off", log_config=None, access_log=False, timeout_keep_alive=60)
+    server = uvicorn.Server(config)
     paths = ["/a", "/b", "/b/streamed", "/a", "/a/streamed", "/b"]
 
     async def client(port: int) -> None:
@@ -454,14 +455,12 @@ async def test_once_nobody_listens_any_more_all_is_as_it_was_before(
     await asked(app, 1)  # its first request begins to look, and knows the loop
     assert (ThreadPoolExecutor.submit, anyio.to_thread.run_sync, loop.get_task_factory()) == (submit, run_sync, None)
     listener = MiddlewareSocket(tmp_path / "told")
-    while loop.get_task_factory() is None:
-        await asyncio.sleep(0.001)
-    assert app.teller.on
+    await until(lambda: app.teller.on and loop.get_task_factory() is not None, 60, "somebody is known to listen")
     assert ThreadPoolExecutor.submit is not submit
     assert anyio.to_thread.run_sync is not run_sync
     shop.worked.clear()
     await asked(app, 1)
-    wait_until(lambda: bool(listener.look(now_us())), 10, "the requests are told of")
+    wait_until(lambda: bool(listener.look(now_us())), 60, "the requests are told of")
     listener.close()
     while app.teller.on or loop.get_task_factory() is not None:
         await asked(app, 1)  # who sends finds nobody there
@@ -535,13 +534,13 @@ async def test_a_thread_is_told_of_while_it_works_and_no_longer_than_its_request
 
     def work() -> int:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return threading.get_native_id()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         running.append(asyncio.get_running_loop().run_in_executor(None, work))
         await asyncio.sleep(0)
-        begun.wait(10)
+        begun.wait(60)
         told.append(ran_by(teller))
 
     running: list[Any] = []
@@ -557,6 +556,56 @@ async def test_a_thread_is_told_of_while_it_works_and_no_longer_than_its_request
     assert (len(meanwhile), len(at_the_end), later) == (1, 1, [])
     assert meanwhile[0].begin_us == at_the_end[0].begin_us
     assert meanwhile[0].end_us < at_the_end[0].end_us <= ended_us
+
+
+class Meanwhile(list[Any]):
+    """Something happens in another thread just as one takes something out of it."""
+
+    def __init__(self, kept: list[Any], happens: Callable[[], object]) -> None:
+        super().__init__(kept)
+        self.happens = happens
+
+    def remove(self, one: Any) -> None:
+        self.happens()
+        super().remove(one)
+
+    def __delitem__(self, where: Any) -> None:
+        super().__delitem__(where)
+        self.happens()
+
+
+async def test_what_whoever_sends_tells_just_as_the_request_ends_keeps_nothing_else_from_being_told(
+    tmp_path: Path,
+) -> None:
+    shop = Shop()
+    by_the_sender: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        for _ in range(2):
+            await asyncio.to_thread(shop.work, "/a")
+        request = middleware._request.get()
+        told = request.elsewhere = Meanwhile(
+            request.elsewhere, lambda: by_the_sender or by_the_sender.append(told.pop(0))
+        )
+
+    wrapped = LoadflameASGI(app, str(tmp_path / "told"))
+    async with followed(wrapped) as teller:
+        await answered(wrapped, SCOPE | {"path": "/a"})
+        served = known(teller)
+    assert [set(found) for _, found in joined(served, shop.worked)] == [{UNKNOWN}, {"GET /a"}]
+
+
+async def test_a_request_that_ends_just_as_it_is_told_of_is_not_told_as_one_step(tmp_path: Path) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(0)
+        request = middleware._request.get()
+        request.steps_ns = Meanwhile(request.steps_ns, request.end)
+        request.tell(middleware._now_ns())
+
+    wrapped = LoadflameASGI(app, str(tmp_path / "told"))
+    teller = listening_to(wrapped)
+    await answered(wrapped, SCOPE | {"path": "/a"})
+    assert [note[2] for note in teller._notes] == [1]
 
 
 async def test_what_lives_on_in_copies_of_a_context_keeps_nothing_of_a_request(tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ async def test_they_are_told_one_moment_to_begin_at_and_only_when_all_are_ready(
         for at, process in enumerate(processes)
     ]
     waiting = WaitingLoads(shared, cast("Parts", None), "r")
-    ready = asyncio.create_task(waiting.ready(10))
+    ready = asyncio.create_task(waiting.ready(60))
     processes[1].is_ready.set()
     await asyncio.sleep(0)
     assert not ready.done(), "the first is not"

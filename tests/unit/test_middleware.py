@@ -68,13 +68,13 @@ def told_at(listener: MiddlewareSocket, count: int) -> list[Seen]:
         found.extend(listener.look(now_us()))
         return len(found) >= count
 
-    wait_until(heard, 10, f"{count} requests are told of")
+    wait_until(heard, 60, f"{count} requests are told of")
     return found
 
 
 def listened_to(teller: Teller) -> None:
     teller.start()
-    wait_until(lambda: teller.on, 10, "the middleware has found who listens")
+    wait_until(lambda: teller.on, 60, "the middleware has found who listens")
 
 
 async def answered(app: LoadflameASGI, scope: dict[str, Any] | None = None) -> list[dict[str, Any]]:
@@ -140,10 +140,12 @@ async def test_nothing_is_noted_while_nobody_listens_and_what_is_no_request_goes
     app = LoadflameASGI(item, path)
     app.teller.started = True  # its thread never looks
     assert len(await answered(app)) == 2
-    app.teller.on = True
-    with pytest.raises(KeyError, match="send"):
-        await answered(LoadflameASGI(_only_lifespan, path), {"type": "lifespan"})
     assert not app.teller._notes
+    lifespan = LoadflameASGI(_only_lifespan, path)
+    listening_to(lifespan)
+    with pytest.raises(KeyError, match="send"):
+        await answered(lifespan, {"type": "lifespan"})
+    assert not lifespan.teller._notes
 
 
 async def _only_lifespan(scope: Any, receive: Any, send: Any) -> None:
@@ -208,6 +210,22 @@ def test_a_file_is_left_to_the_server_and_an_error_of_wsgi_goes_through(
         app(dict(ENVIRON), lambda *told: None)
     assert [seen.status for seen in told_at(listener, 3)] == [200, 200, 500]
     app.teller.stop()
+
+
+def test_a_thread_that_is_held_up_as_it_looks_at_two_clocks_looks_again(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed_ns, hold_ups_ns = 0, [20_000_000]
+
+    def unix_ns() -> int:
+        nonlocal passed_ns
+        told = 1_790_000_000 * NS + passed_ns
+        passed_ns += hold_ups_ns.pop() if hold_ups_ns else 0
+        return told
+
+    monkeypatch.setattr(middleware, "_now_ns", lambda: passed_ns)
+    monkeypatch.setattr(middleware, "time", SimpleNamespace(time_ns=unix_ns))
+    assert Teller(path)._ahead_ns == 1_790_000_000 * NS
 
 
 def test_what_finds_no_room_is_dropped_and_counted_and_nothing_waits(
@@ -454,7 +472,7 @@ teller._once()
 
 
 def test_a_child_tells_of_its_own_requests_only(listener: MiddlewareSocket, path: str) -> None:
-    subprocess.run([sys.executable, "-c", FORKS, path], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", FORKS, path], check=True, timeout=60)
     assert sorted(seen.endpoint for seen in told_at(listener, 2)) == ["GET /of-the-child", "GET /of-the-parent"]
     assert listener.look(now_us()) == []
 

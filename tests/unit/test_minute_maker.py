@@ -44,9 +44,11 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextlib.asynccontextmanager
 async def at_work(maker: MinuteMaker) -> AsyncIterator["asyncio.Task[None]"]:
     task = asyncio.create_task(maker.work())
-    yield task
-    task.cancel()
-    await asyncio.wait({task})
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 async def test_what_a_worker_before_left_unmade_is_made_at_the_start_also_when_the_store_is_away_at_first() -> None:
@@ -54,7 +56,7 @@ async def test_what_a_worker_before_left_unmade_is_made_at_the_start_also_when_t
     asked.store.write_windows([joined_window(window=FIRST + 60 * at) for at in range(5)])
     asked.store.failures = [StoreUnreachableError("away"), StoreUnreachableError("away")]
     async with at_work(asked.maker()):
-        await until(lambda: not asked.store.unmade_minutes(), 10, "every minute")
+        await until(lambda: not asked.store.unmade_minutes(), 60, "every minute")
     assert {minute for _, minute in asked.store.minutes} == set(range(MINUTE, MINUTE + 5))
 
 
@@ -63,7 +65,7 @@ async def test_an_error_that_trying_again_cannot_mend_ends_the_work() -> None:
     asked.store.write_windows([joined_window(window=FIRST)])
     asked.store.failures = [StoreError("no such table")]
     async with at_work(asked.maker()) as task:
-        await asyncio.wait({task}, timeout=10)
+        await asyncio.wait({task}, timeout=60)
         assert isinstance(task.exception(), StoreError)
 
 

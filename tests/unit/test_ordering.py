@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.ordering import order_of, ranks_of
@@ -13,6 +13,7 @@ ROWS = st.lists(
 
 
 @given(ROWS)
+@example([(0, 0, 1 << 62), (0, 3, 38)])  # in order, and further apart than one number can say
 def test_rows_are_put_in_order_and_those_that_are_stay_as_they_are(rows: list[tuple[int, int, int]]) -> None:
     stages, endpoints, times = np.array(rows, np.int64).reshape(-1, 3).T
     order = order_of(stages, endpoints, times)

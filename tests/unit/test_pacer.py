@@ -155,8 +155,9 @@ def test_where_a_random_arrival_lies_depends_on_the_seed_and_its_number_alone(se
         assert (Pacer(segments, seed).due_us(np.arange(shard, pacer.total, shards)) == due[shard::shards]).all()
 
 
-def test_a_random_arrival_beyond_the_integral_is_due_at_the_end_however_slow_the_last_stage_is():
-    segments = run((0.0625, 100, 100), (0.3, 101, 101), (0.1, 1e-38, 1e-38))
+@pytest.mark.parametrize("tps", [1e-38, 5e-324])
+def test_a_random_arrival_beyond_the_integral_is_due_at_the_end_however_slow_the_last_stage_is(tps):
+    segments = run((0.0625, 100, 100), (0.3, 101, 101), (0.1, tps, tps))
     for seed in range(20):
         _, due = due_us(segments, seed)
         assert (np.diff(due) >= 0).all()

@@ -72,4 +72,4 @@ def test_the_kernel_shows_what_goes_over_loopback_to_the_port_and_nothing_else()
                     client.recv(100)
     (number, exchange), *rest = exchanges(capture.packets(), port, MARK).items()
     assert (number, rest) == (3, [])
-    assert 0 < exchange.answered_us - exchange.asked_us < 5e6
+    assert 0 < exchange.answered_us - exchange.asked_us < 60e6

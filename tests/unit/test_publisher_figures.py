@@ -59,9 +59,9 @@ async def test_what_waits_is_counted_until_it_is_acknowledged(monkeypatch: pytes
     assert (figures.waiting_messages, figures.published) == (2, Published())
     assert figures.waiting_bytes > 0
     before_s = figures.quiet_s
-    await until(lambda: publisher.figures().quiet_s > before_s, 20, "time passing in vain")
+    await until(lambda: publisher.figures().quiet_s > before_s, 60, "time passing in vain")
     slow.go.set()
-    await publisher.flush(20)
+    await publisher.flush(60)
     figures = publisher.figures()
     assert (figures.waiting_messages, figures.waiting_bytes, figures.published.rows_acknowledged) == (0, 0, 20)
     assert figures.spooled_bytes is None

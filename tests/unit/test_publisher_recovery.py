@@ -87,7 +87,7 @@ async def published_to(cluster, windows=1):
     await publisher.start()
     for window in range(WINDOW, WINDOW + windows):
         publisher.publish("requests", window, many_requests(10), RequestFacts(), final=True)
-    return await publisher.close(5)
+    return await publisher.close(60)
 
 
 @pytest.mark.parametrize("later", [False, True], ids=["as it is sent", "at the acknowledgement"])
@@ -107,7 +107,7 @@ async def test_a_client_is_replaced_once_for_all_batches_that_found_it_broken(cl
     cluster.clients[0].broken = OutOfOrderSequenceNumber()
     for window in range(WINDOW, WINDOW + 5):
         publisher.publish("requests", window, many_requests(10), RequestFacts(), final=True)
-    published = await publisher.close(5)
+    published = await publisher.close(60)
     assert (published.batches_acknowledged, len(cluster.arrived), len(cluster.clients)) == (5, 5, 2)
 
 
@@ -116,7 +116,7 @@ async def test_a_new_client_is_tried_until_kafka_is_back(cluster):
     await publisher.start()
     cluster.errors, cluster.away = [ProducerFenced()], 3
     publisher.publish("requests", WINDOW, many_requests(10), RequestFacts(), final=True)
-    published = await publisher.close(5)
+    published = await publisher.close(60)
     assert (published.batches_acknowledged, cluster.away) == (1, 0)
 
 

@@ -36,6 +36,9 @@ def client_of_all(monkeypatch):
     client.topics = {topic.name: set(range(topic.partitions)) for topic in Topics().all()}
     monkeypatch.setattr(kafka, "Client", lambda *_: client)
     monkeypatch.setattr(kafka, "AWAY_S", 0.0)
+    # A busy machine takes longer than a run at its end would wait for a disk, or for a Kafka that was away.
+    for module, name in ((kafka, "AGAIN_S"), (kafka, "_KEEP_S"), (kafka, "_STOP_S"), (backlog, "_CLOSE_S")):
+        monkeypatch.setattr(module, name, SOON_S)
     monkeypatch.setattr(backlog, "SHARE_LIVE", 1e9)
     monkeypatch.setattr(backlog, "SHARE_LEFT", 1e9)
     return client
@@ -132,6 +135,8 @@ async def test_beside_a_load_the_disk_is_drained_at_a_pace_and_at_its_end_at_onc
     client.go()
     async with publisher_with(tmp_path) as publisher:
         publish(publisher, *range(2 * CHUNK_MESSAGES))
+        most = 2 * CHUNK_MESSAGES - 1  # one is in memory
+        await until(lambda: sum(one.batches for one in waiting_in(tmp_path)) == most, SOON_S, "the others on disk")
         await until(lambda: client.under_way > 1, SOON_S, "some from the disk")
         client.come()
         await until(lambda: client.under_way == 0, SOON_S, "those delivered")
@@ -313,17 +318,15 @@ async def test_a_disk_that_hangs_holds_up_neither_who_publishes_nor_the_loop(cli
     hangs, append = threading.Event(), Spool.append
 
     def wait(spool, message):
-        assert hangs.wait(SOON_S)
+        assert hangs.wait(SOON_S), "it hangs for as long as anybody waits for it"
         append(spool, message)
 
     monkeypatch.setattr(Spool, "append", wait)
     monkeypatch.setattr(kafka, "_KEEP_S", 0.1)
     client.go()
     async with publisher_with(tmp_path) as publisher:
-        began = asyncio.get_running_loop().time()
         publish(publisher, *range(20))
-        published = await publisher.flush(0.1)
-        assert asyncio.get_running_loop().time() - began < 2.0
+        published = await publisher.flush(0.1)  # who waited for the disk would find in vain that it goes on
         hangs.set()
     assert published.batches_lost == 20
 
@@ -356,32 +359,35 @@ async def play(steps):
             lost += published.batches_lost
             mine = 0
 
-        for step in [*steps, "disk free", "next process"]:
-            if step == "publish":
-                publish(publisher, sent)
-                sent, mine = sent + 1, mine + 1
-            elif step == "go":
-                client.go()
-            elif step == "come":
-                client.come()
-            elif step == "disk full":
-                full.set()
-            elif step == "disk free":
-                full.clear()
-            elif step == "flush":
-                await publisher.flush(0)
-            elif step == "wait":
-                await asyncio.sleep(0.001)
-            else:
-                await end()
-                publisher = await begun(place)
-        client.come()
-        await until(lambda: folders_in(place) == [], SOON_S, "all that was left is sent")
-        await publisher.close(SOON_S)
-        arrived = set(windows_of(client.taken))
-        assert kept + lost == sent
-        assert len(arrived) >= kept
-        assert arrived <= set(range(sent))
+        try:
+            for step in [*steps, "disk free", "next process"]:
+                if step == "publish":
+                    publish(publisher, sent)
+                    sent, mine = sent + 1, mine + 1
+                elif step == "go":
+                    client.go()
+                elif step == "come":
+                    client.come()
+                elif step == "disk full":
+                    full.set()
+                elif step == "disk free":
+                    full.clear()
+                elif step == "flush":
+                    await publisher.flush(0)
+                elif step == "wait":
+                    await asyncio.sleep(0.001)
+                else:
+                    await end()
+                    publisher = await begun(place)
+            client.come()
+            await until(lambda: folders_in(place) == [], SOON_S, "all that was left is sent")
+            await publisher.close(SOON_S)
+            arrived = set(windows_of(client.taken))
+            assert kept + lost == sent
+            assert len(arrived) >= kept
+            assert arrived <= set(range(sent))
+        finally:
+            await publisher.close(0)
 
 
 async def begun(place):

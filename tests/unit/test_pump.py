@@ -153,9 +153,9 @@ async def test_an_alarm_rings_once_and_not_before_its_time(timer_files, monkeypa
         began = loop.time()
         bell.set(10_000_000)
         bell.set(20_000)  # replaces the first
-        assert await asyncio.wait_for(rang.get(), 5) - began >= 0.0195
+        assert await asyncio.wait_for(rang.get(), 60) - began >= 0.0195
         bell.set(0)
-        await asyncio.wait_for(rang.get(), 5)
+        await asyncio.wait_for(rang.get(), 60)
         assert rang.empty()
     finally:
         bell.close()

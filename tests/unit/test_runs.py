@@ -52,7 +52,7 @@ async def failure_of(
     nothing: Any = None
     up = Up(nothing, cast("Any", worker), cast("Any", agent), cast("Any", MemoryPublisher()))
     course = RunCourse(load, up, asked, EarlyEnd(), said.append)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await course.until_over()
     return course.failure, said
 

@@ -35,7 +35,7 @@ from tests.support.joined import joined_function, joined_window
 
 HOUR_US = 3600 * 1_000_000
 SECOND_US = 1_000_000
-SOON_S = 10.0
+SOON_S = 60.0
 
 
 class Recorder:

@@ -1,12 +1,14 @@
 """A producer's clock beside Kafka's: read from round trips, corrected once if notably off, and then only watched."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producers.clock import SteadyClock
+from producers import clock
+from producers.clock import SteadyClock, ahead
 from producers.publisher.skew import Reading, Residual, best
 
 HOUR_US = 3_600_000_000
@@ -46,12 +48,30 @@ def test_of_several_readings_the_shortest_round_trip_counts():
 
 
 def test_a_corrected_clock_is_as_steady_as_before():
-    clock = SteadyClock(wall_ns=lambda: NOW_US * 1000)
-    moved = clock.moved(-HOUR_US)
+    steady = SteadyClock(wall_ns=lambda: NOW_US * 1000)
+    moved = steady.moved(-HOUR_US)
     counter_ns = time.perf_counter_ns()
-    assert moved.at_us(counter_ns) - clock.at_us(counter_ns) == pytest.approx(-HOUR_US, abs=1_000)
-    before = moved.now_us()
-    assert 0 <= moved.now_us() - before < 1_000_000
+    assert moved.at_us(counter_ns) - steady.at_us(counter_ns) == -HOUR_US
+    first_us, second_us = moved.now_us(), moved.now_us()
+    assert moved.at_us(counter_ns) <= first_us <= second_us <= moved.at_us(time.perf_counter_ns())
+
+
+def test_who_is_held_up_as_two_clocks_are_looked_at_looks_again():
+    counter, wall = iter([0, 9_000, 20_000, 20_004, 30_000, 30_900]), iter([5_000_000, 5_020_002, 5_030_100])
+    assert ahead(lambda: next(wall), lambda: next(counter)) == 5_020_002 - 20_004
+
+
+def test_a_clock_is_not_behind_for_good_because_its_host_was_busy_as_it_was_made(monkeypatch):
+    passed_ns, hold_ups_ns = 0, [20_000_000]
+
+    def wall_ns():
+        nonlocal passed_ns
+        told = NOW_US * 1000 + passed_ns
+        passed_ns += hold_ups_ns.pop() if hold_ups_ns else 0
+        return told
+
+    monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter_ns=lambda: passed_ns))
+    assert SteadyClock(wall_ns=wall_ns).now_us() == NOW_US + 20_000
 
 
 class TestWhatIsLeft:

@@ -4,25 +4,53 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 
 import pytest
 
+from processors import watchdog as module
 from processors.watchdog import Watchdog, WorkerStuckError
+from tests.support.kafka_server import _free_ports
 from tests.support.polling import until
 
 STUCK_S = 0.1
+SOON_S = 60.0
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a host that is held up while it connects."""
+    monkeypatch.setattr(module, "_CONNECT_S", SOON_S)
+
+
+@dataclass
+class Clock:
+    """By which nothing passes of itself, however long this host is held up."""
+
+    now_s: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(module, "time", made)
+    return made
 
 
 @contextlib.asynccontextmanager
-async def listening(*, stays: bool = True, port: int = 0) -> AsyncIterator[str]:
-    """The address of somebody who takes connections, and keeps them unless told otherwise."""
+async def listening(*, port: int = 0, leaves: list[int] | None = None) -> AsyncIterator[str]:
+    """The address of somebody who takes connections, and keeps them; or, with `leaves`, ends and counts them there."""
     connections = set()
 
     def come(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if stays:
+        if leaves is None:
             connections.add(writer)
         else:
             writer.close()
+            leaves.append(1)
 
     server = await asyncio.start_server(come, "127.0.0.1", port)
     try:
@@ -54,7 +82,7 @@ def answering(value: bool) -> tuple[Callable[[], Awaitable[bool]], list[float]]:
 async def test_records_wait_and_nothing_moves(listener: str) -> None:
     is_waiting, _ = answering(True)
     with pytest.raises(WorkerStuckError, match="start the worker again"):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SOON_S):
             await Watchdog(listener, STUCK_S, time.monotonic()).watch(is_waiting)
 
 
@@ -64,11 +92,11 @@ async def test_a_client_that_cannot_even_say_is_stuck(listener: str) -> None:
         return False
 
     with pytest.raises(WorkerStuckError):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(SOON_S):
             await Watchdog(listener, STUCK_S, time.monotonic()).watch(never)
 
 
-async def test_a_client_that_fails_to_say_as_in_a_rebalance_ends_no_worker(listener: str) -> None:
+async def test_a_client_that_fails_to_say_as_in_a_rebalance_ends_no_worker(listener: str, clock: Clock) -> None:
     asked: list[float] = []
 
     async def is_waiting() -> bool:
@@ -77,8 +105,9 @@ async def test_a_client_that_fails_to_say_as_in_a_rebalance_ends_no_worker(liste
             raise RuntimeError("Partition TP('requests', 3) is not assigned")
         return False
 
-    watching = asyncio.create_task(Watchdog(listener, STUCK_S * 10, time.monotonic()).watch(is_waiting))
-    await until(lambda: len(asked) >= 2 or watching.done(), 20, "a second look")
+    watching = asyncio.create_task(Watchdog(listener, STUCK_S, clock.now_s).watch(is_waiting))
+    clock.now_s += STUCK_S / 2
+    await until(lambda: len(asked) >= 2 or watching.done(), SOON_S, "a second look")
     assert not watching.done()
     watching.cancel()
 
@@ -86,43 +115,54 @@ async def test_a_client_that_fails_to_say_as_in_a_rebalance_ends_no_worker(liste
 async def test_nothing_waits(listener: str) -> None:
     is_waiting, asked = answering(False)
     watching = asyncio.create_task(Watchdog(listener, STUCK_S, time.monotonic()).watch(is_waiting))
-    await until(lambda: len(asked) >= 2, 20, "a second look")
+    await until(lambda: len(asked) >= 2, SOON_S, "a second look")
     assert not watching.done()
     assert asked[1] - asked[0] >= STUCK_S / 6
     watching.cancel()
 
 
-async def test_an_outage_is_waited_out(listener: str) -> None:
-    (is_waiting, asked), (also, never) = answering(True), answering(True)
-    host, _, port = listener.rpartition(":")
-    nobody = f"{host}:1"
-    async with listening(stays=False) as proxy:
+async def test_an_outage_is_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CLOSES_S", SOON_S)
+    is_waiting, never = answering(True)
+    looks: list[int] = []
+    async with listening(leaves=looks) as proxy:
         outages = [
-            asyncio.create_task(Watchdog(away, STUCK_S, time.monotonic()).watch(also)) for away in (nobody, proxy)
+            asyncio.create_task(Watchdog(away, STUCK_S, time.monotonic()).watch(is_waiting))
+            for away in ("127.0.0.1:1", proxy)
         ]
-        with pytest.raises(WorkerStuckError):
-            await Watchdog(f"{nobody}, {host}:{port}", STUCK_S, time.monotonic()).watch(is_waiting)
-        await until(lambda: asked, 20, "a question")
-        assert never == [], "only where one of the addresses answers is it asked whether something waits"
+        began_s = time.monotonic()
+        await until(
+            lambda: len(looks) >= 3 and time.monotonic() - began_s > 2 * STUCK_S, SOON_S, "a long outage, looked at"
+        )
+        assert never == [], "where nobody answers it is not asked whether something waits"
         for outage in outages:
             assert not outage.done()
             outage.cancel()
 
 
-async def test_after_an_outage_it_has_all_of_its_time_again() -> None:
-    async with listening() as gone:
-        port = int(gone.rpartition(":")[2])
+async def test_where_one_of_the_addresses_answers_there_is_no_outage(listener: str) -> None:
     is_waiting, asked = answering(True)
-    began_s, stuck_s = time.monotonic(), 1.0
-    watching = asyncio.create_task(Watchdog(f"127.0.0.1:{port}", stuck_s, began_s).watch(is_waiting))
-    await until(lambda: time.monotonic() - began_s > stuck_s, 20, "an outage as long as nothing may move")
+    with pytest.raises(WorkerStuckError):
+        async with asyncio.timeout(SOON_S):
+            await Watchdog(f"127.0.0.1:1, {listener}", STUCK_S, time.monotonic()).watch(is_waiting)
+    assert asked
+
+
+async def test_after_an_outage_it_has_all_of_its_time_again(clock: Clock) -> None:
+    (port,) = _free_ports(1)
+    is_waiting, asked = answering(True)
+    watchdog = Watchdog(f"127.0.0.1:{port}", STUCK_S, clock.now_s)
+    watching = asyncio.create_task(watchdog.watch(is_waiting))
+    clock.now_s += STUCK_S / 2
+    await until(lambda: watchdog._well_s == clock.now_s, SOON_S, "a look in the outage, long before the end")
     async with listening(port=port):
-        back_s = time.monotonic()
+        clock.now_s += STUCK_S * 0.9
+        await until(lambda: asked, SOON_S, "a look behind it")
+        assert not watching.done()
+        clock.now_s += STUCK_S * 0.2
         with pytest.raises(WorkerStuckError):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(SOON_S):
                 await watching
-    assert asked[0] > back_s
-    assert asked[-1] - back_s > stuck_s * 0.7
 
 
 async def test_while_something_moves_nobody_is_asked(listener: str) -> None:
@@ -131,7 +171,7 @@ async def test_while_something_moves_nobody_is_asked(listener: str) -> None:
     watching = asyncio.create_task(watchdog.watch(is_waiting))
     others, when = answering(False)
     other = asyncio.create_task(Watchdog(listener, STUCK_S, time.monotonic()).watch(others))
-    await until(lambda: len(when) >= 2, 20, "two looks of another one")
+    await until(lambda: len(when) >= 2, SOON_S, "two looks of another one")
     assert asked == []
     for task in (watching, other):
         task.cancel()
@@ -185,7 +225,7 @@ async def test_asking_for_the_health_keeps_no_worker_alive(listener: str) -> Non
     is_waiting, _ = answering(True)
     watchdog = Watchdog(listener, STUCK_S, time.monotonic())
     watching = asyncio.create_task(watchdog.watch(is_waiting))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SOON_S):
         while not watching.done():
             await watchdog.health(is_waiting, time.monotonic())
             await asyncio.sleep(0.01)

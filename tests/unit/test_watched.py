@@ -52,7 +52,7 @@ LAGS: dict[str, tuple[Lags, Mapping[Place, int], str]] = {
 async def test_lag_is_what_kafka_says_and_else_unknown(
     monkeypatch: pytest.MonkeyPatch, lags: Lags, told: Mapping[Place, int], state: str
 ) -> None:
-    monkeypatch.setattr(watched, "_ASK_S", 0.05)
+    monkeypatch.setattr(watched, "_ASK_S", 0.05 if lags is silent else 60.0)
     looked_at = worker(lags)
     figures = await looked_at.figures()
     assert (figures.lag_records, figures.done.records) == (told, 7)
@@ -74,6 +74,7 @@ async def test_while_the_client_owes_an_answer_it_is_not_asked_again(monkeypatch
         assert (await looked_at.figures()).lag_records == {}
     assert asked == [1]
     answer.set_result({HERE: 5})
+    monkeypatch.setattr(watched, "_ASK_S", 60.0)
     assert (await looked_at.figures()).lag_records == {HERE: 5}
     assert len(asked) == 1
     assert (await looked_at.figures()).lag_records == {HERE: 5}
@@ -99,9 +100,11 @@ async def test_open_windows_are_seen_with_their_bytes_and_how_far_behind_their_c
     assert figures.unflushed_bytes > figures.open_bytes
     assert figures.watermark_delay_s == {}, "of the other topic nothing was heard, so there is no watermark"
     pipeline.on_record(log.tick(log.place("stacks", record.place.partition)), 0.0)
+    earliest_s = time.time() - log.now_us / 1e6
     figures = await looked_at.figures()
+    latest_s = time.time() - log.now_us / 1e6
     assert list(figures.watermark_delay_s) == [record.place.partition]
-    assert figures.watermark_delay_s[record.place.partition] == pytest.approx(time.time() - log.now_us / 1e6, abs=5)
+    assert earliest_s - 0.01 <= figures.watermark_delay_s[record.place.partition] <= latest_s + 0.01
     assert (await looked_at.health()).state == "working"
     log.now_us += 10 * WINDOW_US
     for place in log.pair(record.place.partition):

@@ -45,7 +45,7 @@ def test_a_process_that_ended_is_gone_and_its_last_cpu_time_is_kept() -> None:
         (instance,) = instances_of(target_of(pid=process.pid))
         one = watched(instance)
         process.kill()  # and not waited for: the kernel still knows it
-        wait_until(lambda: not instance.runs(), 10, "its end")
+        wait_until(lambda: not instance.runs(), 60, "its end")
         one.boundary(1)
         assert one.gone
         assert not instance.replaced()
