@@ -22,8 +22,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.serving import free_port
 from tests.support.commands import environment_of
-from tests.support.paying_services import NAMES, ask, difference, free_port, paying, truth
+from tests.support.paying_services import NAMES, ask, difference, paying, truth
 
 PAID = (("rank", "search"), ("sign", "checkout"), ("render", "search"), ("render", "checkout"))
 

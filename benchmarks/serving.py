@@ -6,15 +6,15 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 
-_START_S = 15.0
+from loadflame.broker import free_ports
+
+_START_S = 60.0
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A loopback port that nobody listens on, and that nobody is given meanwhile."""
+    (port,) = free_ports(1)
+    return port
 
 
 @contextlib.contextmanager

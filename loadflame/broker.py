@@ -5,6 +5,7 @@ For trying out and for plain tests: one worker, and nothing survives it. Real de
 
 import asyncio
 import contextlib
+import random
 import socket
 import subprocess
 import tempfile
@@ -17,6 +18,9 @@ from schemas.errors import UserError
 
 START_S = 15.0
 _POLL_S = 0.02
+_PORTS = range(15_000, 32_000)
+_given: set[int] = set()
+"""Ports that were asked for in this process: nobody may listen there yet."""
 
 
 class BrokerError(UserError):
@@ -73,7 +77,7 @@ class LocalBroker:
     def _begin(self) -> float:
         """Start the process; gives the time until which it must answer."""
         binary = embedded_binary()
-        self._port = _free_port()
+        (self._port,) = free_ports(1)
         address = f"tcp://{self.bootstrap}"
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed in __exit__
         self._process = subprocess.Popen(
@@ -123,11 +127,23 @@ class LocalBroker:
         return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nobody has, and that the system gives to nobody who asks for any: Linux begins at 32768.
+    No port is given twice.
+
+    Whoever is to listen there takes a moment to start, in which every connection on this machine takes one of those.
+    Raises OSError when there are not so many.
+    """
+    found: list[int] = []
+    for port in random.sample(_PORTS, len(_PORTS)):
+        if port not in _given:
+            with contextlib.suppress(OSError), socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+        if len(found) == count:
+            _given.update(found)
+            return found
+    raise OSError(f"there are no {count} free ports")
 
 
 def _answers(port: int) -> bool:

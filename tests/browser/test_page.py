@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, FloatRect, Locator, Page, Route, expect
 
 from tests.browser.conftest import Site, shown
 from tests.support.chromium import looking
@@ -37,6 +37,14 @@ def over_time(page: Page) -> Locator:
     return page.locator(".plotbox").first
 
 
+def box_of(page: Page, picture: Locator) -> FloatRect:
+    """Where a picture is: known once the report is there, whose findings move what stands below them."""
+    expect(page.locator(".findings li").first).to_be_visible()
+    box = picture.bounding_box()
+    assert box
+    return box
+
+
 def legend(page: Page, name: str) -> str:
     """The value beside the picture over time."""
     return page.locator(".keys tr", has=page.get_by_text(name, exact=True)).locator("td").last.inner_text()
@@ -44,8 +52,7 @@ def legend(page: Page, name: str) -> str:
 
 def drag(page: Page, from_s: float, to_s: float, *, shift: bool = False) -> None:
     """Over the picture over time, whose axis goes from 0 to 44 s."""
-    box = over_time(page).bounding_box()
-    assert box
+    box = box_of(page, over_time(page))
 
     def x(at_s: float) -> float:
         return box["x"] + LEFT + (box["width"] - LEFT - RIGHT) * at_s / 44
@@ -146,8 +153,7 @@ def test_the_values_beside_the_picture_are_those_of_the_store(page: Page, site: 
 
 def test_the_pointer_reads_a_second(page: Page, site: Site) -> None:
     shown(page, site.url, f"runs/{site.run}/time")
-    box = over_time(page).bounding_box()
-    assert box
+    box = box_of(page, over_time(page))
     page.mouse.move(box["x"] + LEFT + (box["width"] - LEFT - RIGHT) * 18.5 / 44, box["y"] + 60)
     expect(page.locator(".readout")).to_contain_text("18 s")
     offered, p99 = site.rows(
@@ -164,8 +170,7 @@ def test_a_pointer_that_was_there_before_the_figures_reads_them_when_they_come(p
     with page.expect_request("**/series*"):
         page.goto(f"{site.url}/?held#/runs/{site.run}/time")
     expect(page.locator(".summary")).to_contain_text("stops shop at about")  # the report moves what stands below it
-    box = over_time(page).bounding_box()
-    assert box
+    box = box_of(page, over_time(page))
     page.mouse.move(box["x"] + LEFT + (box["width"] - LEFT - RIGHT) * 18.5 / 44, box["y"] + 60)
     page.unroute("**/series*")  # which lets go of those that were held
     expect(page.locator(".readout")).to_contain_text("18 s")
@@ -282,7 +287,7 @@ def test_functions_are_sorted_by_growth_cost_and_share(page: Page, site: Site) -
     rows = page.locator("table[aria-label='Functions'] tbody tr")
     expect(rows.first).to_have_attribute("data-label", SWEEP)
     assert rows.first.locator("svg polyline").count() == 1
-    wait_until(lambda: page.evaluate("Boolean(page.view.points)"), 20, "the chosen function's points")
+    wait_until(lambda: page.evaluate("Boolean(page.view.points)"), 60, "the chosen function's points")
     used = page.evaluate("page.view.points.used.map((place) => page.view.points.t_s[place])")
     where = f"RUN AND $s IN ({', '.join(f'{at:g}' for at in used)})"
     self_us = site.one(f"SELECT sum(self_cpu_us) FROM functions WHERE {where} AND function = 'Shop.sweep_sessions'")
@@ -315,8 +320,7 @@ def test_a_function_is_shown_against_the_throughput(page: Page, site: Site) -> N
         "GROUP BY window) AS f USING (window)"
     )[0]
     plot = page.locator("section[aria-label='One function'] .plotbox")
-    box = plot.bounding_box()
-    assert box
+    box = box_of(page, plot)
     scale = page.evaluate("page.view.scale")
     page.mouse.move(
         box["x"] + 58 + tps / scale["x"][1] * (box["width"] - 72),
@@ -341,8 +345,7 @@ def test_a_tail_cell_says_what_the_service_was_doing_then(page: Page, site: Site
     row = len(answer["counts"]) - 1
     bucket = next(place for place, count in enumerate(answer["counts"][row]) if count)
     at = answer["t_s"][bucket]
-    box = over_time(page).bounding_box()
-    assert box
+    box = box_of(page, over_time(page))
     page.mouse.click(
         box["x"] + 66 + (box["width"] - 78) * (bucket + 0.5) / len(answer["t_s"]),
         box["y"] + 10 + 348 * (0.5 / len(answer["counts"])),

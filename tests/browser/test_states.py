@@ -99,6 +99,7 @@ def test_the_time_axis_stands_below_all_that_it_is_of_when_nothing_is_to_be_take
 ) -> None:
     Synthetic(run="calm", stages=[Stage("low", "low", "hold", 8, 40)]).write(site.store)
     shown(page, site.url, "runs/calm/time")
+    expect(page.locator(".findings li").first).to_be_visible()  # which move all that is below them
     below, lowest = page.locator(".plot .xtitle").bounding_box(), page.locator(".plot .y3title").bounding_box()
     assert below
     assert lowest
@@ -144,6 +145,7 @@ def test_what_growth_and_cost_leave_out_is_told_below_the_functions_and_why(page
     line.locator("summary").press("Enter")
     expect(line.locator("li")).to_have_text(phrase)
     shown(page, site.url, f"runs/{site.run}/functions")
+    expect(page.locator("table[aria-label='Functions'] tbody tr").first).to_be_visible()
     assert line.is_visible() == bool(build_report(site.client, site.run).growth.left_out)
 
 

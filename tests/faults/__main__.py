@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from loadflame import topics
 from tests.faults import agents, broker, clocks, duplicates, groups, inputs, kills, simulated, spools, store
 from tests.faults.fault import Fault, Outcome
 from tests.faults.results import ROOT, Results, Row, table_of
@@ -55,6 +56,7 @@ def main() -> int:
     if options.fresh or options.short:
         results.forget(wanted)
     only_roles()
+    topics.CONNECT_S = 60.0  # lanes make theirs side by side
     RoleProcess.is_forked = options.short  # else what a recovery takes is what it takes an operator
     folder = Path(tempfile.mkdtemp(prefix="loadflame-faults-"))
     try:

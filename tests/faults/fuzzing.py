@@ -54,7 +54,8 @@ GROWTH_BYTES = 96 << 20
 """Growth of the process's greatest memory over all rounds: what is refused is let go again."""
 ROUND_S = 1.0
 """CPU for one message; a good one takes some milliseconds."""
-_WARM_ROUNDS = 200
+_WARM_ROUNDS, _LEAST_ROUNDS = 200, 2_000
+"""The latter also where they take longer than they are to: of fewer not every kind is refused and read."""
 _WORDS = (0, 1, 2, 4, 8, 16, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF)
 
 Headers = list[tuple[str, bytes | None]]
@@ -109,7 +110,7 @@ def fuzz(seconds: float, seed: int, read: Callable[[Letter], bool] | None = None
     usual = pa.default_memory_pool()
     began, first_bytes = time.monotonic(), 0
     try:
-        while time.monotonic() - began < seconds:
+        while time.monotonic() - began < seconds or report.rounds < _LEAST_ROUNDS:
             letter = damaged(letters, Random(f"{seed}/{report.rounds}"))
             watched = pa.proxy_memory_pool(usual)
             pa.set_memory_pool(watched)

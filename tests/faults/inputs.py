@@ -170,10 +170,10 @@ async def _late(late_s: float, site: Site, _: Fault, times: int) -> Outcome:
 
 
 async def _joined(lane: Lane, window: int) -> None:
-    """Wait until a window of the traffic's is closed, so that what comes is too late for it."""
+    """Wait until a window of the traffic's, also one yet to be sent, is closed: what comes is too late for it."""
     sql = f"SELECT count() FROM windows WHERE run = {{run:String}} AND window = {window}"
     async with asyncio.timeout(WAIT_S):
-        while window in lane.traffic.sent and (await lane.rows(sql))[0][0] == 0:
+        while window >= lane.traffic.first and (await lane.rows(sql))[0][0] == 0:
             await asyncio.sleep(0.1)
 
 

@@ -22,7 +22,10 @@ from tests.support.target import Target, running_target
 
 RATE_TPS = 200
 BLOCK_S = 10
-RATE_ERROR = 0.01
+RATE_ERROR, SHORT_RATE_ERROR = 0.01, 0.2
+"""In the short form the machine may be busy with other things, and holds the load itself up: only a load that waited
+for Kafka, which is away for seconds, is off by more.
+"""
 _PLAN = """
 target: {url}
 service: shop
@@ -91,9 +94,8 @@ class LoadedLane:
         rate_error = await self._rate_error()
         given_up = await self._given_up()
         lane.expect(bool(given_up) == gives_up, f"{given_up} outcomes were given up")
-        lane.expect(
-            rate_error < RATE_ERROR or not on_schedule, f"the schedule moved: {rate_error:.2%} off in {BLOCK_S} s"
-        )
+        bound = SHORT_RATE_ERROR if RoleProcess.is_forked else RATE_ERROR
+        lane.expect(rate_error < bound or not on_schedule, f"the schedule moved: {rate_error:.2%} off in {BLOCK_S} s")
         checks = await lane.checks()
         open_ = {one.name for one in checks if one.ok is None}
         lane.expect(open_ <= set(unknown), f"not checked: {open_}")

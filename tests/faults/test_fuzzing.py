@@ -14,7 +14,6 @@ SECONDS = 3.0
 
 def test_damaged_messages_are_refused_by_decode_error_and_nothing_else_in_bounded_memory_and_time() -> None:
     report = fuzz(SECONDS, time.time_ns() % 1_000_000)
-    assert report.rounds > 500
     assert report.refused.total() > report.rounds // 4
     assert all(report.refused[topic] and report.read[topic] for topic in (*BULK, "runs", "windows", "findings"))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.serving import free_port
 from tests.support.commands import loadflame
-from tests.support.running import free_port
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 

@@ -26,7 +26,7 @@ from tests.support.workers import WorkerProcess, WorkerSettings
 pytestmark = [pytest.mark.broker]
 RUN = "run-1"
 WINDOW_US = 200_000
-WAIT_S = 30.0
+WAIT_S = 60.0
 EXAMPLE = Path(__file__).parents[2] / "examples" / "subscribe.py"
 
 
@@ -110,10 +110,12 @@ async def test_who_follows_a_run_hears_of_its_windows_and_findings(site: Site) -
             on_finding=findings.append,
         )
     )
-    await until(lambda: len(windows) == 12 and bool(findings), WAIT_S, "twelve windows and a finding")
+    try:
+        await until(lambda: len(windows) == 12 and bool(findings), WAIT_S, "twelve windows and a finding")
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
     assert findings[0].kind == "none"
-    following.cancel()
-    await asyncio.gather(following, return_exceptions=True)
 
 
 def test_a_watcher_from_the_start_prints_a_line_an_event_and_ends_in_order_by_ctrl_c(site: Site) -> None:

@@ -99,7 +99,7 @@ def test_whoever_writes_once_has_the_store_from_serve_at_once(tmp_path: Path) ->
         assert loadflame("runs", data_dir=data_dir).returncode == 0
         with closing(open_store(url)) as store:
             assert store.count_batches("run-1")
-        wait_until(lambda: share_of(url, None) is None, 10, "the file's end")
+        wait_until(lambda: share_of(url, None) is None, 60, "the file's end")
         assert gateway.pid
 
 

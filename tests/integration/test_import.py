@@ -1,9 +1,6 @@
 """`loadflame import` end to end: files of other tools, the real broker, worker and store, a report that adds up."""
 
 import json
-import signal
-import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -11,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from loadflame.broker import LocalBroker
-from loadflame.children import READY
 from loadflame.demo import sample_shop
 from producers.imports.locust_listener import RequestWriter
 from tests.support.commands import checks_in, environment_of, loadflame
+from tests.support.roles import RoleProcess
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
@@ -106,24 +103,10 @@ def load_as_locust_would(url: str, prefix: Path, seconds: float) -> int:
 def test_an_agent_that_watched_meanwhile_is_joined_with_the_imported_run(tmp_path: Path):
     with LocalBroker() as broker, sample_shop() as (url, pid):
         environment = environment_of(tmp_path / "data", LOADFLAME_BROKER=broker.bootstrap)
-        command = [
-            sys.executable,
-            "-m",
-            "loadflame",
-            "profile",
-            "--run",
-            "peak",
-            "--pid",
-            str(pid),
-            "--service",
-            "shop",
-        ]
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as agent:
-            assert agent.stdout is not None
-            assert agent.stdout.readline().strip() == READY
+        words = ("profile", "--run", "peak", "--pid", str(pid), "--service", "shop")
+        with RoleProcess(words, environment, tmp_path / "agent.log") as agent:
             count = load_as_locust_would(url, tmp_path / "requests", 6)
-            agent.send_signal(signal.SIGINT)
-        assert agent.returncode == 0
+            agent.interrupt()
         (path,) = tmp_path.glob("requests-*.ndjson")
         arguments = ("import", str(path), "--service", "shop", "--run", "peak", "--json")
         done = loadflame(*arguments, data_dir=tmp_path / "data", LOADFLAME_BROKER=broker.bootstrap)

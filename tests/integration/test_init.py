@@ -32,10 +32,12 @@ def service() -> Iterator[str]:
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        wait_until(lambda: server.started, 20, "the service is up")
-        yield "http://{}:{}".format(*listener.getsockname())
-        server.should_exit = True
-        thread.join(20)
+        try:
+            wait_until(lambda: server.started, 60, "the service is up")
+            yield "http://{}:{}".format(*listener.getsockname())
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def test_a_running_fastapi_service_is_all_that_is_needed(service: str, tmp_path: Path) -> None:

@@ -55,5 +55,5 @@ def test_one_of_each_service_stands_by_itself_and_answers_with_its_defects(bundl
 
 
 def _answer(url: str) -> dict[str, object]:
-    with urlopen(url, timeout=10) as answer:
+    with urlopen(url, timeout=60) as answer:
         return dict(json.load(answer))

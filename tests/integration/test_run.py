@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from benchmarks.serving import free_port
 from loadflame.demo import sample_shop
 from producers.load.plan import load_plan
 from producers.load.stages import Levels
@@ -21,7 +22,7 @@ from schemas.events import RunChecked, RunJudged
 from tests.support.brokers import Broker, new_topics
 from tests.support.commands import checks_in, checks_of, environment_of, loadflame
 from tests.support.polling import answers, wait_until
-from tests.support.running import free_port, plan_file
+from tests.support.running import plan_file
 from tests.support.traffic import messages_of
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
@@ -99,11 +100,12 @@ def test_a_threshold_that_did_not_hold_for_its_time_ends_the_run(tmp_path: Path)
         assert "1 of 2 thresholds did not hold, which ended the run" in report["run"]["why"]
     assert [one["held"] for one in report["thresholds"]] == [False, True]
     assert report["thresholds"][0]["value"] > 0.001
-    assert 100 < report["accounting"]["scheduled"] < 1500
+    assert 100 < report["accounting"]["scheduled"] < 50 * 120, "it did not last as long as was planned"
     assert all(checks_in(report)[name] for name in ("I0", "I1", "I2", "I3"))
 
 
 APPLICATION = """
+import sys
 from flask import Flask
 app = Flask(__name__)
 def render_basket():
@@ -111,6 +113,7 @@ def render_basket():
 @app.get('/')
 def index():
     return str(render_basket())
+sys.stderr.write("up\\n")
 """
 SHORT_PLAN = """
 import loadflame.made_up
@@ -129,10 +132,10 @@ def gunicorn(folder: Path) -> Iterator[tuple[str, int]]:
     command = [sys.executable, "-m", "gunicorn", "-w", "2", "-b", f"127.0.0.1:{port}", "application:app"]
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        booted = 0
+        up = 0
         for line in process.stderr:
-            booted += "Booting worker" in line
-            if booted == 2:
+            up += line == "up\n"  # it is booted before it has imported anything, and a probe waits for seconds only
+            if up == 2:
                 break
         try:
             yield f"http://127.0.0.1:{port}", process.pid
@@ -161,7 +164,7 @@ def test_an_asyncio_service_that_is_not_ours(tmp_path: Path) -> None:
     with datasette(tmp_path) as (url, pid):
         stages = [{"name": "hold", "hold": 25, "for": "4s"}]
         requests = [{"name": "page", "path": "/shop/teas?_size=50"}]
-        plan = {"target": url, "profile": {"pid": pid}, "stages": stages, "requests": requests}
+        plan = {"target": url, "profile": {"pid": pid}, "stages": stages, "requests": requests, "timeout": "60s"}
         (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
         done = loadflame("run", str(tmp_path / "plan.yaml"), "--json", data_dir=tmp_path / "data")
     report = json.loads(done.stdout)
@@ -193,7 +196,8 @@ def test_without_a_plan_a_probe_of_gunicorn_makes_one_up_which_is_run_and_kept(t
     assert report["accounting"]["scheduled"] == pytest.approx(sum(stage.levels) * 2, abs=4)
     assert report["accounting"]["stored"] == report["accounting"]["sent"]
     assert report["profile"]["service_cpu_cores"] > 0
-    assert [row["offered_tps"] for row in report["load"]] == pytest.approx(list(stage.levels), rel=0.1)
+    # To a request more or less in each two seconds: a busy machine has rates of few.
+    assert [row["offered_tps"] for row in report["load"]] == pytest.approx(list(stage.levels), rel=0.1, abs=0.5)
     assert "render_basket" in {one["function"].rpartition(".")[2] for one in report["functions"]}
     checks = checks_in(report)
     assert all(checks[name] for name in ("I1", "I2", "I3"))

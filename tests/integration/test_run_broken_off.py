@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -14,11 +13,12 @@ import psutil
 import pytest
 import yaml
 
+from benchmarks.serving import free_port
 from loadflame.broker import LocalBroker
 from loadflame.demo import sample_shop
 from tests.support.commands import checks_in, environment_of, loadflame, report_of
 from tests.support.polling import wait_until
-from tests.support.running import assert_committed, free_port, plan_file, run_and
+from tests.support.running import assert_committed, plan_file, run_and
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
@@ -33,7 +33,7 @@ def test_a_load_process_that_dies_is_told_its_share_counts_as_dropped_and_the_ot
         plan = plan_file(tmp_path, url, pid, stages=[{"name": "s", "hold": 100, "for": "8s"}])
 
         def kill_the_second(run: psutil.Process) -> None:
-            wait_until(lambda: counted(url) > 150, 30, "a load by both")
+            wait_until(lambda: counted(url) > 150, 60, "a load by both")
             next(child for child in run.children() if "2/2" in child.cmdline()).kill()
 
         code, told = run_and(kill_the_second, plan, "--workers", "2", data_dir=tmp_path / "data", when="loading")
@@ -131,6 +131,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path: Path, when: str) -> None:
         code, told = run_and(
             lambda run: run.send_signal(signal.SIGINT), plan, data_dir=tmp_path / "data", when=when, look=looked
         )
+        sent = counted(url)
     assert code == 130, told
     assert "ABORTED" in told
     assert "Traceback" not in told
@@ -139,7 +140,10 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path: Path, when: str) -> None:
     assert report["run"]["verdict"] == "aborted"
     started, ended = (datetime.fromisoformat(report["run"][name]) for name in ("started_at", "ended_at"))
     assert ended >= started
-    assert (report["accounting"]["stored"] > 0) == (when == "achieved")
+    accounting = report["accounting"]
+    assert accounting["sent"] == sent < 50 * 120  # there are seconds before the first arrival, unless we are held up
+    assert accounting["stored"] > 0 or when == "loading"
+    assert accounting["stored"] == accounting["completed"] + accounting["failed"]
     checks = checks_in(report)
     assert all(checks[name] for name in ("I0", "I1", "I2", "I3"))
     assert_committed(told)
@@ -159,7 +163,7 @@ def test_ctrl_c_before_the_load_leaves_no_run_and_nothing_running(tmp_path: Path
     assert code == 130, told
     assert told.endswith("\nloadflame: aborted before the load began; nothing was measured\n")
     assert "Traceback" not in told
-    assert not [process for process in started if process.is_running()]
+    assert psutil.wait_procs(started, timeout=60)[1] == []
     assert not (tmp_path / "data" / "runs").exists()
     assert json.loads(loadflame("runs", "--json", data_dir=tmp_path / "data").stdout) == []
 
@@ -204,16 +208,14 @@ def is_watched():
         if me in words and b"austin" in words[0]: return True
 until_s = time.monotonic() + 60
 while not is_watched() and time.monotonic() < until_s: time.sleep(0.1)
-time.sleep(4)  # it was watched for a while, and was none that fell at once
+time.sleep(6)  # it was watched for a while, and was none that fell at once
 raise SystemExit("no such database")
 """
 
 
 def test_a_command_that_ends_before_it_listens_is_told_and_leaves_no_run(tmp_path: Path) -> None:
     plan = tmp_path / "plan.yaml"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        target = f"http://127.0.0.1:{free.getsockname()[1]}"
+    target = f"http://127.0.0.1:{free_port()}"
     stages, requests = [{"name": "hold", "hold": 20, "for": "10s"}], [{"name": "ok", "path": "/"}]
     plan.write_text(yaml.safe_dump({"target": target, "stages": stages, "requests": requests}))
     for text, sentence in (

@@ -224,7 +224,7 @@ def test_a_whole_run_over_mutual_tls_shows_no_secret_in_a_command_line_meanwhile
             (tmp_path / "err").open("w") as errors,
             subprocess.Popen(command, env=environment_of(data, **environment), stdout=into, stderr=errors) as run,
         ):
-            deadline = time.monotonic() + 90
+            deadline = time.monotonic() + 240
             while run.poll() is None:
                 seen |= command_lines(psutil.Process(run.pid))
                 assert time.monotonic() < deadline
@@ -331,7 +331,7 @@ def test_who_is_not_let_in_is_told_why_in_one_sentence_and_bounded_time(
     with pytest.raises(BrokerError, match=said) as caught:
         # On the loop of the commands. Python's own may not get to close a socket whose handshake failed.
         uvloop.run(check_broker(broker or environment["LOADFLAME_BROKER"], Topics(PREFIX, 2), security=security))
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 120
     assert "\n" not in str(caught.value)
     assert "s3cret" not in str(caught.value)
 

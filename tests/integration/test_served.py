@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.serving import free_port
 from tests.support.commands import checks_in
-from tests.support.paying_services import NAMES, ask, difference, free_port, paying, truth
+from tests.support.paying_services import NAMES, ask, difference, paying, truth
 from tests.support.running import observe_while
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.alone]

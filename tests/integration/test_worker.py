@@ -159,7 +159,7 @@ async def test_repeated_and_late_batches_are_stored_once_and_their_windows_joine
         await until(lambda: store.windows[joined].batches_covered == 3, WAIT_S, "the late batch in its window")
         await until(lambda: (RUN, old.header.key.window) in store.windows, WAIT_S, "the old window")
         assert store.windows[joined].closed_by == "late"
-        assert len(store.batches) == 4 * 2 + 2
+        await until(lambda: len(store.batches) == 4 * 2 + 2, WAIT_S, "every batch")
         await traffic.end()
         summary = await worker.end()
     assert summary.late_windows >= 2
@@ -234,12 +234,13 @@ async def test_a_worker_that_is_stopped_in_mid_run_leaves_the_rest_to_the_next_o
         await kafka_traffic.send(*range(4))
         await until(lambda: bool(store.windows), WAIT_S, "a joined window")
         first = await worker.end()
+    kept = len(store.batches)
     await kafka_traffic.send(*range(4, 8), goodbye=True)
     await kafka_traffic.end()
     async with working(broker, topics, store, drain_run=RUN) as worker:
         async with asyncio.timeout(WAIT_S):
             second = await worker.task
-    assert first.batches == 8, "it had stored all that it had received"
+    assert first.batches == kept > 0, "it had stored all that it had received"
     assert second.batches < 16, "and committed some of it"
     assert {one.batches_covered for one in store.windows.values()} == {2}
     assert sum(one.completed + one.failed for one in store.windows.values()) == kafka_traffic.requests

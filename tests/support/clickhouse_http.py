@@ -28,6 +28,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import chdb
 
+from loadflame.broker import free_ports
+
 ROOT = Path(__file__).parents[2]
 # Request parameters that are no settings of a query.
 _OF_THE_PROTOCOL = {
@@ -266,7 +268,7 @@ class StoreProcess:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
-        self.port = 0
+        (self.port,) = free_ports(1)  # of another no connection has taken it while this is away
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "tests.support.clickhouse_http", str(self._folder), str(self.port)]
@@ -275,7 +277,7 @@ class StoreProcess:
                 command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
             )
         assert self._process.stdout is not None
-        self.port = int(self._process.stdout.readline())
+        assert self._process.stdout.readline() == "up\n"
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -295,7 +297,7 @@ class StoreProcess:
 
 
 if __name__ == "__main__":
-    with fake_clickhouse(sys.argv[1], int(sys.argv[2])) as _server:
-        print(_server.port, flush=True)  # noqa: T201  said to whoever started us
+    with fake_clickhouse(sys.argv[1], int(sys.argv[2])):
+        print("up", flush=True)  # noqa: T201  said to whoever started us
         sys.stdin.read()
     os._exit(0)  # the engine's own end takes its time

@@ -1,11 +1,8 @@
 """A real Apache Kafka for tests: one KRaft node on loopback, from Maven Central, its data in a temporary folder."""
 
-import contextlib
 import fcntl
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from loadflame.broker import free_ports
 from tests.support.polling import answers
 
 HERE = Path(__file__).parent
@@ -63,7 +61,7 @@ class KafkaServer:
     def __init__(self, folder: Path, doors: int = 0) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        self._port, self._controller_port, *more = _free_ports(2 + 2 * doors)
+        self._port, self._controller_port, *more = free_ports(2 + 2 * doors)
         self.doors = [Door(*pair) for pair in zip(more[::2], more[1::2], strict=True)]
 
     def further_properties(self) -> Mapping[str, object]:
@@ -128,18 +126,6 @@ class KafkaServer:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.kill()  # nothing of it is wanted any more, and an orderly end takes seconds
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that nobody has, and that the system gives to nobody who asks for any: they are needed only in a moment."""
-    found: list[int] = []
-    for port in random.sample(range(15_000, 32_000), 17_000):
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-        if len(found) == count:
-            return found
-    raise OSError(f"there are no {count} free ports")
 
 
 def _properties(port: int, controller_port: int, data: Path, doors: Sequence[Door]) -> str:

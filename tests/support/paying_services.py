@@ -7,7 +7,6 @@ one that hands work on, `search` calls `rank` in its own task and `render` in an
 import contextlib
 import json
 import random
-import socket
 import subprocess
 import sys
 import threading
@@ -177,13 +176,6 @@ def paying(kind: str, folder: Path, told: Path, port: int) -> Iterator[tuple[str
                 with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended
                     one.terminate()
             process.terminate()
-
-
-def free_port() -> int:
-    """One that nobody listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 def answers(url: str) -> bool:

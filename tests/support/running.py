@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -88,10 +87,3 @@ def observe_while(traffic: Callable[[], T], *arguments: str, folder: Path) -> tu
 def assert_committed(told: str) -> None:
     """The run itself looked at its topics, which are gone with the embedded broker."""
     assert re.search(r"^I4 +holds +[1-9]\d* batches lie below", told, re.MULTILINE), told
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port

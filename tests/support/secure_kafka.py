@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from loadflame.broker import free_ports
 from tests.support.certificates import Authority
-from tests.support.kafka_server import KafkaServer, _free_ports
+from tests.support.kafka_server import KafkaServer
 
 ADMIN, USER, GUEST = "admin", "loadflame", "guest"
 """Who may do everything; who may do what the first gives the right to; and who is let in, and may do nothing. A client
@@ -22,7 +23,7 @@ class SecureKafka(KafkaServer):
         self._authority = authority
         self._certificate = authority.issue("127.0.0.1", name="broker")
         self._password = password
-        (self._mutual_port,) = _free_ports(1)
+        (self._mutual_port,) = free_ports(1)
 
     @property
     def mutual(self) -> str:

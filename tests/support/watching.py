@@ -17,7 +17,7 @@ def address_in(log: Path) -> str:
     """Where a process serves that was told to take a free port: its log says so."""
 
     def found() -> list[str]:
-        lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+        lines = [json.loads(line) for line in log.read_text().split("\n")[:-1] if line.startswith("{")]
         return [line["url"] for line in lines if "url" in line]
 
     wait_until(lambda: bool(found()), 60, f"an address in {log}")
