@@ -46,7 +46,9 @@ LIMIT 500
 """.strip()
 
 PRUNED_SHARE = 1 / 2000
-"""Frames under this share of the range's CPU are left out of a flame graph: too narrow to see."""
+"""Frames under this share of a flame graph's width are left out: too narrow to see. A differential one is as wide as
+both sides together.
+"""
 
 
 def flame_graph() -> str:
@@ -114,10 +116,9 @@ def _nodes(by_stack: str, runs: str, weights: Mapping[str, str], figures: Mappin
     the order of the labels that lead to them. Char 0 ends a label before all that it could go on with.
     """
     told = ", ".join(f"{one} AS {name}" for name, one in weights.items())
-    gathered = ", ".join(f"groupArray({one}) AS every_{one}, sum({one}) AS whole_{one}" for one in weights)
+    gathered = ", ".join(f"groupArray({one}) AS every_{one}" for one in weights)
+    width = " + ".join(f"sum({one})" for one in weights)
     taken_out = ", ".join(f"every_{one} AS {one}" for one in weights)
-    names = ", ".join(f"{one}, whole_{one}" for one in weights)
-    wide = " OR ".join(f"(sum({one}) > 0 AND sum({one}) >= {PRUNED_SHARE} * any(whole_{one}))" for one in weights)
     summed = ", ".join(f"toInt64({one}) AS {name}" for name, one in figures.items())
     return f"""
 SELECT
@@ -127,10 +128,10 @@ FROM
     SELECT any(stack_id) AS stack_id, toInt64(any(depth) - 1) AS level, {summed}
     FROM
     (
-        SELECT stack_id, arrayPushFront(below, 0) AS path, length(path) AS deep, {names}
+        SELECT stack_id, arrayPushFront(below, 0) AS path, length(path) AS deep, whole, {", ".join(weights)}
         FROM
         (
-            SELECT groupArray(stack_id) AS every_stack, groupArray(below) AS every_below, {gathered}
+            SELECT groupArray(stack_id) AS every_stack, groupArray(below) AS every_below, {width} AS whole, {gathered}
             FROM
             (
                 SELECT
@@ -147,7 +148,7 @@ FROM
     )
     ARRAY JOIN path AS path_id, arrayEnumerate(path) AS depth
     GROUP BY path_id
-    HAVING level = 0 OR {wide}
+    HAVING level = 0 OR ({width} > 0 AND {width} >= {PRUNED_SHARE} * any(whole))
 ) AS node
 LEFT ANY JOIN (SELECT stack_id, frames FROM stack_texts WHERE run {runs}) AS texts USING (stack_id)
 ORDER BY if(empty(frames) AND level > 0, label, arrayStringConcat(arraySlice(frames, 1, level), char(0)))
