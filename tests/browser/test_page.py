@@ -345,9 +345,13 @@ def test_a_tail_cell_says_what_the_service_was_doing_then(page: Page, site: Site
     row = len(answer["counts"]) - 1
     bucket = next(place for place, count in enumerate(answer["counts"][row]) if count)
     at = answer["t_s"][bucket]
+    axis = page.evaluate("page.view.axis")
+    first, last = site.rows("SELECT min($s), max($s) FROM requests WHERE RUN")[0]
+    assert (axis["from"], axis["to"]) == (first, last + 1), "without the seconds that only have a profile"
+    assert answer["t_s"][0] < first
     box = box_of(page, over_time(page))
     page.mouse.click(
-        box["x"] + 66 + (box["width"] - 78) * (bucket + 0.5) / len(answer["t_s"]),
+        box["x"] + 66 + (box["width"] - 78) * (at + 0.5 - axis["from"]) / (axis["to"] - axis["from"]),
         box["y"] + 10 + 348 * (0.5 / len(answer["counts"])),
     )
     requests = page.locator("table[aria-label='Requests'] tbody tr")

@@ -59,8 +59,9 @@ export class LatencyView {
       const answer = await ask(runPath(this.run.id, "latency"), { endpoint });
       if (this.asked !== endpoint) return;
       this.answer = answer;
-      const last = answer.t_s.at(-1) ?? 0;
-      this.axis = { from: answer.t_s[0] ?? 0, to: last + answer.step_s, step: answer.step_s };
+      // Profilers are there before the first request and after the last.
+      const used = answer.t_s.filter((_, bucket) => answer.counts.some((row) => row[bucket]));
+      this.axis = { from: used[0] ?? 0, to: (used.at(-1) ?? 0) + answer.step_s, step: answer.step_s };
     }
     if (!this.answer) return;
     fill(this.endpoint, segments("Endpoint", [["", "All"], ...this.run.head.endpoints.slice(0, 8).map((name) => [name, name])], endpoint, (name) => set({ endpoint: name, cell: "" })));
