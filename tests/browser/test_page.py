@@ -117,6 +117,39 @@ def test_the_list_is_filtered_and_opened_by_keyboard(page: Page, site: Site) -> 
     expect(page.locator(".crumb .mono")).to_have_text(site.run)
 
 
+def test_a_filter_that_is_typed_while_the_list_is_asked_for_again_stays(page: Page, site: Site) -> None:
+    shown(page, site.url)
+    held: list[Route] = []
+    page.route("**/runs", lambda route: held.append(route))  # noqa: PLW0108  Playwright marks what it is given
+    with page.expect_request("**/runs"):
+        page.evaluate("() => { clearTimeout(page.timer); page.refresh(); }")  # as it does every second
+    before = page.locator("main").get_attribute("data-ready")
+    assert before
+    page.get_by_label("Filter runs").fill(site.run)
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.unroute("**/runs")  # which lets go of those that were held
+    expect(page.locator("main")).not_to_have_attribute("data-ready", before)
+    assert page.locator("tbody tr").count() == 1
+
+
+def test_who_leaves_a_run_before_it_is_read_sees_where_he_went(page: Page, site: Site) -> None:
+    shown(page, site.url)
+    held: list[Route] = []
+    head = f"**/runs/{site.run}"
+    page.route(head, lambda route: held.append(route))  # noqa: PLW0108  Playwright marks what it is given
+    with page.expect_request(head):
+        page.evaluate("(hash) => { location.hash = hash; }", f"#/runs/{site.run}/time")
+    expect(page.locator(".crumb .mono")).to_have_text(site.run)
+    page.evaluate("() => { location.hash = '#/'; }")
+    expect(page.locator("table[aria-label='Runs']")).to_be_visible()
+    with page.expect_response(head):
+        page.unroute(head)
+    before = page.locator("main").get_attribute("data-ready")
+    assert before
+    expect(page.locator("main")).not_to_have_attribute("data-ready", before)
+    assert page.locator("table[aria-label='Runs']").is_visible()
+
+
 # Over time
 
 

@@ -141,7 +141,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path: Path, when: str) -> None:
     started, ended = (datetime.fromisoformat(report["run"][name]) for name in ("started_at", "ended_at"))
     assert ended >= started
     accounting = report["accounting"]
-    assert accounting["sent"] == sent < 50 * 120  # there are seconds before the first arrival, unless we are held up
+    assert accounting["sent"] == sent < 50 * 120  # not 0: who is held up for a second interrupts when some are sent
     assert accounting["stored"] > 0 or when == "loading"
     assert accounting["stored"] == accounting["completed"] + accounting["failed"]
     checks = checks_in(report)

@@ -110,7 +110,8 @@ class Page {
     }
     const isSame = this.page === page && this.run?.id === (run ?? undefined);
     if (isSame && this.view) return this.changed();
-    const view = (this.view = null);
+    const opening = (this.opening = {});
+    this.view = null;
     this.page = page;
     document.title = run ? `${run} · loadflame` : "loadflame";
     try {
@@ -122,9 +123,10 @@ class Page {
         fill(this.main, h("p", { class: "pending" }, "Reading the run …"));
         this.drawTop();
         await this.run.refreshHead();
+        if (this.opening !== opening) return; // something else was opened meanwhile, perhaps no run
         if (this.run.id !== this.run.head.id) return go(page, this.run.head.id, values); // `last`
       }
-      if (read().page !== page || (read().run ?? undefined) !== this.run?.id || this.view !== view) return;
+      if (read().page !== page || (read().run ?? undefined) !== this.run?.id) return;
       this.view = page === "runs" ? new RunsView() : page === "compare" ? new CompareView() : new KINDS[page](this.run);
       this.drawTop();
       const isEmpty = this.run && this.run.head.first_s === null;
@@ -132,6 +134,7 @@ class Page {
       if (this.run) this.drawSummary();
       await this.refresh();
     } catch (error) {
+      if (this.opening !== opening) return;
       this.drawTop();
       fill(this.main, h("section", { class: "card error", role: "alert" }, error.message));
     }

@@ -3,7 +3,7 @@
 import { fill, h } from "./dom.js";
 import * as f from "./format.js";
 import { ask } from "./source.js";
-import { address, go, set } from "./state.js";
+import { address, go, read, set } from "./state.js";
 
 export class RunsView {
   constructor() {
@@ -21,9 +21,9 @@ export class RunsView {
     return true; // new runs appear by themselves
   }
 
-  async refresh(values) {
+  async refresh() {
     this.list = await ask("runs");
-    this.update(values);
+    this.update(read().values); // as they are by now: somebody may have typed meanwhile
   }
 
   update(values) {
