@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from loadflame.broker import free_ports
 from processors import watchdog as module
 from processors.watchdog import Watchdog, WorkerStuckError
-from tests.support.kafka_server import _free_ports
 from tests.support.polling import until
 
 STUCK_S = 0.1
@@ -149,7 +149,7 @@ async def test_where_one_of_the_addresses_answers_there_is_no_outage(listener: s
 
 
 async def test_after_an_outage_it_has_all_of_its_time_again(clock: Clock) -> None:
-    (port,) = _free_ports(1)
+    (port,) = free_ports(1)
     is_waiting, asked = answering(True)
     watchdog = Watchdog(f"127.0.0.1:{port}", STUCK_S, clock.now_s)
     watching = asyncio.create_task(watchdog.watch(is_waiting))
