@@ -128,8 +128,8 @@ class LocalBroker:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback that nobody has, and that the system gives to nobody who asks for any: Linux begins at 32768.
-    No port is given twice.
+    """Ports of loopback that nobody has, and that the system gives to nobody who asks for any: Linux begins at 32768,
+    unless it is told otherwise. No port is given twice.
 
     Whoever is to listen there takes a moment to start, in which every connection on this machine takes one of those.
     Raises OSError when there are not so many.

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.planted.bundles import Design
 from benchmarks.planted.drawn import Drawn, draw
-from benchmarks.planted.pool import store_of
+from benchmarks.planted.pool import data_of
 from benchmarks.planted.results import Result, Task, of_report
 from benchmarks.planted.serving import PlanAt, limit_of, plan_of, serving
 from schemas.errors import UserError
@@ -61,7 +61,7 @@ class Campaign:
         plan_at = plan_of(drawn, [self.design.stage(name, drawn.seed) for name in drawn.stages])
         with contextlib.ExitStack() as stack:
             if task.bundle == "pool":
-                folder = store_of(self.keep, task.seed).parent
+                folder = data_of(self.keep, task.seed).parent
                 folder.mkdir(parents=True, exist_ok=True)
             else:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loadflame-")))

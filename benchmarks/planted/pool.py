@@ -105,19 +105,19 @@ def _ways(seed: int, question: str) -> Iterator[tuple[int, ...]]:
     return iter((first, *others))
 
 
-def store_of(keep: Path, seed: int) -> Path:
+def data_of(keep: Path, seed: int) -> Path:
     """The data folder of a service's runs."""
     return keep / "pool" / str(seed) / "data"
 
 
 def usable(results: Iterable[Result], out: Path, keep: Path) -> list[Result]:
-    """Results without the pool's runs that can be compared no more: another machine made them, and has their store."""
+    """Results without the pool's runs that can be compared no more: another machine made them, and has their data."""
     compared = {run for one in _said(out).values() for run in (*one["base"], *one["new"])}
-    return [
-        one
-        for one in results
-        if one.task.bundle != "pool" or one.run in compared or (store_of(keep, one.task.seed) / "store").exists()
-    ]
+    return [one for one in results if one.task.bundle != "pool" or one.run in compared or _is_here(keep, one)]
+
+
+def _is_here(keep: Path, one: Result) -> bool:
+    return (data_of(keep, one.task.seed) / "runs" / one.run).exists()
 
 
 def _said(out: Path) -> dict[str, dict[str, Any]]:
@@ -133,7 +133,7 @@ def compare(results: Sequence[Result], out: Path, keep: Path) -> list[Compared]:
     wanted = groups_of(results)
     for seed in sorted({one.seed for one in wanted}):
         new = [one for one in wanted if one.seed == seed and not _is_of(one, said.get(one.name))]
-        for answer in _answers(new, store_of(keep, seed)):
+        for answer in _answers(new, data_of(keep, seed)):
             append(out / COMPARISONS, answer)
             one = json.loads(answer)
             said[one["name"]] = one

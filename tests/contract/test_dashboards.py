@@ -392,6 +392,26 @@ def test_the_flame_graph_is_the_tree_that_the_stacks_make(store: Store) -> None:
         assert (len(kept) < len(ns)) == fewer
 
 
+def test_a_differential_graph_leaves_out_what_is_narrow_in_the_width_of_both_sides(store: Store) -> None:
+    half = (START + timedelta(seconds=40), START + timedelta(seconds=80))
+
+    def pruned(share: float) -> list[dict[str, Any]]:
+        return asked(
+            store.client, hot_functions.DIFFERENTIAL.replace(f"{sql.PRUNED_SHARE} * any", f"{share} * any"), half
+        )
+
+    def width(row: dict[str, Any]) -> int:
+        return int(row["value"] + row["valueRight"])
+
+    everything, some = pruned(0), pruned(0.05)
+    check_tree(some)
+    # Figures are cut to whole ns, by which a frame on the border may be either.
+    border = 0.05 * width(everything[0])
+    assert {row["label"] for row in everything if width(row) > border + 4} <= {row["label"] for row in some}
+    assert all(width(row) > border - 4 for row in some)
+    assert 1 < len(some) < len(everything)
+
+
 def test_paths_are_in_the_order_of_their_frames(store: Store) -> None:
     path: list[str] = []
     paths = []

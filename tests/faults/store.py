@@ -97,14 +97,14 @@ async def _refused(site: Site, _: Fault, times: int) -> Outcome:
         for _ in range(times):
             await seat.stored_since(time.monotonic())
             seat.store.on_statement = full
-            await _no_commit_and_an_alarm(lane, seat, "NOT_ENOUGH_SPACE")
+            await _nothing_lost_and_an_alarm(lane, seat, "NOT_ENOUGH_SPACE")
             seat.store.be_transparent()
             recoveries_s.append(await seat.stored_since(time.monotonic()))
         await lane.finish()
         return await lane.outcome(times, recoveries_s)
 
 
-async def _no_commit_and_an_alarm(lane: Lane, seat: Seat, said: str) -> None:
+async def _nothing_lost_and_an_alarm(lane: Lane, seat: Seat, said: str) -> None:
     """Nothing of what is not stored is committed, and the worker says why it waits."""
     before = seat.count_in_log(said)
     await until(lambda: seat.count_in_log(said) > before, WAIT_S, f"an alarm that says {said}")
@@ -132,7 +132,7 @@ async def _filled(lane: Lane, disk: Path, store: StoreProcess, times: int) -> Ou
         await seat.stored_since(time.monotonic())
         ballast = disk / "ballast"
         fill(ballast)
-        await _no_commit_and_an_alarm(lane, seat, r"(?i)no space left|not enough space|cannot reserve")
+        await _nothing_lost_and_an_alarm(lane, seat, r"(?i)no space left|not enough space|cannot reserve")
         ballast.unlink()
         recoveries_s.append(await seat.stored_since(time.monotonic()))
     await lane.finish()

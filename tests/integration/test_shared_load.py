@@ -69,6 +69,7 @@ async def test_as_many_loads_are_heard_as_have_said_their_last_words(
         assert not waiting.done(), "one load has ended"
         other.announce(last_words("b"))
         assert await asyncio.wait_for(waiting, 60) == 2
+        assert len(read) == 4, "none but the last words of the second load ended it"
         assert await loads_ended(broker.bootstrap, topics, "another", count=1, timeout_s=1) == 0
 
 

@@ -12,7 +12,7 @@ from benchmarks.planted.bundles import BUNDLES, Design
 from benchmarks.planted.drawn import draw
 from benchmarks.planted.figures import clean_runs
 from benchmarks.planted.kinds import KINDS
-from benchmarks.planted.pool import A_SIDE, COMPARISONS, DRAWN, RUNS, groups_of, store_of, turn_of, usable
+from benchmarks.planted.pool import A_SIDE, COMPARISONS, DRAWN, RUNS, data_of, groups_of, turn_of, usable
 from benchmarks.planted.results import Result, Seen, Task, append
 from benchmarks.planted.schedule import GOALS, done, minutes_left, next_tasks, progress, to_predict
 from tests.support.planted import BLANK
@@ -125,7 +125,7 @@ def test_a_soak_leaves_minutes_enough_for_a_drift_to_be_told() -> None:
     assert whole - round(whole * WARM_UP_SHARE) >= LEAST_UNITS
 
 
-def test_runs_of_a_pool_count_while_their_store_is_there_or_they_were_compared(tmp_path: Path) -> None:
+def test_runs_of_a_pool_count_where_they_were_made_and_when_they_were_compared(tmp_path: Path) -> None:
     out, keep = tmp_path / "out", tmp_path / "keep"
     out.mkdir()
     pool = [replace(BLANK, task=Task("pool", *turn_of(place), turn=place), run=f"r{place}") for place in range(RUNS)]
@@ -135,8 +135,10 @@ def test_runs_of_a_pool_count_while_their_store_is_there_or_they_were_compared(t
     line = {"name": compared.name, "base": compared.base, "new": compared.new}
     append(out / COMPARISONS, json.dumps(line))
     assert [one.run for one in usable(pool, out, keep)] == sorted({*compared.base, *compared.new}, key=_number)
-    (store_of(keep, 1) / "store").mkdir(parents=True)
-    assert usable([*pool, *others], out, keep) == [*pool, *others]
+    begun_again = replace(pool[0], run="here")
+    (data_of(keep, 1) / "runs" / "here").mkdir(parents=True)
+    elsewhere = replace(pool[0], run="elsewhere")
+    assert usable([elsewhere, begun_again, *others], out, keep) == [begun_again, *others]
 
 
 def _number(run: str) -> int:

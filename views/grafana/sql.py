@@ -151,5 +151,5 @@ FROM
     HAVING level = 0 OR ({width} > 0 AND {width} >= {PRUNED_SHARE} * any(whole))
 ) AS node
 LEFT ANY JOIN (SELECT stack_id, frames FROM stack_texts WHERE run {runs}) AS texts USING (stack_id)
-ORDER BY if(empty(frames) AND level > 0, label, arrayStringConcat(arraySlice(frames, 1, level), char(0)))
+ORDER BY if(empty(frames) AND level > 0, label, arrayStringConcat(arraySlice(frames, 1, level), char(0))), level
 """.strip()

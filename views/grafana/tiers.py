@@ -49,7 +49,7 @@ class Tier(NamedTuple):
 POINTS = Tier("tier_of_points", RAW_US // 1_000_000)
 """Of what has a time axis."""
 TOTALS = Tier("tier_of_totals", 300)
-"""Of what has none: tables of two times 15 minutes take 140 ms by windows, flame graphs 240 ms."""
+"""Of what has none: tables of two times 15 minutes take 140 ms by windows, flame graphs more."""
 TIERS = (POINTS, TOTALS)
 SKETCHES = Choice(
     "rows_of_sketches",
