@@ -16,7 +16,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from benchmarks.planted import figures
@@ -56,13 +57,15 @@ def outcome(result: Result) -> str:
     return ", ".join(said) + beside
 
 
-def campaign(results: Results, runs: Campaign, options: argparse.Namespace) -> None:
+def campaign(
+    results: Results, usable_ones: Callable[[], list[Result]], runs: Campaign, options: argparse.Namespace
+) -> None:
     """Run until the time is over, the runs are done, or Ctrl-C."""
     until, count = time.monotonic() + options.minutes * 60, 0
     only = [name for name in options.only.split(",") if name]
     while options.runs < 0 or count < options.runs:
         left_s = until - time.monotonic()
-        there = usable(results.all, options.out, runs.keep)
+        there = usable_ones()
         tasks = next_tasks(there, runs.design, left_s, first_seed=options.first_seed, only=only)
         if not tasks:
             return
@@ -72,7 +75,7 @@ def campaign(results: Results, runs: Campaign, options: argparse.Namespace) -> N
             results.add(result)
             count += 1
             print(f"{outcome(result)} ({result.took_s:.0f} s)", file=sys.stderr, flush=True)
-        print(f"  {progress(usable(results.all, options.out, runs.keep))}", file=sys.stderr, flush=True)
+        print(f"  {progress(usable_ones())}", file=sys.stderr, flush=True)
 
 
 def tell(results: Sequence[Result], compared: Sequence[Compared]) -> None:
@@ -112,17 +115,18 @@ def main() -> None:
     if unknown := {name for name in options.only.split(",") if name} - set(BUNDLES):
         sys.exit(f"planted: there are no services {', '.join(sorted(unknown))}; there are {', '.join(BUNDLES)}")
     results, design = Results(options.out / "runs.jsonl"), Design()
+    usable_ones = partial(usable, results.all, options.out, options.keep)
     if options.plan:
-        tell_plan(usable(results.all, options.out, options.keep), design)
+        tell_plan(usable_ones(), design)
         return
     print(f"seeds from {options.first_seed}; {len(results.all)} runs are there already", file=sys.stderr)
     try:
-        campaign(results, Campaign(design, version(), options.out / "visits", options.keep), options)
+        campaign(results, usable_ones, Campaign(design, version(), options.out / "visits", options.keep), options)
     except KeyboardInterrupt:
         print("\nended; what was measured is kept", file=sys.stderr)
     except UserError as error:
         sys.exit(f"planted: {error}")
-    there = usable(results.all, options.out, options.keep)
+    there = usable_ones()
     compared = compare(there, options.out, options.keep)
     tell(there, compared)
     if options.page:

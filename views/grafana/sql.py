@@ -58,8 +58,7 @@ def flame_graph() -> str:
     return _nodes(
         _by_stack("sum(cpu_us) AS us", CHOSEN),
         f"= {THIS}",
-        {"ns": "us * 1000"},
-        {"value": "sum(ns)", "self": "sumIf(ns, depth = deep)"},
+        {"": "us * 1000"},
     )
 
 
@@ -73,13 +72,7 @@ def differential(beside: Range) -> str:
     nodes = _nodes(
         _by_stack("sumIf(cpu_us, is_beside) AS before_us, sumIf(cpu_us, NOT is_beside) AS after_us", beside),
         f"IN {beside.runs}",
-        {"before_ns": "ifNull(before_us * 1000 / ended.2, 0)", "after_ns": "ifNull(after_us * 1000 / ended.1, 0)"},
-        {
-            "value": "sum(before_ns)",
-            "self": "sumIf(before_ns, depth = deep)",
-            "valueRight": "sum(after_ns)",
-            "selfRight": "sumIf(after_ns, depth = deep)",
-        },
+        {"": "ifNull(before_us * 1000 / ended.2, 0)", "Right": "ifNull(after_us * 1000 / ended.1, 0)"},
     )
     return f"WITH\n    {requests(beside)} AS ended\n{nodes}"
 
@@ -107,22 +100,27 @@ def _by_stack(figures: str, of: Range) -> str:
 """.strip("\n")
 
 
-def _nodes(by_stack: str, runs: str, weights: Mapping[str, str], figures: Mapping[str, str]) -> str:
-    """The nodes of a flame graph in preorder, from rows of `stack_id` and what its `weights` are made of.
+def _nodes(by_stack: str, runs: str, sides: Mapping[str, str]) -> str:
+    """The nodes of a flame graph in preorder, from rows of `stack_id` and what it weighs on each of the `sides`, in ns:
+    `value` and `self`, each with the name of the side behind it.
 
     All stacks are put into one row and taken out of it again: that adds them up, and leaves one without a path, which
     is the root, when there is none. Until nodes are known that are wide enough to be seen they are numbers (`path_ids`,
     see `stacks_stored`); only those left are given their labels, each from a stack that goes through it, and are put in
     the order of the labels that lead to them. Char 0 ends a label before all that it could go on with.
     """
-    told = ", ".join(f"{one} AS {name}" for name, one in weights.items())
+    weights = [f"ns{side}" for side in sides]
+    told = ", ".join(f"{ns} AS {one}" for one, ns in zip(weights, sides.values(), strict=True))
     gathered = ", ".join(f"groupArray({one}) AS every_{one}" for one in weights)
     width = " + ".join(f"sum({one})" for one in weights)
     taken_out = ", ".join(f"every_{one} AS {one}" for one in weights)
-    summed = ", ".join(f"toInt64({one}) AS {name}" for name, one in figures.items())
+    figures = ", ".join(f"value{side}, self{side}" for side in sides)
+    summed = ", ".join(
+        f"toInt64(sum(ns{side})) AS value{side}, toInt64(sumIf(ns{side}, depth = deep)) AS self{side}" for side in sides
+    )
     return f"""
 SELECT
-    multiIf(level = 0, 'total', empty(frames), '(unattributed)', frames[level]) AS label, level, {", ".join(figures)}
+    multiIf(level = 0, 'total', empty(frames), '(unattributed)', frames[level]) AS label, level, {figures}
 FROM
 (
     SELECT any(stack_id) AS stack_id, toInt64(any(depth) - 1) AS level, {summed}
