@@ -19,13 +19,14 @@ demo: $(VENV)/.run  ## load and profile the sample shop, then say which function
 demo-agrees: $(VENV)/.dev  ## the demo three times in a row: does each find what was planted? (5 minutes)
 	$(BIN)/python -m benchmarks.demo_agrees
 
-# Tests wait more than they work: lint and types have what they leave.
+# Tests and faults wait more than they work, and have what the other leaves; lint and types have what both leave.
 test: $(VENV)/.dev  ## lint, types, every test, and the short form of the fault campaign
 	@mkdir -p .cache; \
 	nice $(MAKE) --no-print-directory -j2 --output-sync=target lint types clickhouse-go >.cache/checks.txt 2>&1 & checks=$$!; \
+	$(MAKE) --no-print-directory faults-short >.cache/faults.txt 2>&1 & faults=$$!; \
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not alone"; tested=$$?; \
-	wait $$checks; checked=$$?; cat .cache/checks.txt; test $$tested$$checked = 00
-	$(MAKE) --no-print-directory faults-short
+	wait $$checks; checked=$$?; wait $$faults; endured=$$?; \
+	cat .cache/checks.txt .cache/faults.txt; test $$tested$$checked$$endured = 000
 	$(BIN)/python -m pytest -m alone $$(grep -rlF mark.alone tests --include='test_*.py')
 
 browser:  ## install Debian's Chromium, which the page is tested with

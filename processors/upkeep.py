@@ -25,14 +25,10 @@ async def sweep(store: Store, ask: Ask, every_s: float) -> None:
             _log.warning("could not sweep; trying again later", error=str(error))
 
 
-async def give_back(store: Store, ask: Ask, every_s: float) -> None:
-    """Give memory back to the system: the store's, and our own. The embedded engine would keep what its largest merge
-    had until the thread that merged works again: 70 MiB after a merge of a million rows.
-    """
+async def give_back(ask: Ask, every_s: float) -> None:
+    """Give our memory back to the system. The embedded engine has an allocator of its own (see `sinks.embedded`)."""
     while True:
         await asyncio.sleep(every_s)
-        with contextlib.suppress(StoreError):  # whoever writes next meets it as well, and says so
-            await ask(store.give_back)
         await ask(_trim)
 
 

@@ -150,7 +150,7 @@ class _Worker:
                 self._tick(),
                 self._watch(),
                 sweep(self._store, self._ask, self._config.sweep_every_s),
-                give_back(self._store, self._ask, self._config.give_back_every_s),
+                give_back(self._ask, self._config.give_back_every_s),
                 self._minutes.work(),
                 self._fail(),
                 _late(stop),

@@ -260,12 +260,6 @@ class ClickHouseStore:
         """See Store."""
         return sweep_orphans(self._client)
 
-    def give_back(self) -> None:
-        """See Store."""
-        if not self._is_server:
-            with store_errors("give back memory"):
-                self._client.command("SYSTEM JEMALLOC PURGE")
-
     def count_dead_letters(self, run_id: str, *, since_us: int) -> LetterCount:
         """See Store."""
         return count_dead_letters(self._client, run_id, since_us)

@@ -118,9 +118,6 @@ class MemoryStore:
         """See Store. What fails here leaves nothing behind."""
         return 0
 
-    def give_back(self) -> None:
-        """See Store. All that it has is in use."""
-
     def count_dead_letters(self, run_id: str, *, since_us: int) -> LetterCount:
         """See Store."""
         visible = {(key.topic, *key[2:]) for key in self.batches if key.run_id == run_id}

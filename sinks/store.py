@@ -140,8 +140,5 @@ class Store(Protocol):
     def sweep(self) -> int:
         """Delete the rows that crashed writes left behind an hour ago or more; returns how many."""
 
-    def give_back(self) -> None:
-        """Give the system back what the store keeps of this process's memory and does not use."""
-
     def count_dead_letters(self, run_id: str, *, since_us: int) -> LetterCount:
         """The dead letters of a run; `unknown` are those that came since then, by the broker's time in us."""

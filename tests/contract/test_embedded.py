@@ -1,6 +1,8 @@
 """The embedded engine as the gateway uses it: what it says of a statement, and what it refuses however it is asked."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -259,3 +261,37 @@ def test_a_statement_s_own_format_is_seen_in_the_engine_s_writing(reader: Embedd
     assert own_format(judged(reader, "select 1 settings max_threads=2, log_comment='x' format CSV")) == "CSV"
     assert own_format(judged(reader, "select 1 format CSV settings max_threads=2, log_comment='it\\'s'")) == "CSV"
     assert own_format(judged(reader, "select 1 as format")) is None
+
+
+STATS = "SELECT * FROM system.jemalloc_stats"
+LOADED_BY = {
+    "a client": f"""
+from sinks.connect import open_client
+found = str(open_client(f"chdb://{{sys.argv[1]}}/store?database=default").query("{STATS}").result_rows)
+""",
+    "a reader": f"""
+from sinks.embedded import EmbeddedReader
+reader = EmbeddedReader(pathlib.Path(sys.argv[1]), "default")
+found = str(bytes(reader.ask("{STATS}", "TSV", tag="", settings={{}}).data))
+""",
+}
+WRITTEN = """
+import os, pathlib, re, sys
+before = dict(os.environ)
+{loaded_by}
+assert dict(os.environ) == before, "a service that we start has an allocator of its own"
+print(re.search("opt.dirty_decay_ms: ([0-9]+)", found)[1])
+"""
+
+
+@pytest.mark.parametrize(
+    ("loaded_by", "said", "decays_ms"),
+    [("a client", {}, 500), ("a reader", {}, 500), ("a client", {"JE_MALLOC_CONF": "dirty_decay_ms:700"}, 700)],
+)
+def test_memory_goes_back_soon_unless_a_user_said_otherwise(
+    tmp_path: Path, loaded_by: str, said: dict[str, str], decays_ms: int
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "JE_MALLOC_CONF"} | said
+    command = [sys.executable, "-c", WRITTEN.format(loaded_by=LOADED_BY[loaded_by]), str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (f"{decays_ms}\n", "")

@@ -323,20 +323,6 @@ def test_windows_that_are_read_together_are_as_if_read_one_by_one(clickhouse_sto
     assert joined == {window: joined_window(window=window, batches_covered=2) for window in sent}
 
 
-@pytest.mark.parametrize(
-    ("client_of", "expected"), [("store_client", ["SYSTEM JEMALLOC PURGE"]), ("server_client", [])]
-)
-def test_an_engine_of_this_process_is_asked_for_its_spare_memory_and_a_server_is_not(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, client_of: str, expected: list[str]
-) -> None:
-    client = request.getfixturevalue(client_of)
-    asked: list[str] = []
-    command = client.command
-    monkeypatch.setattr(client, "command", lambda sql: (asked.append(sql), command(sql)))
-    ClickHouseStore(client).give_back()
-    assert asked == expected
-
-
 def test_pieces_go_to_a_server_as_one_insert(
     server_client: Client, fake_server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
