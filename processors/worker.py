@@ -71,7 +71,7 @@ class WorkerConfig:
     drain_run: str | None = None
     is_lone: bool = False
     flush_every_s: float = 0.4
-    buffered_bytes: int = 40 << 20
+    buffered_bytes: int = 32 << 20
     stuck_after_s: float = 60.0
     sweep_every_s: float = 3600.0
     give_back_every_s: float = 10.0

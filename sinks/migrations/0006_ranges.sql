@@ -193,7 +193,8 @@ WHERE run = {run:String} AND minute BETWEEN intDiv({from_s:Int64}, 60) AND intDi
     );
 
 -- The same, and with it the range before it, as long, up to where it begins, whose rows have is_beside = 1. No minute
--- is in both.
+-- is in both. Rows of stacks have the `requests` of their side that ended while there was a profile, as `load_...` adds
+-- them up: so a graph of CPU per request asks one view, and half of what it takes is planning.
 CREATE OR REPLACE VIEW load_before_by_window AS
 SELECT
     run, starts_at < toDateTime({from_s:Int64}, 'UTC') AS is_beside, starts_at AS at,
@@ -244,14 +245,20 @@ WHERE run = {run:String}
 CREATE OR REPLACE VIEW stacks_before_by_window AS
 WITH
     (
-        SELECT (min(window), max(window), maxIf(window, starts_at < toDateTime({from_s:Int64}, 'UTC')))
-        FROM windows_stored
+        SELECT
+            (
+                min(window), max(window), maxIf(window, starts_at < toDateTime({from_s:Int64}, 'UTC')),
+                sumIf(completed + failed, instances > 0 AND starts_at >= toDateTime({from_s:Int64}, 'UTC')),
+                sumIf(completed + failed, instances > 0 AND starts_at < toDateTime({from_s:Int64}, 'UTC'))
+            )
+        FROM windows_stored FINAL
         WHERE run = {run:String} AND starts_at >= toDateTime(2 * {from_s:Int64} - {to_s:Int64}, 'UTC')
             AND starts_at <= toDateTime({to_s:Int64}, 'UTC')
     ) AS here
 SELECT
     run, window <= here.3 AS is_beside, service, stack_id, count AS samples,
-    if(all_us = 0, 0, intDiv(2 * process_us * weight_us + all_us, 2 * all_us)) AS cpu_us
+    if(all_us = 0, 0, intDiv(2 * process_us * weight_us + all_us, 2 * all_us)) AS cpu_us,
+    if(is_beside, here.5, here.4) AS requests
 FROM
 (
     SELECT flush, toUInt64(stack_id) AS stack_id, count() AS count, sum(weight_us) AS weight_us
@@ -268,16 +275,24 @@ INNER JOIN
 ) AS process USING (flush);
 
 CREATE OR REPLACE VIEW stacks_before_by_minute AS
-SELECT run, minute < intDiv({from_s:Int64}, 60) AS is_beside, service, stack_id, samples, cpu_us
+WITH
+    (
+        SELECT
+            (
+                groupArray(flush), sumIf(watched_requests, minute >= intDiv({from_s:Int64}, 60)),
+                sumIf(watched_requests, minute < intDiv({from_s:Int64}, 60))
+            )
+        FROM minutes_stored FINAL
+        WHERE run = {run:String}
+            AND minute BETWEEN intDiv(2 * {from_s:Int64} - {to_s:Int64}, 60) AND intDiv({to_s:Int64}, 60)
+    ) AS counted
+SELECT
+    run, minute < intDiv({from_s:Int64}, 60) AS is_beside, service, stack_id, samples, cpu_us,
+    if(is_beside, counted.3, counted.2) AS requests
 FROM minute_stacks_stored
 WHERE run = {run:String}
     AND minute BETWEEN intDiv(2 * {from_s:Int64} - {to_s:Int64}, 60) AND intDiv({to_s:Int64}, 60)
-    AND flush IN
-    (
-        SELECT flush FROM minutes_stored FINAL
-        WHERE run = {run:String}
-            AND minute BETWEEN intDiv(2 * {from_s:Int64} - {to_s:Int64}, 60) AND intDiv({to_s:Int64}, 60)
-    );
+    AND flush IN counted.1;
 
 -- The same, and with it what another run did, whose rows have is_beside = 1. Also
 --
@@ -423,20 +438,20 @@ WHERE
 CREATE OR REPLACE VIEW stacks_beside_by_window AS
 WITH
     (
-        SELECT (min(window), max(window))
-        FROM windows_stored
+        SELECT (min(window), max(window), sumIf(completed + failed, instances > 0)) FROM windows_stored FINAL
         WHERE run = {run:String} AND starts_at >= toDateTime({from_s:Int64}, 'UTC')
             AND starts_at <= toDateTime({to_s:Int64}, 'UTC')
     ) AS here,
     (
-        SELECT (min(window), max(window)) FROM windows_stored
+        SELECT (min(window), max(window), sumIf(completed + failed, instances > 0)) FROM windows_stored FINAL
         WHERE run = {other:String} AND {other:String} != {run:String}
             AND starts_at >= fromUnixTimestamp64Micro({from_s:Int64} * 1000000 - {later_us:Int64}, 'UTC')
             AND starts_at <= fromUnixTimestamp64Micro({to_s:Int64} * 1000000 - {later_us:Int64}, 'UTC')
     ) AS there
 SELECT
     run, run != {run:String} AS is_beside, service, stack_id, count AS samples,
-    if(all_us = 0, 0, intDiv(2 * process_us * weight_us + all_us, 2 * all_us)) AS cpu_us
+    if(all_us = 0, 0, intDiv(2 * process_us * weight_us + all_us, 2 * all_us)) AS cpu_us,
+    if(is_beside, there.3, here.3) AS requests
 FROM
 (
     SELECT flush, toUInt64(stack_id) AS stack_id, count() AS count, sum(weight_us) AS weight_us
@@ -455,7 +470,22 @@ INNER JOIN
 ) AS process USING (flush);
 
 CREATE OR REPLACE VIEW stacks_beside_by_minute AS
-SELECT run, run != {run:String} AS is_beside, service, stack_id, samples, cpu_us
+WITH
+    (
+        SELECT
+            (
+                groupArray(flush), sumIf(watched_requests, run = {run:String}),
+                sumIf(watched_requests, run != {run:String})
+            )
+        FROM minutes_stored FINAL
+        WHERE (run = {run:String} AND minute BETWEEN intDiv({from_s:Int64}, 60) AND intDiv({to_s:Int64}, 60))
+            OR (run = {other:String} AND {other:String} != {run:String}
+                AND minute BETWEEN intDiv({from_s:Int64} * 1000000 - {later_us:Int64}, 60000000)
+                    AND intDiv({to_s:Int64} * 1000000 - {later_us:Int64}, 60000000))
+    ) AS counted
+SELECT
+    run, run != {run:String} AS is_beside, service, stack_id, samples, cpu_us,
+    if(is_beside, counted.3, counted.2) AS requests
 FROM minute_stacks_stored
 WHERE
     (
@@ -464,17 +494,7 @@ WHERE
             AND minute BETWEEN intDiv({from_s:Int64} * 1000000 - {later_us:Int64}, 60000000)
                 AND intDiv({to_s:Int64} * 1000000 - {later_us:Int64}, 60000000))
     )
-    AND flush IN
-    (
-        SELECT flush FROM minutes_stored FINAL
-        WHERE
-            (
-                (run = {run:String} AND minute BETWEEN intDiv({from_s:Int64}, 60) AND intDiv({to_s:Int64}, 60))
-                OR (run = {other:String} AND {other:String} != {run:String}
-                    AND minute BETWEEN intDiv({from_s:Int64} * 1000000 - {later_us:Int64}, 60000000)
-                        AND intDiv({to_s:Int64} * 1000000 - {later_us:Int64}, 60000000))
-            )
-    );
+    AND flush IN counted.1;
 
 -- Windows of every run, for who asks by time: a condition on `starts_at` is all that is read, as below. FINAL would read
 -- whatever lies beside those windows in other parts, sketches and all.

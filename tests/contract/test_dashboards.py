@@ -361,8 +361,13 @@ def test_the_table_of_functions_is_beside_the_range_before(store: Store) -> None
     assert asked(store.client, hot_functions_sql.FUNCTIONS, first_half)[0]["times as much"] is None
 
 
+def pruned_by(share: float, text: str) -> str:
+    """A flame graph without the nodes that are narrower than that."""
+    return text.replace(f"{sql.PRUNED_SHARE} * any", f"{share} * any")
+
+
 def test_the_flame_graph_holds_all_cpu_and_names_frames_as_they_are(store: Store) -> None:
-    found = asked(store.client, hot_functions.FLAME_GRAPH)
+    found = asked(store.client, pruned_by(1e-6, hot_functions.FLAME_GRAPH))
     assert found[0]["value"] == sum(us for _, us in stacks(store.client)) * 1000
     labels = {row["label"] for row in found}
     assert {frame(ODD, "odd.py"), "(unattributed)", "sweep (shop.py)"} <= labels
@@ -383,8 +388,8 @@ def test_the_flame_graph_is_the_tree_that_the_stacks_make(store: Store) -> None:
         for depth in range(1, len(path) + 1):
             ns[path[:depth]] = ns.get(path[:depth], 0) + us * 1000
         own[path] = own.get(path, 0) + us * 1000
-    for share, fewer in ((sql.PRUNED_SHARE, False), (0.01, True), (0.3, True)):
-        text = hot_functions.FLAME_GRAPH.replace(f"{sql.PRUNED_SHARE} * any", f"{share} * any")
+    for share, fewer in ((1e-6, False), (sql.PRUNED_SHARE, True), (0.3, True)):
+        text = pruned_by(share, hot_functions.FLAME_GRAPH)
         kept = [path for path in sorted(ns) if ns[path] >= share * ns["total",]]
         assert [tuple(row.values()) for row in asked(store.client, text)] == [
             (path[-1], len(path) - 1, ns[path], own.get(path, 0)) for path in kept
@@ -396,9 +401,7 @@ def test_a_differential_graph_leaves_out_what_is_narrow_in_the_width_of_both_sid
     half = (START + timedelta(seconds=40), START + timedelta(seconds=80))
 
     def pruned(share: float) -> list[dict[str, Any]]:
-        return asked(
-            store.client, hot_functions.DIFFERENTIAL.replace(f"{sql.PRUNED_SHARE} * any", f"{share} * any"), half
-        )
+        return asked(store.client, pruned_by(share, hot_functions.DIFFERENTIAL), half)
 
     def width(row: dict[str, Any]) -> int:
         return int(row["value"] + row["valueRight"])

@@ -45,9 +45,9 @@ ORDER BY sum(self_cpu_us) DESC, label
 LIMIT 500
 """.strip()
 
-PRUNED_SHARE = 1 / 2000
-"""Frames under this share of a flame graph's width are left out: too narrow to see. A differential one is as wide as
-both sides together.
+PRUNED_SHARE = 1 / 1000
+"""Frames under this share of a flame graph's width are left out: 1.5 pixels on a wide screen. A differential one is as
+wide as both sides together.
 """
 
 
@@ -69,12 +69,11 @@ def differential(beside: Range) -> str:
     Per request, because the panel draws a frame as wide as both sides together: more load must not look like more
     cost. Requests are those of windows with a profile, as their CPU is.
     """
-    nodes = _nodes(
-        _by_stack("sumIf(cpu_us, is_beside) AS before_us, sumIf(cpu_us, NOT is_beside) AS after_us", beside),
-        f"IN {beside.runs}",
-        {"": "ifNull(before_us * 1000 / ended.2, 0)", "Right": "ifNull(after_us * 1000 / ended.1, 0)"},
+    sides = {"before_ns": "is_beside", "after_ns": "NOT is_beside"}
+    figures = (
+        f"sumIf(cpu_us, {side}) * 1000 / greatest(maxIf(requests, {side}), 1) AS {ns}" for ns, side in sides.items()
     )
-    return f"WITH\n    {requests(beside)} AS ended\n{nodes}"
+    return _nodes(_by_stack(", ".join(figures), beside), f"IN {beside.runs}", {"": "before_ns", "Right": "after_ns"})
 
 
 def requests(beside: Range) -> str:
