@@ -19,11 +19,13 @@ demo: $(VENV)/.run  ## load and profile the sample shop, then say which function
 demo-agrees: $(VENV)/.dev  ## the demo three times in a row: does each find what was planted? (5 minutes)
 	$(BIN)/python -m benchmarks.demo_agrees
 
-# Tests and faults wait more than they work, and have what the other leaves; lint and types have what both leave.
+# Tests and faults wait more than they work, and have what the other leaves; lint and types have what both leave. What
+# runs in the background does not hear of Ctrl-C, and is told.
 test: $(VENV)/.dev  ## lint, types, every test, and the short form of the fault campaign
-	@mkdir -p .cache; \
+	@mkdir -p .cache; echo "Beside the tests: lint and types (.cache/checks.txt), a few faults (.cache/faults.txt)."; \
 	nice $(MAKE) --no-print-directory -j2 --output-sync=target lint types clickhouse-go >.cache/checks.txt 2>&1 & checks=$$!; \
-	$(MAKE) --no-print-directory faults-short >.cache/faults.txt 2>&1 & faults=$$!; \
+	$(BIN)/python -m tests.faults --short >.cache/faults.txt 2>&1 & faults=$$!; \
+	trap 'kill $$checks $$faults; wait; exit 130' INT TERM; \
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not alone"; tested=$$?; \
 	wait $$checks; checked=$$?; wait $$faults; endured=$$?; \
 	cat .cache/checks.txt .cache/faults.txt; test $$tested$$checked$$endured = 000

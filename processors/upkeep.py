@@ -1,4 +1,4 @@
-"""What a store wants done now and then, beside the flushes of a worker."""
+"""What is done now and then, beside the flushes of a worker."""
 
 import asyncio
 import contextlib

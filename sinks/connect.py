@@ -26,7 +26,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.errors import UserError
 from schemas.tls import TlsTrouble, tls_trouble
-from sinks.embedded import NOT_COMPILED, giving_back_soon
+from sinks.embedded import NOT_COMPILED, load_engine
 from sinks.errors import StoreBusyError, StoreError, StoreRefusedError, StoreUnreachableError, translated
 from sinks.secrets import read_secret
 
@@ -152,7 +152,8 @@ def _embedded(parts: ParseResult) -> Client:
         raise StoreError(f"the store's folder {path} cannot be made: {error.strerror}; name another one") from error
     _refuse_unwritable(path)
     try:
-        with _one_at_a_time(path), giving_back_soon():
+        load_engine()
+        with _one_at_a_time(path):
             _refuse_when_in_use(path)
             return _get_client(interface="chdb", path=str(path))
     except ImportError as error:

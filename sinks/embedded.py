@@ -9,10 +9,12 @@ the engine itself. A handle costs 0.4 ms, so that each question may have one: wh
 
 import contextlib
 import os
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -28,6 +30,9 @@ NOT_COMPILED = {
 """The engine compiles what it meets for the fourth time, which takes up to half a second of a question of 50 ms, and
 the questions differ by their times.
 """
+_ENGINE = "chdb._chdb"
+"""No module of chDB's own names, for what is asked here is below these."""
+_LOADING = Lock()
 _ALLOCATOR, _SOON = "JE_MALLOC_CONF", "dirty_decay_ms:500"
 """What the engine's own jemalloc is told by. Source: jemalloc(3), TUNING; chDB has it with a prefix of its own."""
 _REMEMBERED, _REMEMBERED_CHARACTERS = 512, 20_000
@@ -155,31 +160,27 @@ class EmbeddedReader:
         return _ask(self._anchor, sql, "TSVRaw").decode().strip()
 
 
-def _connect(folder: str) -> Any:
-    # The engine is large, and most who read the store need none; what it is made of is no module of its own.
-    with giving_back_soon():
-        from chdb import _chdb  # noqa: PLC0415
+def load_engine() -> Any:
+    """The engine, loaded by whoever asks first: it is large, and most who read the store need none.
 
-    extension: Any = _chdb
-    return extension.connect(folder)
-
-
-@contextmanager
-def giving_back_soon() -> Iterator[None]:
-    """Load the engine within, so that it gives memory back to the system half a second after its last use.
-
-    By itself it takes five seconds, in which a worker merges once more: of the memory of a worker 50 MiB were such
-    pages, and the larger the merges of a run became, the more. jemalloc reads this once, as it is loaded; who has said
-    otherwise is not overruled, and no child of ours is told.
+    Loaded so that it gives memory back to the system half a second after its last use. By itself it takes five seconds,
+    in which a worker merges once more: of the memory of a worker 50 MiB were such pages, and the larger the merges of a
+    run became, the more. Its jemalloc reads this once, as it is loaded; who has said otherwise is not overruled. Raises
+    ImportError.
     """
-    if _ALLOCATOR in os.environ:
-        yield
-        return
-    os.environ[_ALLOCATOR] = _SOON
-    try:
-        yield
-    finally:
-        del os.environ[_ALLOCATOR]
+    with _LOADING:
+        ours = _ENGINE not in sys.modules and _ALLOCATOR not in os.environ
+        if ours:
+            os.environ[_ALLOCATOR] = _SOON
+        try:
+            return import_module(_ENGINE)
+        finally:
+            if ours:
+                del os.environ[_ALLOCATOR]  # a service that we start may have such an allocator, and is not told
+
+
+def _connect(folder: str) -> Any:
+    return load_engine().connect(folder)
 
 
 @contextmanager

@@ -41,6 +41,8 @@ TEXT = ("String", "LowCardinality(String)")
 TIME = re.compile(r"^DateTime(64\(\d, 'UTC'\))?$")
 START = datetime.fromtimestamp(WINDOW, UTC)
 SECONDS = 80
+FIRST = {"run-1": WINDOW, "run-0": WINDOW - 1000}
+"""The first window of each run."""
 WHOLE = (START, START + timedelta(seconds=SECONDS))
 LONG = (START - timedelta(hours=3), START + timedelta(seconds=SECONDS))
 """So long that minutes answer."""
@@ -72,7 +74,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 def fill(store: ClickHouseStore) -> None:
     Synthetic(timeouts_per_s=8, dropped_per_s=4, unprofiled_windows=2).write(store)
-    Synthetic(run="run-0", first_window=WINDOW - 1000, costs=shop_costs(sweep_us=2.0)).write(store)
+    Synthetic(run="run-0", first_window=FIRST["run-0"], costs=shop_costs(sweep_us=2.0)).write(store)
     odd = stack_batch([Sample(fold([frame(ODD, "odd.py")])), Sample("")], window=WINDOW + 5, producer="odd", final=True)
     store.write_batches([StoredBatch(odd, 0, 9_000)])  # stored, and not joined yet
     # Made from fewer batches than the one that is there, as after a worker was wound back: no sum has it.
@@ -107,14 +109,15 @@ def asked(
     return [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]
 
 
-def stacks(client: Client, seconds: Sequence[int] = range(SECONDS)) -> list[tuple[str, int]]:
-    """CPU in us by folded stack of the run, as the store has it by window."""
+def stacks(client: Client, seconds: Sequence[int] = range(SECONDS), run: str = "run-1") -> list[tuple[str, int]]:
+    """CPU in us by folded stack of a run, as the store has it by window."""
     return list(
         client.query(
-            "SELECT stack, sum(cpu_us) FROM stacks_within(run = 'run-1', first = {first:UInt64}, last = {last:UInt64}) "
-            "LEFT ANY JOIN (SELECT stack_id, stack FROM stack_texts WHERE run = 'run-1') AS texts USING (stack_id) "
-            "GROUP BY stack",
-            {"first": WINDOW + seconds[0], "last": WINDOW + seconds[-1]},
+            "SELECT stack, sum(cpu_us) "
+            "FROM stacks_within(run = {run:String}, first = {first:UInt64}, last = {last:UInt64}) "
+            "LEFT ANY JOIN (SELECT stack_id, stack FROM stack_texts WHERE run = {run:String}) AS texts "
+            "USING (stack_id) GROUP BY stack",
+            {"run": run, "first": FIRST[run] + seconds[0], "last": FIRST[run] + seconds[-1]},
         ).result_rows
     )
 
@@ -424,17 +427,30 @@ def test_paths_are_in_the_order_of_their_frames(store: Store) -> None:
     assert paths == sorted(paths)
 
 
-def test_the_differential_has_each_side_per_request(store: Store) -> None:
-    second_half = (START + timedelta(seconds=40), START + timedelta(seconds=80))
-    found = asked(store.client, hot_functions.DIFFERENTIAL, second_half)
-    for column, seconds in (("value", range(40)), ("valueRight", range(40, SECONDS))):
-        us = sum(us for _, us in stacks(store.client, seconds))
+@pytest.mark.parametrize(
+    ("text", "beside"),
+    [
+        (hot_functions.DIFFERENTIAL, ("run-1", range(40))),
+        (comparison_sql.DIFFERENTIAL, ("run-0", range(40, SECONDS))),
+    ],
+    ids=["the range before", "the baseline"],
+)
+def test_the_differential_has_each_side_per_request(store: Store, text: str, beside: tuple[str, range]) -> None:
+    found = asked(store.client, text, (START + timedelta(seconds=40), START + timedelta(seconds=80)))
+    counts = []
+    for column, (run, seconds) in (("value", beside), ("valueRight", ("run-1", range(40, SECONDS)))):
+        us = sum(us for _, us in stacks(store.client, seconds, run))
         ((requests,),) = store.client.query(
-            "SELECT sum(completed + failed) FROM windows WHERE run = 'run-1' AND instances > 0 "
-            f"AND window - {WINDOW} BETWEEN {seconds[0]} AND {seconds[-1]}"
+            f"SELECT sum(completed + failed) FROM windows WHERE run = '{run}' AND instances > 0 "
+            f"AND window - {FIRST[run]} BETWEEN {seconds[0]} AND {seconds[-1]}"
         ).result_rows
         assert found[0][column] == pytest.approx(us * 1000 / requests, rel=1e-6)
-    alone = asked(store.client, hot_functions.DIFFERENTIAL, WHOLE)  # there is nothing before
+        counts.append(requests)
+    assert counts[0] != counts[1], "else nobody sees whose requests they are"
+
+
+def test_a_differential_without_anything_beside_has_one_side(store: Store) -> None:
+    alone = asked(store.client, hot_functions.DIFFERENTIAL, WHOLE)
     assert {row["value"] for row in alone} == {0}
     assert alone[0]["valueRight"] > 0
 

@@ -295,3 +295,11 @@ def test_memory_goes_back_soon_unless_a_user_said_otherwise(
     command = [sys.executable, "-c", WRITTEN.format(loaded_by=LOADED_BY[loaded_by]), str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == (f"{decays_ms}\n", "")
+
+
+def test_an_engine_that_is_there_is_told_nothing_for_others_may_be_reading_the_environment(
+    reader: EmbeddedReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("JE_MALLOC_CONF", raising=False)
+    monkeypatch.setattr("sinks.embedded._SOON", None)  # which no environment takes
+    assert ask(reader, "SELECT 1") == b"1\n"

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -55,6 +56,7 @@ def main() -> int:
     results = Results(ROOT / ".cache" / name)
     if options.fresh or options.short:
         results.forget(wanted)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what runs in the background hears of no Ctrl-C
     only_roles()
     topics.CONNECT_S = 60.0  # lanes make theirs side by side
     RoleProcess.is_forked = options.short  # else what a recovery takes is what it takes an operator

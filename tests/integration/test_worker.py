@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -171,11 +172,15 @@ async def kafka_traffic(kafka_broker: Broker) -> Traffic:
     return Traffic(kafka_broker, await asyncio.to_thread(new_topics, kafka_broker), RUN, WINDOW_US)
 
 
-async def test_while_the_store_is_away_nothing_is_committed_and_then_all_is_stored(kafka_traffic: Traffic) -> None:
+async def test_while_the_store_is_away_nothing_is_committed_and_then_all_is_stored(
+    kafka_traffic: Traffic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trimmed: list[int] = []
+    monkeypatch.setattr("processors.upkeep._C", SimpleNamespace(malloc_trim=trimmed.append))
     broker, topics = kafka_traffic.broker, kafka_traffic.topics
     store = MemoryStore()
     store.failures = [StoreError("away", retriable=True, retry_after_s=0.3)] * 10_000
-    options = {"drain_run": RUN, "buffered_bytes": 20_000}
+    options = {"drain_run": RUN, "buffered_bytes": 20_000, "give_back_every_s": 0.1}
     async with working(broker, topics, store, **options) as worker:
         await kafka_traffic.begin()
         await kafka_traffic.send(*range(8), goodbye=True)
@@ -186,6 +191,7 @@ async def test_while_the_store_is_away_nothing_is_committed_and_then_all_is_stor
             await worker.task
     assert sum(one.completed + one.failed for one in store.windows.values()) == kafka_traffic.requests
     assert sum(one.samples > 0 for one in store.windows.values()) == 8
+    assert len(trimmed) > 1, "memory is given back meanwhile"
 
 
 async def test_behind_a_backlog_windows_are_stored_together(kafka_traffic: Traffic) -> None:

@@ -23,5 +23,7 @@ async def test_memory_is_given_back_time_and_again(monkeypatch: pytest.MonkeyPat
 
     task = asyncio.create_task(upkeep.give_back(ask, 0.001))
     await until(lambda: len(rounds) >= 3, 60, "three rounds")
+    assert not task.done()
     task.cancel()
+    assert rounds[:3] == ["_trim"] * 3
     assert trimmed[:3] == ([0] * 3 if library == "glibc" else [])
