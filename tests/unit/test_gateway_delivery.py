@@ -19,7 +19,8 @@ from views.gateway.limits import Limits
 from views.gateway.refusals import NETWORK_ERROR, Refusal, refusal
 from views.gateway.sources import Reply
 
-BIG = b"0123456789abcdef" * 262_144  # 4 MiB: more than the buffers of a connection
+BIG = b"0123456789abcdef" * 262_144  # 4 MiB: more than the buffers of a connection, which Linux would make larger
+BUFFER_BYTES = 65_536
 SMALL = b"0123456789abcdef" * 128
 SOON_S = 60.0
 
@@ -68,7 +69,9 @@ async def gateway(
         Gateway(found, limits=limits, figures=figures, **named).application(), handler_cancellation=True
     )
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    listening = socket.create_server(("127.0.0.1", 0))
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+    await web.SockSite(runner, listening).start()
     try:
         yield source, runner.addresses[0][1]
     finally:
@@ -82,7 +85,9 @@ async def ask(port: int) -> tuple[int, bytes]:
 
 def silent(port: int) -> socket.socket:
     """A client that asks and does not read."""
-    connection = socket.create_connection(("127.0.0.1", port))
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+    connection.connect(("127.0.0.1", port))
     connection.sendall(b"GET /?query=a HTTP/1.1\r\nHost: localhost\r\n\r\n")
     return connection
 
