@@ -18,7 +18,8 @@ class Design:
     """How services are asked, in requests per second and seconds; `limit_s` is how long a twin's limit is measured.
 
     A drift is told from 20 warm minutes on, of which a tenth is taken for warming up, and the first and the last minute
-    are not whole: 23 and a half. As a service that leaks is hardly busy, `together` of them are soaked at once.
+    are not whole: 23 and a half. A run at one rate is long enough that slow requests are seen waiting a few dozen times
+    where they take 30 ms. `cores` is what runs at the same time may take of the machine (see `Bundle`).
     """
 
     levels_tps: tuple[int, ...] = (LOWEST_TPS, 50, 100, TOP_TPS)
@@ -28,13 +29,13 @@ class Design:
     mix_tps: int = 150
     mix_visits: int = 8
     hold_tps: int = 100
-    hold_s: float = 64.0
+    hold_s: float = 112.0
     soak_tps: int = 20
     soak_s: float = 1410.0
-    together: int = 4
     pool_tps: int = 150
     pool_s: float = 120.0
     limit_s: float = 8.0
+    cores: float = 1.8
 
     @property
     def words(self) -> str:
@@ -44,8 +45,7 @@ class Design:
             f"levels: {rates} requests/s {self.visits} times for {self.each_s:g} s each, in random order; mix: "
             f"{self.mix_tps} requests/s {self.mix_visits} times for {self.each_s:g} s, the endpoints' weights swinging"
             f"; hold: {self.hold_tps} requests/s at random moments for {self.hold_s:g} s; soak: {self.soak_tps} "
-            f"requests/s for {self.soak_s / 60:g} min, {self.together} services at once; pool: {self.pool_tps} "
-            f"requests/s for {self.pool_s / 60:g} min"
+            f"requests/s for {self.soak_s / 60:g} min; pool: {self.pool_tps} requests/s for {self.pool_s / 60:g} min"
         )
 
     def stage(self, name: str, seed: int) -> dict[str, object]:
@@ -88,7 +88,8 @@ class Bundle:
 
     `threads` is the share of seeds with a server of many threads; the others have one, and are without the kinds
     `threads_only`. `apart`: each defect has an endpoint of its own, else every request meets all of them. `random`:
-    requests come at random moments, as of visitors who know nothing of each other, else at even ones.
+    requests come at random moments, as of visitors who know nothing of each other, else at even ones. `cores` is what a
+    run takes at its height, loadflame with it: as many runs are made at once as a machine of two cores has room for.
     """
 
     kinds: tuple[str, ...]
@@ -98,11 +99,12 @@ class Bundle:
     threads_only: frozenset[str] = frozenset()
     apart: bool = False
     random: bool = False
+    cores: float = 0.4
 
 
 BUNDLES = {
-    "scan": Bundle(("superlinear", "linear", "endpoint"), ("levels", "mix"), rest_us=(250.0, 450.0)),
-    "garbage": Bundle(("garbage", "cache"), ("levels",)),
+    "scan": Bundle(("superlinear", "linear", "endpoint"), ("levels", "mix"), rest_us=(250.0, 450.0), cores=1.0),
+    "garbage": Bundle(("garbage", "cache"), ("levels",), cores=0.9),
     # The branch is to be a part of what the service does, else whoever waits in line sees it as well.
     "tail": Bundle(
         ("branch", "downstream"),
@@ -114,7 +116,8 @@ BUNDLES = {
         random=True,
     ),
     "convoy": Bundle(("convoy",), ("hold",), threads=1.0, random=True),
-    "soak": Bundle(("leak", "cache"), ("soak",)),
-    # One function that is slower in some of the runs; which ones is the affair of `pool`.
-    "pool": Bundle(("slower-10",), ("pool",), rest_us=(3000.0, 3600.0), random=True),
+    "soak": Bundle(("leak", "cache"), ("soak",), cores=0.3),
+    # One function that is slower in some of the runs; which ones is the affair of `pool`. What varies between runs is
+    # to be the service, so nothing runs beside them.
+    "pool": Bundle(("slower-10",), ("pool",), rest_us=(3000.0, 3600.0), random=True, cores=1.8),
 }
