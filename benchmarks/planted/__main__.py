@@ -13,6 +13,7 @@ Nothing else should use the machine's cores.
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -114,6 +115,9 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := {name for name in options.only.split(",") if name} - set(BUNDLES):
         sys.exit(f"planted: there are no services {', '.join(sorted(unknown))}; there are {', '.join(BUNDLES)}")
+    for each in (signal.SIGINT, signal.SIGTERM):
+        # Under nohup nobody hears of Ctrl-C; to end the runs that it began is the campaign's own affair.
+        signal.signal(each, signal.default_int_handler)
     results, design = Results(options.out / "runs.jsonl"), Design()
     usable_ones = partial(usable, results.all, options.out, options.keep)
     if options.plan:
