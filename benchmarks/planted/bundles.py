@@ -35,7 +35,7 @@ class Design:
     pool_tps: int = 150
     pool_s: float = 120.0
     limit_s: float = 8.0
-    cores: float = 1.8
+    cores: float = 1.6
 
     @property
     def words(self) -> str:
@@ -99,7 +99,7 @@ class Bundle:
     threads_only: frozenset[str] = frozenset()
     apart: bool = False
     random: bool = False
-    cores: float = 0.4
+    cores: float = 0.6
 
 
 BUNDLES = {
@@ -119,5 +119,5 @@ BUNDLES = {
     "soak": Bundle(("leak", "cache"), ("soak",), cores=0.3),
     # One function that is slower in some of the runs; which ones is the affair of `pool`. What varies between runs is
     # to be the service, so nothing runs beside them.
-    "pool": Bundle(("slower-10",), ("pool",), rest_us=(3000.0, 3600.0), random=True, cores=1.8),
+    "pool": Bundle(("slower-10",), ("pool",), rest_us=(3000.0, 3600.0), random=True, cores=1.6),
 }
