@@ -18,8 +18,8 @@ class Design:
     """How services are asked, in requests per second and seconds; `limit_s` is how long a twin's limit is measured.
 
     A drift is told from 20 warm minutes on, of which a tenth is taken for warming up, and the first and the last minute
-    are not whole: 23 and a half. A run at one rate is long enough that slow requests are seen waiting a few dozen times
-    where they take 30 ms. `cores` is what runs at the same time may take of the machine (see `Bundle`).
+    are not whole: 23 and a half. As a service that leaks is hardly busy, `together` of them are soaked at once. Who
+    waits in a convoy is slow for some 30 ms, so its hold is longer: slow requests are to be seen a few dozen times.
     """
 
     levels_tps: tuple[int, ...] = (LOWEST_TPS, 50, 100, TOP_TPS)
@@ -29,13 +29,14 @@ class Design:
     mix_tps: int = 150
     mix_visits: int = 8
     hold_tps: int = 100
-    hold_s: float = 112.0
+    hold_s: float = 64.0
+    long_hold_s: float = 112.0
     soak_tps: int = 20
     soak_s: float = 1410.0
+    together: int = 4
     pool_tps: int = 150
     pool_s: float = 120.0
     limit_s: float = 8.0
-    cores: float = 1.6
 
     @property
     def words(self) -> str:
@@ -44,8 +45,9 @@ class Design:
         return (
             f"levels: {rates} requests/s {self.visits} times for {self.each_s:g} s each, in random order; mix: "
             f"{self.mix_tps} requests/s {self.mix_visits} times for {self.each_s:g} s, the endpoints' weights swinging"
-            f"; hold: {self.hold_tps} requests/s at random moments for {self.hold_s:g} s; soak: {self.soak_tps} "
-            f"requests/s for {self.soak_s / 60:g} min; pool: {self.pool_tps} requests/s for {self.pool_s / 60:g} min"
+            f"; hold: {self.hold_tps} requests/s at random moments for {self.hold_s:g} s; long-hold: for "
+            f"{self.long_hold_s:g} s; soak: {self.soak_tps} requests/s for {self.soak_s / 60:g} min, {self.together} "
+            f"services at once; pool: {self.pool_tps} requests/s for {self.pool_s / 60:g} min"
         )
 
     def stage(self, name: str, seed: int) -> dict[str, object]:
@@ -55,6 +57,7 @@ class Design:
             "levels": {"levels": list(self.levels_tps), "visits": self.visits, **each},
             "mix": {"levels": [self.mix_tps], "visits": self.mix_visits, **each, "modulate": True},
             "hold": {"hold": self.hold_tps, "for": f"{self.hold_s:g}s"},
+            "long-hold": {"hold": self.hold_tps, "for": f"{self.long_hold_s:g}s"},
             "soak": {"soak": self.soak_tps, "for": f"{self.soak_s:g}s"},
             "pool": {"hold": self.pool_tps, "for": f"{self.pool_s:g}s"},
         }[name]
@@ -65,6 +68,7 @@ class Design:
             "levels": sum(self.levels_tps) * self.visits * self.each_s,
             "mix": self.mix_tps * self.mix_visits * self.each_s,
             "hold": self.hold_tps * self.hold_s,
+            "long-hold": self.hold_tps * self.long_hold_s,
             "soak": self.soak_tps * self.soak_s,
             "pool": self.pool_tps * self.pool_s,
         }
@@ -76,6 +80,7 @@ class Design:
             "levels": self.each_s * self.visits * len(self.levels_tps),
             "mix": self.each_s * self.mix_visits,
             "hold": self.hold_s,
+            "long-hold": self.long_hold_s,
             "soak": self.soak_s,
             "pool": self.pool_s,
         }
@@ -88,8 +93,7 @@ class Bundle:
 
     `threads` is the share of seeds with a server of many threads; the others have one, and are without the kinds
     `threads_only`. `apart`: each defect has an endpoint of its own, else every request meets all of them. `random`:
-    requests come at random moments, as of visitors who know nothing of each other, else at even ones. `cores` is what a
-    run takes at its height, loadflame with it: as many runs are made at once as a machine of two cores has room for.
+    requests come at random moments, as of visitors who know nothing of each other, else at even ones.
     """
 
     kinds: tuple[str, ...]
@@ -99,12 +103,11 @@ class Bundle:
     threads_only: frozenset[str] = frozenset()
     apart: bool = False
     random: bool = False
-    cores: float = 0.6
 
 
 BUNDLES = {
-    "scan": Bundle(("superlinear", "linear", "endpoint"), ("levels", "mix"), rest_us=(250.0, 450.0), cores=1.0),
-    "garbage": Bundle(("garbage", "cache"), ("levels",), cores=0.9),
+    "scan": Bundle(("superlinear", "linear", "endpoint"), ("levels", "mix"), rest_us=(250.0, 450.0)),
+    "garbage": Bundle(("garbage", "cache"), ("levels",)),
     # The branch is to be a part of what the service does, else whoever waits in line sees it as well.
     "tail": Bundle(
         ("branch", "downstream"),
@@ -115,9 +118,8 @@ BUNDLES = {
         apart=True,
         random=True,
     ),
-    "convoy": Bundle(("convoy",), ("hold",), threads=1.0, random=True),
-    "soak": Bundle(("leak", "cache"), ("soak",), cores=0.3),
-    # One function that is slower in some of the runs; which ones is the affair of `pool`. What varies between runs is
-    # to be the service, so nothing runs beside them.
-    "pool": Bundle(("slower-10",), ("pool",), rest_us=(3000.0, 3600.0), random=True, cores=1.6),
+    "convoy": Bundle(("convoy",), ("long-hold",), threads=1.0, random=True),
+    "soak": Bundle(("leak", "cache"), ("soak",)),
+    # One function that is slower in some of the runs; which ones is the affair of `pool`.
+    "pool": Bundle(("slower-10",), ("pool",), rest_us=(3000.0, 3600.0), random=True),
 }

@@ -34,9 +34,7 @@ To a whole campaign {minutes:.1f} hours of machine are still to go.
 """
 _RUNS = """- {n} runs between {first} and {last} (UTC), {minutes:,.0f} minutes of machine
 - of loadflame at {commits} (the last commit that changed the product; + where it was changed since)
-- when they began, {busy} processes wanted one of the machine's {cores} cores, on average
-- as many at once as there are cores for: {beside} others beside one, on average; alone are the pool's, and those whose
-  twin shows its limit"""
+- when they began, {busy} processes wanted one of the machine's {cores} cores, on average"""
 _SIDES = {"planted": "", "clean": " without", "all": " of both"}
 _NO_RUNS = "- no run of this campaign is published yet"
 _DETECTION = """
@@ -143,7 +141,6 @@ def _runs(results: Sequence[Result], cores: int) -> str:
         commits=", ".join(sorted({one.commit for one in results})),
         busy=f"{sum(one.busy for one in results) / len(results):.1f}",
         cores=cores,
-        beside=f"{sum(one.beside for one in results) / len(results):.1f}",
     )
 
 

@@ -35,25 +35,22 @@ class Campaign:
     keep: Path
 
     def play(self, tasks: Sequence[Task], *, predict: bool = False) -> list[Result]:
-        """Run services at the same time, each to its end; `predict`: measure also what the twin of the only one can do.
+        """Run services at the same time, each to its end; `predict`: measure also what the first one's twin can do.
 
         Raises UserError when there is no report, KeyboardInterrupt when Ctrl-C ended a run before its time.
         """
         began, busy = time.monotonic(), os.getloadavg()[0]
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        shared = {"busy": round(busy, 2), "beside": len(tasks) - 1, "took_s": 0.0}
         found = []
         with contextlib.ExitStack() as stack:
             drawn = [drawn_of(task) for task in tasks]
             runs = [stack.enter_context(self._run(one, task)) for one, task in zip(drawn, tasks, strict=True)]
             for one, task, run in zip(drawn, tasks, runs, strict=True):
                 report = run.report(GIVEN_UP_S + self.design.seconds(one.stages))
-                result = of_report(one, report, task=task, at=at, commit=self.commit, **shared)
+                result = of_report(one, report, task=task, at=at, commit=self.commit, busy=round(busy, 2), took_s=0.0)
                 if task.side == "clean":
                     self._keep_visits(run, task)
-                found.append(result)
-        took_s = round((time.monotonic() - began) / len(tasks), 1)
-        found = [replace(one, took_s=took_s) for one in found]
+                found.append(replace(result, took_s=round((time.monotonic() - began) / len(tasks), 1)))
         if predict and found[0].what_if_tps is not None:
             found[0] = self._with_twin(found[0], drawn[0])
         return found

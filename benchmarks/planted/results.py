@@ -12,7 +12,7 @@ from benchmarks.planted.kinds import Plant
 
 LIMITED = frozenset({"generator-limited", "host-limited", "aborted"})
 """Verdicts that say of a run that it may not be judged."""
-FORM = 3
+FORM = 2
 """Of a line; another one with every change of what it holds, or of how services are drawn."""
 
 
@@ -51,9 +51,8 @@ class Result:
     `what_if_tps` is the limit predicted for the growing function made linear, with its interval; `twin_tps` is what the
     service without that defect then did when it was asked as fast as it answers, for each second of CPU it got, which
     was `twin_cores` of the time. `judged`: the run does not say of itself that it may not be judged. `paid_by_one`: see
-    `Drawn`. `busy` is how many processes wanted a core when the run began (the load average of a minute), `beside` how
-    many runs were under way at the same time, `took_s` its part of that time. `commit` is the product's, `run` its id
-    where its store was kept.
+    `Drawn`. `busy` is how many processes wanted a core when the run began (the load average of a minute), `commit` the
+    product's. `run` is its id where its store was kept.
     """
 
     task: Task
@@ -65,7 +64,6 @@ class Result:
     judged: bool
     blocks: int
     busy: float
-    beside: int
     took_s: float
     findings: tuple[tuple[str, str | None, str, str | None, str | None], ...]
     seen: tuple[Seen, ...] = ()

@@ -1,9 +1,7 @@
-"""Which runs come next: those of which least was run, of what it takes, that still fit into the time.
+"""Which run comes next: the one of which least was run, of what it takes, that still fits into the time.
 
-As many are made at once as the machine has cores for, about equally long ones. The pool's have it to themselves, and so
-have those whose twin is asked for its limit as well.
-
-Runs that could not be judged are made up for, but do not hold up the others: on a busy machine they may be many.
+Runs that could not be judged are made up for, but do not hold up the others: on a busy machine they may be many. Two at
+once, on two cores, make each other's generators late and could not be judged either.
 """
 
 from collections import Counter
@@ -64,70 +62,52 @@ def _counts(goal: Goal, task: Task) -> bool:
     return task.bundle == goal.bundle and goal.side in ("all", task.side)
 
 
+def seconds_of(goal: Goal, results: Sequence[Result], design: Design) -> float:
+    """What a run of it takes: as those before, else as reckoned."""
+    took = [one.took_s for one in results if _counts(goal, one.task)]
+    reckoned = design.seconds(BUNDLES[goal.bundle].stages) + BESIDE_S
+    return median(took) if took else reckoned / batch_of(goal, design)
+
+
+def batch_of(goal: Goal, design: Design) -> int:
+    """How many services are run at once."""
+    return design.together if goal.bundle == "soak" else 1
+
+
 def next_tasks(
     results: Sequence[Result], design: Design, left_s: float, *, first_seed: int = 1, only: Collection[str] = ()
 ) -> list[Task]:
     """The runs to be made at once; none when nothing is left that fits into the time."""
-    goals = [goal for goal in GOALS if (not only or goal.bundle in only) and _lasts_s(goal, results, design) <= left_s]
-    tasks: list[Task] = []
-    room = design.cores
-    while True:
-        fit = [
-            goal
-            for goal in goals
-            if done(goal, results) + _among(goal, tasks) < goal.runs
-            and _cores(goal, results, design) <= room
-            and (not tasks or _last_alike(goal.bundle, tasks[0].bundle, design))
-        ]
-        asked = [*(one.task for one in results), *tasks]
-        goal = min(fit, key=lambda goal: _among(goal, asked) / goal.runs, default=None)
-        if goal is None:
-            return tasks
-        tasks.append(_following(goal, results, asked, first_seed))
-        room = round(room - _cores(goal, results, design), 3)
+    fit = [
+        goal
+        for goal in GOALS
+        if (not only or goal.bundle in only)
+        and done(goal, results) < goal.runs
+        and seconds_of(goal, results, design) * batch_of(goal, design) <= left_s
+    ]
+    goal = min(fit, key=lambda goal: sum(_counts(goal, one.task) for one in results) / goal.runs, default=None)
+    if goal is None:
+        return []
+    if goal.bundle == "pool":
+        seed, side = turn_of(done(goal, results))
+        return [Task("pool", seed, side, turn=sum(one.task.bundle == "pool" for one in results))]
+    seeds = [one.task.seed for one in results if _counts(goal, one.task)]
+    following = max(seeds, default=first_seed - 1) + 1
+    return [
+        Task(goal.bundle, seed, _side(goal, seed)) for seed in range(following, following + batch_of(goal, design))
+    ]  # fmt: skip
 
 
-def _predicts(goal: Goal, results: Sequence[Result]) -> bool:
-    predicted = sum(one.twin_tps is not None for one in results)
-    return (goal.bundle, goal.side) == ("scan", "planted") and predicted < PREDICTIONS
+def _side(goal: Goal, seed: int) -> str:
+    if goal.side != "all":
+        return goal.side
+    return "clean" if seed % SOAKED_CLEAN == 0 else "planted"
 
 
 def to_predict(task: Task, results: Sequence[Result]) -> bool:
     """Whether a run's prediction is still to be held against what the twin does."""
-    return any(_counts(goal, task) and _predicts(goal, results) for goal in GOALS)
-
-
-def _cores(goal: Goal, results: Sequence[Result], design: Design) -> float:
-    return design.cores if _predicts(goal, results) else BUNDLES[goal.bundle].cores
-
-
-def _lasts_s(goal: Goal, results: Sequence[Result], design: Design) -> float:
-    twin_s = TWIN_S if _predicts(goal, results) else 0.0
-    return design.seconds(BUNDLES[goal.bundle].stages) + BESIDE_S + twin_s
-
-
-def _last_alike(bundle: str, other: str, design: Design) -> bool:
-    shorter_s, longer_s = sorted(design.seconds(BUNDLES[one].stages) for one in (bundle, other))
-    return longer_s <= 2 * shorter_s
-
-
-def _among(goal: Goal, tasks: Sequence[Task]) -> int:
-    return sum(_counts(goal, task) for task in tasks)
-
-
-def _following(goal: Goal, results: Sequence[Result], asked: Sequence[Task], first_seed: int) -> Task:
-    if goal.bundle == "pool":
-        seed, side = turn_of(done(goal, results))
-        return Task("pool", seed, side, turn=_among(goal, asked))
-    seed = max((one.seed for one in asked if _counts(goal, one)), default=first_seed - 1) + 1
-    side = "clean" if seed % SOAKED_CLEAN == 0 else "planted"
-    return Task(goal.bundle, seed, side if goal.side == "all" else goal.side)
-
-
-def seconds_of(goal: Goal, results: Sequence[Result], design: Design) -> float:
-    """What a run of it takes of the machine's time: as those before, else as reckoned."""
-    took = [one.took_s for one in results if _counts(goal, one.task)]
-    return median(took) if took else _lasts_s(goal, results, design) * _cores(goal, results, design) / design.cores
+    predicted = sum(one.twin_tps is not None for one in results)
+    return task.bundle == "scan" and task.side == "planted" and predicted < PREDICTIONS
 
 
 def minutes_left(results: Sequence[Result], design: Design) -> dict[Goal, float]:

@@ -12,7 +12,6 @@ BLANK = Result(
     judged=True,
     blocks=16,
     busy=1.0,
-    beside=0,
     took_s=60.0,
     findings=(),
 )

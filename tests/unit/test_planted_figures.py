@@ -326,7 +326,7 @@ def _report(verdict: str = "passed", design: str = "levels", none: str = "No fin
 
 def test_a_result_is_what_the_report_says_of_the_planted_functions() -> None:
     drawn = draw("scan", 1)
-    more = {"at": "", "commit": "", "busy": 0.0, "beside": 0, "took_s": 1.0}
+    more = {"at": "", "commit": "", "busy": 0.0, "took_s": 1.0}
     found = of_report(drawn, _report(), Task("scan", 1), **more)
     seen = {one.plant.kind: one for one in found.seen}
     assert (seen["superlinear"].samples, seen["superlinear"].growth) == (321, (2.1, 1.8, 2.4))
@@ -352,7 +352,7 @@ def test_a_result_is_what_the_report_says_of_the_planted_functions() -> None:
     ],
 )
 def test_a_run_is_judged_unless_it_says_that_it_may_not_be(verdict: str, design: str, none: str, judged: bool) -> None:
-    more = {"at": "", "commit": "", "busy": 0.0, "beside": 0, "took_s": 1.0}
+    more = {"at": "", "commit": "", "busy": 0.0, "took_s": 1.0}
     assert of_report(draw("scan", 1), _report(verdict, design, none), Task("scan", 1), **more).judged == judged
 
 
