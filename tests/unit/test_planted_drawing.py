@@ -212,7 +212,7 @@ def test_every_service_can_be_asked(bundle: str) -> None:
     stages = [design.stage(name, 3) for name in drawn.stages]
     plan = plan_of(drawn, stages)("http://127.0.0.1:1", 1)
     assert [one.path for one in plan.requests] == [f"/{one.path}?key=tea" for one in drawn.endpoints]
-    forms = {"levels": Levels, "mix": Levels, "hold": Hold, "pool": Hold, "soak": Soak}
+    forms = {"levels": Levels, "mix": Levels, "hold": Hold, "long-hold": Hold, "pool": Hold, "soak": Soak}
     for name, stage in zip(drawn.stages, plan.stages, strict=True):
         assert isinstance(stage, forms[name])
         assert not isinstance(stage, Levels) or stage.modulate == (SWING if name == "mix" else 0)
