@@ -7,7 +7,7 @@ import numpy as np
 from analysis.bounds.bottleneck import Bottleneck, bottleneck
 from analysis.bounds.ceiling import Ceiling
 from analysis.bounds.scalability import Scalability, scalability
-from analysis.evidence.blocks import ERROR_SHARE, settled
+from analysis.evidence.blocks import ERROR_SHARE, overrun_of, settled
 from analysis.evidence.overrun import mostly_fit
 from views import model
 from views.facts import RunFacts
@@ -29,8 +29,11 @@ def bottleneck_of(run: RunFacts, rows: Sequence[model.LoadRow], ceiling: Ceiling
     if not behind:
         return None
     lowest = min(behind, key=lambda row: row.offered_tps)
-    at = np.concatenate([run.rows_of(segment) for segment in groups[lowest.stage]])
-    return bottleneck(run.windows.at(at), ceiling, run.host_cores)
+    windows = run.windows.at(np.concatenate([run.rows_of(segment) for segment in groups[lowest.stage]]))
+    overrun = overrun_of(run.windows, run.segments)
+    if lowest.limited and mostly_fit(windows) and overrun is not None:
+        windows = overrun.windows_of(run.windows)  # it is not judged because of what came before
+    return bottleneck(windows, ceiling, run.host_cores)
 
 
 def scalability_of(run: RunFacts) -> Scalability | str | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from analysis.evidence.blocks import ERROR_SHARE, Segment, backlog_grows, overrun_of, settled
+from analysis.evidence.blocks import ERROR_SHARE, Segment, asked_tps, backlog_grows, overrun_of, settled
 from analysis.evidence.overrun import Overrun, mostly_fit
 from analysis.statistics.percentiles import Percentile
 from schemas.thresholds import Threshold
@@ -52,7 +52,7 @@ def _row(
     offered_tps = outcome.scheduled * per_s
     limited = not mostly_fit(windows)
     if overrun is not None and form != "level":
-        limited = limited or bool(overrun.leaves_out(windows).any())
+        limited = limited or bool(overrun.leaves_out(windows, asked_tps(windows, segments)).any())
     is_judged = form != "ramp" and seconds > 0 and not limited
     held = _held(run, segments, outcome, offered_tps) if is_judged else None
     return model.LoadRow(

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from analysis.evidence.limits import Ints, Mask, Windows, generator_limited, host_limited
+from analysis.evidence.limits import Floats, Ints, Mask, Windows, generator_limited, host_limited
 from analysis.evidence.overrun import Overrun, first_overrun, mostly_fit
 
 Form = Literal["hold", "ramp", "level"]
@@ -123,7 +123,7 @@ def select(windows: Windows, segments: Sequence[Segment], *, every_mix: bool = F
     }
     overrun = overrun_of(windows, segments)
     if overrun is not None and not levels:
-        unfit[AFTER] = overrun.leaves_out(windows)
+        unfit[AFTER] = overrun.leaves_out(windows, asked_tps(windows, segments))
     blocks: list[Block] = []
     left_out: list[LeftOut] = []
     for segment in levels or segments:
@@ -161,7 +161,18 @@ def _limited_levels(windows: Windows, levels: Sequence[Segment]) -> frozenset[fl
 def overrun_of(windows: Windows, segments: Sequence[Segment]) -> Overrun | None:
     """Where a run first met a limit of our own: of its measured stages, but for levels, whose order is random."""
     rows = [inside(windows, one) for one in segments if one.form != "level" and one.role == "measure"]
-    return first_overrun(windows, np.concatenate(rows)) if rows else None
+    return first_overrun(windows, np.concatenate(rows), asked_tps(windows, segments)) if rows else None
+
+
+def asked_tps(windows: Windows, segments: Sequence[Segment]) -> Floats:
+    """The rate that each window was asked: the plan's where that is one number, for arrivals at random moments are now
+    more and now fewer; else what was scheduled.
+    """
+    rates = windows.scheduled * 1e6 / windows.window_us
+    for one in segments:
+        if one.form != "ramp":
+            rates[inside(windows, one)] = one.rate_from_tps
+    return rates
 
 
 def inside(windows: Windows, segment: Segment) -> Ints:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.evidence.limits import LIMITED_SHARE, Ints, Mask, Windows, generator_limited, host_limited
+from analysis.evidence.limits import LIMITED_SHARE, Floats, Ints, Mask, Windows, generator_limited, host_limited
 
 SUSTAINED_WINDOWS = 3
 """Neighbours that make a stretch: one or two late windows are a collection of garbage or a neighbour's job."""
@@ -18,15 +18,18 @@ HIGHER = 1.05
 
 @dataclass(frozen=True, slots=True)
 class Overrun:
-    """The first sustained stretch of limited windows: its begin (microseconds, Unix epoch) and the rate scheduled."""
+    """The first sustained stretch of limited windows: its begin (microseconds, Unix epoch) and the rate asked there."""
 
     since_us: int
     tps: float
 
-    def leaves_out(self, windows: Windows) -> Mask:
-        """Windows that come after its begin and at a higher rate."""
-        rates = windows.scheduled * 1e6 / windows.window_us
-        return np.asarray((windows.starts_us >= self.since_us) & (rates > HIGHER * self.tps))
+    def windows_of(self, windows: Windows) -> Windows:
+        """The stretch itself, as far as it makes one."""
+        return windows.at(windows.starts_us >= self.since_us).at(np.arange(SUSTAINED_WINDOWS))
+
+    def leaves_out(self, windows: Windows, asked_tps: Floats) -> Mask:
+        """Windows that come after its begin and at a higher rate; `asked_tps` is what each of them was asked."""
+        return np.asarray((windows.starts_us >= self.since_us) & (asked_tps > HIGHER * self.tps))
 
 
 def limited(windows: Windows) -> Mask:
@@ -42,13 +45,11 @@ def mostly_fit(windows: Windows) -> bool:
     return bool(limited(windows).sum() <= max(1, LIMITED_SHARE * len(windows)))
 
 
-def first_overrun(windows: Windows, rows: Ints) -> Overrun | None:
+def first_overrun(windows: Windows, rows: Ints, asked_tps: Floats) -> Overrun | None:
     """The first stretch among some windows (`rows`: their positions, in time order); None when there is none."""
     mask = limited(windows)[rows]
     for at in range(len(rows) - SUSTAINED_WINDOWS + 1):
         if mask[at : at + SUSTAINED_WINDOWS].all():
             first = rows[at]
-            return Overrun(
-                int(windows.starts_us[first]), float(windows.scheduled[first] * 1e6 / windows.window_us[first])
-            )
+            return Overrun(int(windows.starts_us[first]), float(asked_tps[first]))
     return None

@@ -528,6 +528,15 @@ def test_a_step_that_the_generator_limited_is_no_overload_of_the_service(client:
     assert "got through" not in summaries(report_of(client, behind))
 
 
+def test_a_step_that_is_not_judged_for_what_came_before_it_is_not_what_limits(client: Client) -> None:
+    """Of the lower step 3 of 40 windows were late, which it bears; the higher one has none, and got through."""
+    report = report_of(client, Synthetic(stages=steps(100, 200, seconds=40), late_windows=range(10, 13)))
+    assert [row.limited for row in report.load] == [False, True]
+    (limit,) = (one for one in report.findings if one.kind == "limit")
+    assert limit.evidence["cause"] == "generator"
+    assert limit.summary.startswith("At 100 TPS shop was not the limit but the load generator")
+
+
 def summaries(report: Report) -> str:
     return " ".join(finding.summary for finding in report.findings)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.evidence.blocks import AFTER, GENERATOR, Segment, overrun_of, select
+from analysis.evidence.blocks import AFTER, GENERATOR, Segment, asked_tps, overrun_of, select
 from analysis.evidence.limits import Windows
 from analysis.evidence.overrun import first_overrun, mostly_fit
 from tests.support.windows import US, windows_of
@@ -49,20 +49,33 @@ def test_a_window_that_the_host_limited_counts_as_much() -> None:
     ],
 )
 def test_where_the_first_sustained_stretch_begins(where: set[int], since_s: int | None) -> None:
-    found = first_overrun(late([50.0] * 10, where), np.arange(10))
+    found = first_overrun(late([50.0] * 10, where), np.arange(10), np.full(10, 50.0))
     assert (None if found is None else found.since_us) == (None if since_s is None else since_s * US)
 
 
 def test_what_comes_after_at_a_higher_rate_is_left_out_and_a_lower_or_equal_one_is_not() -> None:
     rates = [300.0, 100.0, 200.0, 200.0, 200.0, 205.0, 300.0, 50.0]
     windows = late(rates, {2, 3, 4})
-    found = first_overrun(windows, np.arange(8))
+    found = first_overrun(windows, np.arange(8), np.array(rates))
     assert found is not None
-    assert np.flatnonzero(found.leaves_out(windows)).tolist() == [6]
+    assert found.tps == 200
+    assert np.flatnonzero(found.leaves_out(windows, np.array(rates))).tolist() == [6]
+    assert found.windows_of(windows).window.tolist() == [2, 3, 4]
 
 
 def hold(name: str, starts_s: int, tps: float, role: str = "measure") -> Segment:
     return Segment(name, name, "hold", 0, starts_s * US, (starts_s + 5) * US, tps, tps, role=role)
+
+
+def test_random_arrivals_at_one_planned_rate_are_no_higher_rate() -> None:
+    """In a second of 100 requests/s there are 88 as likely as 112."""
+    counts = np.random.default_rng(1).poisson(100, 60).astype(float)
+    segment = Segment("hold", "hold", "hold", 0, 0, 60 * US, 100, 100)
+    windows = late(list(counts), {10, 11, 12})
+    assert asked_tps(windows, [segment]).tolist() == [100.0] * 60
+    assert {one.reason for one in select(windows, [segment]).left_out} == {GENERATOR}
+    ramp = replace(segment, form="ramp", rate_to_tps=200)
+    assert asked_tps(windows, [ramp]).tolist() == counts.tolist(), "only what was scheduled tells the rate of a ramp"
 
 
 def test_a_warm_up_and_levels_in_random_order_begin_no_overrun() -> None:
