@@ -327,12 +327,15 @@ class _Worker:
         while True:
             await asyncio.sleep(_TICK_S)
             await self._work_off()
-            for place in self._pipeline.ticks(time.monotonic()):
-                kind = self._config.topics.kind(place.topic)
-                assert kind in ("requests", "stacks")
-                value, headers = tick(kind, self._config.topics.partitions)
-                await self._app.send(place.topic, place.partition, None, value, headers)
-                self.summary.ticks += 1
+            # At once, so that they travel together: one request to a broker for all of its partitions.
+            await asyncio.gather(*map(self._append_tick, self._pipeline.ticks(time.monotonic())))
+
+    async def _append_tick(self, place: Place) -> None:
+        kind = self._config.topics.kind(place.topic)
+        assert kind in ("requests", "stacks")
+        value, headers = tick(kind, self._config.topics.partitions)
+        await self._app.send(place.topic, place.partition, None, value, headers)
+        self.summary.ticks += 1
 
     async def _watch(self) -> None:
         await self._watchdog.watch(self._is_waiting)

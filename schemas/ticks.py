@@ -1,5 +1,7 @@
 """Ticks: empty batches by which somebody learns the broker's time, and which mean nothing else."""
 
+from functools import cache
+
 import pyarrow as pa
 
 from schemas.batches import BatchHeader, BatchKey, Headers
@@ -8,8 +10,12 @@ from schemas.rows import RequestFacts, StackFacts, schema_of
 from schemas.topics import Bulk
 
 
+@cache
 def tick(kind: Bulk, partitions: int) -> tuple[bytes, Headers]:
-    """Value and headers of a tick: a valid batch without rows, so that every subscriber can read it."""
+    """Value and headers of a tick: a valid batch without rows, so that every subscriber can read it.
+
+    All of a topic are alike and a worker sends dozens a second, so it is made once.
+    """
     facts = RequestFacts() if kind == "requests" else StackFacts()
     header = BatchHeader(BatchKey(kind, "", 0, "tick", 0), rows=0, partitions=partitions, tick=True)
     schema = schema_of[kind]

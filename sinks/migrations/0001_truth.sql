@@ -5,9 +5,10 @@
 -- often a batch is stored it counts once. Time to live is counted from the write (the upper bits of the flush), not
 -- from the time of the request: data that is replayed lives as long as data that came live.
 --
--- Parts that were merged are kept for a minute, and not for eight: flushes come twice a second and fill seven tables,
--- so that the memory and the files of thousands of parts would be kept that nobody reads. They are removed by one
--- thread: the engine would start 128 for it, which stay, and take 25 MiB.
+-- Parts that were merged are kept for ten seconds, and not for eight minutes: flushes come twice a second and fill seven
+-- tables, so that the memory and the files of thousands of parts would be kept that nobody reads. They may go so soon as
+-- what was made of them is synced to the disk. One thread removes them: the engine would start 128 for it, which stay,
+-- and take 25 MiB.
 --
 -- Readers see views only: no flush ids to filter by, no FINAL to remember. Every view may be filtered by run, which is
 -- the first column of every order and therefore prunes.
@@ -52,7 +53,7 @@ CREATE TABLE IF NOT EXISTS batches_stored
 )
 ENGINE = ReplacingMergeTree(flush)
 ORDER BY (topic, run, window, producer, seq)
-SETTINGS old_parts_lifetime = 60, concurrent_part_removal_threshold = 1000000;
+SETTINGS old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1, concurrent_part_removal_threshold = 1000000;
 
 -- Sorted by flush within a window, so that the flush costs nothing. A flush is of one batch, of which the writer sends
 -- the rows by endpoint and time, so that neighbours are alike: the store keeps their order and compares nothing.
@@ -82,8 +83,9 @@ PARTITION BY toDate(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22)), 
 PRIMARY KEY (run, window)
 ORDER BY (run, window, flush)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 7 DAY
-SETTINGS old_parts_lifetime = 60, concurrent_part_removal_threshold = 1000000, ttl_only_drop_parts = 1,
-    merge_selector_base = 12, allow_suspicious_low_cardinality_types = 1, min_bytes_for_wide_part = 67108864;
+SETTINGS old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1, concurrent_part_removal_threshold = 1000000,
+    ttl_only_drop_parts = 1, merge_selector_base = 12, allow_suspicious_low_cardinality_types = 1,
+    min_bytes_for_wide_part = 67108864;
 
 -- Times of samples are whole milliseconds, which is what GCD finds out.
 CREATE TABLE IF NOT EXISTS samples_stored
@@ -104,13 +106,14 @@ PARTITION BY toDate(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22)), 
 PRIMARY KEY (run, window)
 ORDER BY (run, window, flush, sampled_at)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 7 DAY
-SETTINGS old_parts_lifetime = 60, concurrent_part_removal_threshold = 1000000, ttl_only_drop_parts = 1,
-    merge_selector_base = 12, allow_suspicious_low_cardinality_types = 1;
+SETTINGS old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1, concurrent_part_removal_threshold = 1000000,
+    ttl_only_drop_parts = 1, merge_selector_base = 12, allow_suspicious_low_cardinality_types = 1;
 
 -- Text of each stack of a run, sent again on every new day, so that it outlives whatever refers to it: samples, and
--- minutes for longer. `frames` are its labels, as `schemas.stacks.unfold` has them (most need no mending), and `path_ids`
--- the node of a flame graph at which each of them stands: a sum of hashes of the frames up to it and their depths, so
--- that it takes one addition a frame. Told apart once, when a stack is first seen, and not whenever a graph is drawn.
+-- minutes for longer. `frames` are its labels, as `schemas.stacks.unfold` has them (most need no mending), told apart
+-- once, when a stack is first seen, and not whenever a graph is drawn. `frame_hashes` are of a label and its depth; the
+-- sum of those up to a frame is the node of a flame graph at which it stands: one addition a frame, and of the hashes
+-- there are few, where the sums would be as many as nodes.
 CREATE TABLE IF NOT EXISTS stacks_stored
 (
     run LowCardinality(String),
@@ -128,14 +131,15 @@ CREATE TABLE IF NOT EXISTS stacks_stored
             )
         )
     ) CODEC(ZSTD(3)),
-    path_ids Array(UInt64) MATERIALIZED arrayCumSum(
-        arrayMap((label, depth) -> cityHash64(label, depth), frames, arrayEnumerate(frames))
+    frame_hashes Array(LowCardinality(UInt64)) MATERIALIZED arrayMap(
+        (label, depth) -> cityHash64(label, depth), frames, arrayEnumerate(frames)
     ) CODEC(ZSTD(3))
 )
 ENGINE = ReplacingMergeTree(seen_on)
 ORDER BY (run, stack_id)
 TTL seen_on + INTERVAL 402 DAY
-SETTINGS index_granularity = 1024, old_parts_lifetime = 60, concurrent_part_removal_threshold = 1000000;
+SETTINGS index_granularity = 1024, old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1,
+    concurrent_part_removal_threshold = 1000000, allow_suspicious_low_cardinality_types = 1;
 
 CREATE OR REPLACE VIEW batches AS
 SELECT
@@ -190,7 +194,7 @@ LEFT ANY JOIN stacks_stored AS text USING (run, stack_id);
 
 -- A text may come more than once, always the same: join it by ANY.
 CREATE OR REPLACE VIEW stack_texts AS
-SELECT run, stack_id, stack, frames, path_ids
+SELECT run, stack_id, stack, frames, arrayCumSum(arrayMap(one -> toUInt64(one), frame_hashes)) AS path_ids
 FROM stacks_stored;
 
 -- Of which process each visible batch of stacks is: an instance that an agent watched in a window, in as many batches

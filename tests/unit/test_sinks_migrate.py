@@ -97,10 +97,19 @@ def test_a_store_of_a_newer_version_is_refused(store_client: Client) -> None:
         migrate(store_client)
 
 
+def _tables_without(client: Client, said: str) -> list[str]:
+    here = "database = currentDatabase() AND engine LIKE '%MergeTree'"
+    tables = client.query(f"SELECT name, create_table_query FROM system.tables WHERE {here}").result_rows
+    assert len(tables) > 10
+    return [name for name, text in tables if said not in text and name != "migrations_applied"]
+
+
 def test_no_table_has_its_old_parts_removed_by_threads_of_their_own(store_client: Client) -> None:
     """One table that does starts 128 of them, for as long as the process lives."""
-    here = "database = currentDatabase() AND engine LIKE '%MergeTree'"
-    tables = store_client.query(f"SELECT name, create_table_query FROM system.tables WHERE {here}").result_rows
-    said = "concurrent_part_removal_threshold = 1000000"
-    assert len(tables) > 10
-    assert [name for name, text in tables if said not in text and name != "migrations_applied"] == []
+    assert _tables_without(store_client, "concurrent_part_removal_threshold = 1000000") == []
+
+
+def test_parts_that_go_soon_leave_a_synced_one_behind(store_client: Client) -> None:
+    """Else a power cut might find neither on the disk."""
+    assert _tables_without(store_client, "old_parts_lifetime = 10,") == []
+    assert _tables_without(store_client, "min_rows_to_fsync_after_merge = 1,") == []
