@@ -27,6 +27,17 @@ CREATE TABLE IF NOT EXISTS migrations_applied
 (name String, sha256 FixedString(64), applied_at DateTime64(6, 'UTC') DEFAULT now64(6))
 ENGINE = ReplacingMergeTree(applied_at) ORDER BY name
 """
+PARTS = (
+    "old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1, cleanup_delay_period = 5, "
+    "cleanup_delay_period_random_add = 0, max_cleanup_delay_period = 10, concurrent_part_removal_threshold = 1000000"
+)
+"""Settings of every table: `${parts}` in the files.
+
+Flushes come twice a second and fill seven tables. Parts that were merged are kept for eight minutes by default, and
+looked after every one to five: memory and files of thousands of parts that nobody reads. Here they go after ten
+seconds, which they may, as what was made of them is synced to the disk. One thread removes them: the engine would start
+128 for it, which stay, and take 25 MiB.
+"""
 # What may hold a semicolon that ends nothing: text, quoted names, comments.
 _PIECE = re.compile(r"'(?:[^'\\]|\\.)*'|`[^`]*`|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|;", re.DOTALL)
 
@@ -48,7 +59,10 @@ def migrations() -> tuple[Migration, ...]:
     """All migrations, in the order in which they are applied."""
     folder = files("sinks") / "migrations"
     texts = sorted((item for item in folder.iterdir() if item.name.endswith(".sql")), key=lambda item: item.name)
-    return tuple(Migration(item.name.removesuffix(".sql"), item.read_text(encoding="utf-8")) for item in texts)
+    return tuple(
+        Migration(item.name.removesuffix(".sql"), item.read_text(encoding="utf-8").replace("${parts}", PARTS))
+        for item in texts
+    )
 
 
 def statements(sql: str) -> list[str]:

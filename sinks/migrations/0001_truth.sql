@@ -5,10 +5,7 @@
 -- often a batch is stored it counts once. Time to live is counted from the write (the upper bits of the flush), not
 -- from the time of the request: data that is replayed lives as long as data that came live.
 --
--- Parts that were merged are kept for ten seconds, and not for eight minutes: flushes come twice a second and fill seven
--- tables, so that the memory and the files of thousands of parts would be kept that nobody reads. They may go so soon as
--- what was made of them is synced to the disk. One thread removes them: the engine would start 128 for it, which stay,
--- and take 25 MiB.
+-- `${parts}` are settings that all tables have (`sinks/migrate.py`).
 --
 -- Readers see views only: no flush ids to filter by, no FINAL to remember. Every view may be filtered by run, which is
 -- the first column of every order and therefore prunes.
@@ -53,7 +50,7 @@ CREATE TABLE IF NOT EXISTS batches_stored
 )
 ENGINE = ReplacingMergeTree(flush)
 ORDER BY (topic, run, window, producer, seq)
-SETTINGS old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1, concurrent_part_removal_threshold = 1000000;
+SETTINGS ${parts};
 
 -- Sorted by flush within a window, so that the flush costs nothing. A flush is of one batch, of which the writer sends
 -- the rows by endpoint and time, so that neighbours are alike: the store keeps their order and compares nothing.
@@ -83,8 +80,7 @@ PARTITION BY toDate(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22)), 
 PRIMARY KEY (run, window)
 ORDER BY (run, window, flush)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 7 DAY
-SETTINGS old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1, concurrent_part_removal_threshold = 1000000,
-    ttl_only_drop_parts = 1, merge_selector_base = 12, allow_suspicious_low_cardinality_types = 1,
+SETTINGS ${parts}, ttl_only_drop_parts = 1, merge_selector_base = 12, allow_suspicious_low_cardinality_types = 1,
     min_bytes_for_wide_part = 67108864;
 
 -- Times of samples are whole milliseconds, which is what GCD finds out.
@@ -106,8 +102,7 @@ PARTITION BY toDate(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22)), 
 PRIMARY KEY (run, window)
 ORDER BY (run, window, flush, sampled_at)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 7 DAY
-SETTINGS old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1, concurrent_part_removal_threshold = 1000000,
-    ttl_only_drop_parts = 1, merge_selector_base = 12, allow_suspicious_low_cardinality_types = 1;
+SETTINGS ${parts}, ttl_only_drop_parts = 1, merge_selector_base = 12, allow_suspicious_low_cardinality_types = 1;
 
 -- Text of each stack of a run, sent again on every new day, so that it outlives whatever refers to it: samples, and
 -- minutes for longer. `frames` are its labels, as `schemas.stacks.unfold` has them (most need no mending), told apart
@@ -138,8 +133,7 @@ CREATE TABLE IF NOT EXISTS stacks_stored
 ENGINE = ReplacingMergeTree(seen_on)
 ORDER BY (run, stack_id)
 TTL seen_on + INTERVAL 402 DAY
-SETTINGS index_granularity = 1024, old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1,
-    concurrent_part_removal_threshold = 1000000, allow_suspicious_low_cardinality_types = 1;
+SETTINGS ${parts}, index_granularity = 1024, allow_suspicious_low_cardinality_types = 1;
 
 CREATE OR REPLACE VIEW batches AS
 SELECT

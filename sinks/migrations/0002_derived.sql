@@ -37,8 +37,7 @@ CREATE TABLE IF NOT EXISTS windows_stored
 ENGINE = ReplacingMergeTree(batches_covered)
 ORDER BY (run, window)
 TTL toDateTime(joined_at) + INTERVAL 90 DAY
-SETTINGS index_granularity = 256, old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1,
-    concurrent_part_removal_threshold = 1000000;
+SETTINGS ${parts}, index_granularity = 256;
 
 CREATE TABLE IF NOT EXISTS endpoints_stored
 (
@@ -62,8 +61,7 @@ PARTITION BY toMonday(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22))
 PRIMARY KEY (run, window)
 ORDER BY (run, window, flush, stage, endpoint)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 90 DAY
-SETTINGS index_granularity = 1024, old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1,
-    concurrent_part_removal_threshold = 1000000, ttl_only_drop_parts = 1;
+SETTINGS ${parts}, index_granularity = 1024, ttl_only_drop_parts = 1;
 
 CREATE TABLE IF NOT EXISTS functions_stored
 (
@@ -85,8 +83,7 @@ PARTITION BY toMonday(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22))
 PRIMARY KEY (run, window)
 ORDER BY (run, window, flush, service, function, file)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 90 DAY
-SETTINGS old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1, concurrent_part_removal_threshold = 1000000,
-    ttl_only_drop_parts = 1;
+SETTINGS ${parts}, ttl_only_drop_parts = 1;
 
 CREATE OR REPLACE VIEW windows AS
 SELECT

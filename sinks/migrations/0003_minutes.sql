@@ -42,8 +42,7 @@ CREATE TABLE IF NOT EXISTS minutes_stored
 ENGINE = ReplacingMergeTree(batches_covered)
 ORDER BY (run, minute)
 TTL toDateTime(made_at) + INTERVAL 400 DAY
-SETTINGS index_granularity = 64, old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1,
-    concurrent_part_removal_threshold = 1000000;
+SETTINGS ${parts}, index_granularity = 64;
 
 CREATE TABLE IF NOT EXISTS minute_endpoints_stored
 (
@@ -67,8 +66,7 @@ PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22))
 PRIMARY KEY (run, minute)
 ORDER BY (run, minute, flush, stage, endpoint)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 400 DAY
-SETTINGS index_granularity = 256, old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1,
-    concurrent_part_removal_threshold = 1000000, ttl_only_drop_parts = 1;
+SETTINGS ${parts}, index_granularity = 256, ttl_only_drop_parts = 1;
 
 CREATE TABLE IF NOT EXISTS minute_functions_stored
 (
@@ -90,8 +88,7 @@ PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22))
 PRIMARY KEY (run, minute)
 ORDER BY (run, minute, flush, service, function, file)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 400 DAY
-SETTINGS old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1, concurrent_part_removal_threshold = 1000000,
-    ttl_only_drop_parts = 1;
+SETTINGS ${parts}, ttl_only_drop_parts = 1;
 
 -- Stacks are few, as in samples_stored, and their ids are all but all that there is to store and to group by.
 CREATE TABLE IF NOT EXISTS minute_stacks_stored
@@ -109,8 +106,7 @@ PARTITION BY toYYYYMM(fromUnixTimestamp64Milli(toInt64(bitShiftRight(flush, 22))
 PRIMARY KEY (run, minute)
 ORDER BY (run, minute, flush, service, stack_id)
 TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 400 DAY
-SETTINGS old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1, concurrent_part_removal_threshold = 1000000,
-    ttl_only_drop_parts = 1, allow_suspicious_low_cardinality_types = 1;
+SETTINGS ${parts}, ttl_only_drop_parts = 1, allow_suspicious_low_cardinality_types = 1;
 
 CREATE OR REPLACE VIEW minutes AS
 SELECT

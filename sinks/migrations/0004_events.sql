@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS events_stored
 )
 ENGINE = ReplacingMergeTree(time)
 ORDER BY (type, run, id)
-SETTINGS old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1, concurrent_part_removal_threshold = 1000000;
+SETTINGS ${parts};
 
 -- Events as they were told.
 CREATE OR REPLACE VIEW events AS
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS heard_stored
 )
 ENGINE = AggregatingMergeTree
 ORDER BY run
-SETTINGS old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1, concurrent_part_removal_threshold = 1000000;
+SETTINGS ${parts};
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS heard_of_windows TO heard_stored AS
 SELECT CAST(run, 'String') AS run, max(joined_at) AS heard_at

@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS dead_letters_stored
 )
 ENGINE = ReplacingMergeTree
 ORDER BY (topic, partition, offset, received_at)
-SETTINGS old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1, concurrent_part_removal_threshold = 1000000;
+SETTINGS ${parts};
 
 -- What was sent again, so that nobody does it twice by accident.
 CREATE TABLE IF NOT EXISTS replays_stored
@@ -32,7 +32,7 @@ CREATE TABLE IF NOT EXISTS replays_stored
 )
 ENGINE = ReplacingMergeTree(replayed_at)
 ORDER BY (topic, partition, offset, received_at)
-SETTINGS old_parts_lifetime = 10, min_rows_to_fsync_after_merge = 1, concurrent_part_removal_threshold = 1000000;
+SETTINGS ${parts};
 
 CREATE OR REPLACE VIEW dead_letters AS
 SELECT

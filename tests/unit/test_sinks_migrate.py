@@ -113,3 +113,4 @@ def test_parts_that_go_soon_leave_a_synced_one_behind(store_client: Client) -> N
     """Else a power cut might find neither on the disk."""
     assert _tables_without(store_client, "old_parts_lifetime = 10,") == []
     assert _tables_without(store_client, "min_rows_to_fsync_after_merge = 1,") == []
+    assert _tables_without(store_client, "max_cleanup_delay_period = 10,") == []
