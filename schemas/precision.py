@@ -4,9 +4,11 @@ To the microsecond the times of a request are four to six bytes that no codec ca
 them. Latencies have a grid that halves each bucket of `schemas.sketch`: they stay within 0.5% and half a microsecond,
 and in their bucket, so that no quantile changes. Lags are there to be compared with 10 ms, and have a grid of eight
 buckets: within 8%. What is on its grid already is not changed. Times of samples are whole milliseconds: samplers know
-them to some tens of these.
+them to some tens of these. What samples weigh is a number of steps; a sampler's period jitters by less than one, and to
+the microsecond that noise was a half of all that a sample takes on disk.
 """
 
+from collections.abc import Sequence
 from math import log
 
 import numpy as np
@@ -18,6 +20,9 @@ UNKNOWN_US = 2**32 - 1
 """As a latency: nobody timed the request (an access log without a duration), so it goes into no percentile."""
 LONGEST_US = UNKNOWN_US - 1
 """What a row can say; longer times are told as this one is."""
+WEIGHT_STEP_US = 50
+_STEPPED_US = 1000
+"""Samples that weigh less are told exactly; there are few."""
 _NEAR_US = 1 << 16
 """Below it a time is looked up, which takes a tenth of what its logarithm does."""
 
@@ -75,3 +80,16 @@ def lags_us(exact_us: Us, whole_us: NDArray[np.uint32]) -> NDArray[np.uint32]:
 def sampled_at_us(exact_us: int) -> int:
     """The time of a sample as it travels: the millisecond in which it was taken, so that it keeps its window."""
     return exact_us // 1000 * 1000
+
+
+def sample_weights_us(exact_us: Sequence[int]) -> list[int]:
+    """Weights of samples as they travel, in their order: within a step, and all together within half of one, for what
+    rounding leaves of a weight goes on to the next.
+    """
+    found, left_us = [], 0
+    for exact in exact_us:
+        wanted_us = exact + left_us
+        stepped_us = (wanted_us + WEIGHT_STEP_US // 2) // WEIGHT_STEP_US * WEIGHT_STEP_US
+        found.append(stepped_us if exact >= _STEPPED_US else exact)
+        left_us += exact - found[-1]
+    return found

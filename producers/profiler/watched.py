@@ -1,6 +1,6 @@
 """One instance under watch: its sampler beside its kernel counters, window by window."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -13,10 +13,11 @@ from producers.profiler.counters import Counters, ProcessGoneError, cpu_us_of, o
 from producers.profiler.errors import ProfilerError
 from producers.profiler.sampler import Samples
 from producers.profiler.targets import Instance
-from schemas.precision import sampled_at_us
+from schemas.precision import sample_weights_us, sampled_at_us
 from schemas.rows import STACKS, STACKS_JOINED, StackFacts
 
 _log = structlog.get_logger()
+_Row = tuple[int, int, int, str, str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,18 +145,19 @@ def rows_of(samples: Samples, run_queue_us: int = 0, endpoints: Sequence[str] = 
     stood where they wait say no more than that, and have no row.
     """
     stacks = samples.stacks
-    weights_us = charged_us(samples.weight_us, stacks, run_queue_us)
-    rows: list[tuple[int, int, int, str, str, str | None]] = [
-        (sampled_at_us(at_us), us, one.thread_id, one.stack, one.mode, endpoint or None)
+    charged = charged_us(samples.weight_us, stacks, run_queue_us)
+    rows: list[_Row] = [
+        (at_us, us, one.thread_id, one.stack, one.mode, endpoint or None)
         for at_us, us, one, endpoint in zip(
-            samples.sampled_at_us, weights_us, stacks, endpoints or [UNKNOWN] * len(stacks), strict=True
+            samples.sampled_at_us, charged, stacks, endpoints or [UNKNOWN] * len(stacks), strict=True
         )
         if one.mode == "cpu"
     ]
     schema = STACKS_JOINED if any(row[-1] for row in rows) else STACKS
     if nowhere_us := waiting_us(samples.weight_us, stacks, run_queue_us):
-        rows.append((sampled_at_us(max(samples.sampled_at_us)), nowhere_us, 0, "", "cpu", None))
-    rows += [(sampled_at_us(one.at_us), one.weight_us, one.thread_id, one.stack, "wall", None) for one in samples.seen]
+        rows.append((max(samples.sampled_at_us), nowhere_us, 0, "", "cpu", None))
+    seen: list[_Row] = [(one.at_us, one.weight_us, one.thread_id, one.stack, "wall", None) for one in samples.seen]
+    rows = [*_as_they_travel(rows), *_as_they_travel(seen)]
     columns = zip(*rows, strict=True) if rows else ((),) * len(STACKS_JOINED)
     arrays = []
     for field, values in zip(schema, columns, strict=False):
@@ -165,3 +167,10 @@ def rows_of(samples: Samples, run_queue_us: int = 0, endpoints: Sequence[str] = 
         else:
             arrays.append(pa.array(values, field.type))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _as_they_travel(rows: Sequence[_Row]) -> Iterator[_Row]:
+    """Rows of one mode, their times and weights as exact as others are to have them."""
+    weights_us = sample_weights_us([row[1] for row in rows])
+    for (at_us, _, thread_id, stack, mode, endpoint), us in zip(rows, weights_us, strict=True):
+        yield sampled_at_us(at_us), us, thread_id, stack, mode, endpoint

@@ -83,7 +83,7 @@ TTL toDateTime(bitShiftRight(flush, 22) / 1000, 'UTC') + INTERVAL 7 DAY
 SETTINGS ${parts}, ttl_only_drop_parts = 1, merge_selector_base = 12, allow_suspicious_low_cardinality_types = 1,
     min_bytes_for_wide_part = 67108864;
 
--- Times of samples are whole milliseconds, which is what GCD finds out.
+-- Times of samples are whole milliseconds, which is what GCD finds out, and weights whole steps (schemas/precision.py).
 CREATE TABLE IF NOT EXISTS samples_stored
 (
     run LowCardinality(String),
@@ -91,7 +91,7 @@ CREATE TABLE IF NOT EXISTS samples_stored
     flush UInt64 CODEC(Delta, ZSTD(1)),
     service LowCardinality(String),
     instance LowCardinality(String),
-    sampled_at DateTime64(6, 'UTC') CODEC(GCD, Delta, ZSTD(1)),
+    sampled_at DateTime64(6, 'UTC') CODEC(GCD, Delta, T64, ZSTD(1)),
     weight_us LowCardinality(UInt32) CODEC(ZSTD(1)),
     thread_id LowCardinality(UInt64) CODEC(ZSTD(1)),
     stack_id LowCardinality(UInt64) CODEC(ZSTD(1)),

@@ -4,7 +4,15 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.precision import LONGEST_US, UNKNOWN_US, lags_us, latencies_us, sampled_at_us
+from schemas.precision import (
+    LONGEST_US,
+    UNKNOWN_US,
+    WEIGHT_STEP_US,
+    lags_us,
+    latencies_us,
+    sample_weights_us,
+    sampled_at_us,
+)
 from schemas.sketch import GAMMA, Sketch, buckets_of
 
 times = st.lists(st.one_of(st.integers(0, 1 << 17), st.integers(0, LONGEST_US)), min_size=1, max_size=200)
@@ -77,3 +85,17 @@ def test_a_sample_keeps_its_window(at_us: int, window_ms: int):
     assert 0 <= at_us - kept_us < 1000
     assert kept_us // (window_ms * 1000) == at_us // (window_ms * 1000)
     assert sampled_at_us(kept_us) == kept_us
+
+
+@given(st.lists(st.integers(1, 1_000_000)))
+def test_weights_of_samples_keep_their_sum_and_each_is_within_a_step(exact_us: list[int]):
+    kept_us = sample_weights_us(exact_us)
+    assert abs(sum(kept_us) - sum(exact_us)) <= WEIGHT_STEP_US / 2
+    assert all(abs(kept - exact) <= WEIGHT_STEP_US for kept, exact in zip(kept_us, exact_us, strict=True))
+    assert min(kept_us, default=1) > 0
+    assert sample_weights_us(kept_us) == kept_us
+
+
+def test_a_period_that_jitters_is_two_numbers():
+    jittered_us = [8_600 + jitter for jitter in (7, -10, 2, 19, -1, -21, 3, 0, 12, -8)]
+    assert set(sample_weights_us(jittered_us)) <= {8_550, 8_600, 8_650}
