@@ -130,14 +130,15 @@ LOCK := --no-emit-package pandas --quiet --universal --python-version 3.11 --gen
 clean:  ## remove the virtual environment and every cache of the project
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-# A virtual environment with the pinned packages of one purpose, made again when the pins change.
+# A virtual environment with the pinned packages of one purpose, made again when the pins change. Most modules of the
+# packages for development are never imported; whoever imports one compiles it.
 $(VENV)/.run: requirements/run.txt
 	@echo "Setting up $(VENV): downloads about 343 MB of Python packages from your package index (chDB is 182 MB of it)."
 	$(call install,requirements/run.txt)
 
 $(VENV)/.dev: requirements/dev.txt
 	@echo "Setting up $(VENV): downloads about 452 MB of Python packages from your package index (chDB is 182 MB of it)."
-	$(call install,requirements/dev.txt)
+	$(call install,requirements/dev.txt --no-compile)
 	@touch $(VENV)/.run
 
 define install

@@ -146,7 +146,7 @@ def _kill(
 
 FAULTS = (
     *(
-        _kill(step.name, partial(_killed_at, step), 16, int(number % 3 == 0), 8)
+        _kill(step.name, partial(_killed_at, step), 16, int(number % 4 == 0), 8)
         for number, step in enumerate(STEPS, start=1)
     ),
     _kill("at any moment", _killed_at_random, 24, 2, 8),
