@@ -138,13 +138,13 @@ $(VENV)/.run: requirements/run.txt
 
 $(VENV)/.dev: requirements/dev.txt
 	@echo "Setting up $(VENV): downloads about 452 MB of Python packages from your package index (chDB is 182 MB of it)."
-	$(call install,requirements/dev.txt --no-compile)
+	$(call install,requirements/dev.txt,--no-compile)
 	@touch $(VENV)/.run
 
 define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "loadflame needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r $(1) || exit 1
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: $(2) -r $(1) || exit 1
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 endef

@@ -30,8 +30,7 @@ def bottleneck_of(run: RunFacts, rows: Sequence[model.LoadRow], ceiling: Ceiling
         return None
     lowest = min(behind, key=lambda row: row.offered_tps)
     windows = run.windows.at(np.concatenate([run.rows_of(segment) for segment in groups[lowest.stage]]))
-    overrun = overrun_of(run.windows, run.segments)
-    if lowest.limited and mostly_fit(windows) and overrun is not None:
+    if lowest.limited and mostly_fit(windows) and (overrun := overrun_of(run.windows, run.segments)):
         windows = overrun.windows_of(run.windows)  # it is not judged because of what came before
     return bottleneck(windows, ceiling, run.host_cores)
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producers.profiler.charging import charged_us, waiting_us
-from producers.profiler.sampler import Samples
+from producers.profiler.sampler import Samples, Seen
 from producers.profiler.traces import SampledStack
 from producers.profiler.watched import rows_of
 
@@ -85,3 +85,11 @@ def test_it_travels_as_time_that_no_stack_accounts_for() -> None:
     told_us = rows_of(taken, 1_000)["sampled_at"].cast("int64").to_pylist()
     assert told_us == [7_000, 8_000, 8_000, 8_000], "in whole milliseconds"
     assert (last["stack"], last["mode"], last["weight_us"]) == ("", "cpu", 3_000)
+
+
+def test_weights_travel_in_steps_that_keep_their_sum() -> None:
+    taken = Samples(4_740)
+    for at_us, us in ((1_000, 8_607), (9_000, 8_593), (18_000, 8_620), (27_000, 8_580)):
+        taken.add(at_us, us, WORK)
+    taken.seen = [Seen(5_000, 333_435, 7, "main")]
+    assert rows_of(taken)["weight_us"].to_pylist() == [8_600, 8_600, 8_600, 8_600, 333_450]
