@@ -28,7 +28,8 @@ test: $(VENV)/.dev  ## lint, types, every test, and the short form of the fault 
 	trap 'kill $$checks $$faults; wait; exit 130' INT TERM; \
 	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder -m "not alone"; tested=$$?; \
 	wait $$checks; checked=$$?; wait $$faults; endured=$$?; \
-	cat .cache/checks.txt .cache/faults.txt; test $$tested$$checked$$endured = 000
+	cat .cache/checks.txt .cache/faults.txt; test $$tested$$checked$$endured = 000 || { \
+	echo "Exit codes: tests $$tested, lint and types $$checked, faults $$endured."; exit 1; }
 	$(BIN)/python -m pytest -m alone $$(grep -rlF mark.alone tests --include='test_*.py')
 
 browser:  ## install Debian's Chromium, which the page is tested with

@@ -14,6 +14,8 @@ from schemas.kafka_security import PLAINTEXT, KafkaSecurity
 from schemas.topics import BULK, Bulk, Topics
 
 CONNECT_S = 8.0
+ANSWER_S = 30.0
+"""A broker that let us in may be busy: making a topic is some round trips of its controllers, each synced to disk."""
 _POLL_S = 0.05
 
 
@@ -63,15 +65,16 @@ async def _admin(bootstrap: str, security: KafkaSecurity) -> AsyncIterator[AIOKa
     level = log.level
     log.setLevel(logging.CRITICAL)  # it would print each failed attempt; our one sentence says it
     try:
-        async with asyncio.timeout(CONNECT_S):
-            admin = AIOKafkaAdminClient(
-                bootstrap_servers=bootstrap, request_timeout_ms=5000, **security.client_options()
-            )
-            try:
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=bootstrap, request_timeout_ms=int(ANSWER_S * 1000), **security.client_options()
+        )
+        try:
+            async with asyncio.timeout(CONNECT_S):
                 await admin.start()
+            async with asyncio.timeout(ANSWER_S):
                 yield admin
-            finally:
-                await admin.close()
+        finally:
+            await admin.close()
     except (KafkaError, OSError, TimeoutError, ValueError) as error:
         if refused := await why_refused(bootstrap, security):
             raise BrokerError(refused) from error

@@ -1,12 +1,16 @@
 """Topics are made once, as the table says, and asserted; on the embedded broker and on a real Kafka."""
 
+import asyncio
+import os
 import secrets
+import signal
 from collections.abc import Awaitable, Callable
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from loadflame import topics as our_topics
 from loadflame.broker import BrokerError, LocalBroker
 from loadflame.topics import check_broker, ensure_topics
 from schemas.topics import Topics
@@ -72,6 +76,26 @@ async def test_as_many_copies_are_asked_for_as_were_set(kafka_broker: Broker) ->
     topics = Topics(f"t{secrets.token_hex(4)}", 1, replication=2)
     with pytest.raises(BrokerError, match=r"would not create topic .*: InvalidReplicationFactor"):
         await ensure_topics(kafka_broker.bootstrap, topics)
+
+
+async def test_a_broker_that_let_us_in_may_take_longer_to_make_topics_than_to_answer_at_all(
+    tansu_broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(our_topics, "CONNECT_S", 2.0)
+    create_topics = AIOKafkaAdminClient.create_topics
+
+    async def while_it_is_busy(admin: AIOKafkaAdminClient, wanted: list[NewTopic]) -> object:
+        os.kill(tansu_broker.pid, signal.SIGSTOP)
+        asyncio.get_running_loop().call_later(2.2, os.kill, tansu_broker.pid, signal.SIGCONT)
+        return await create_topics(admin, wanted)
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "create_topics", while_it_is_busy)
+    topics = Topics(f"t{secrets.token_hex(4)}", 3)
+    try:
+        await ensure_topics(tansu_broker.bootstrap, topics)
+    finally:
+        os.kill(tansu_broker.pid, signal.SIGCONT)
+    assert await partitions_of(tansu_broker, topics) == {topic.name: topic.partitions for topic in topics.all()}
 
 
 @pytest.mark.parametrize("look", [ensure_topics, check_broker])

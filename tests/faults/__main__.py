@@ -72,8 +72,10 @@ def main() -> int:
         Console(width=None if sys.stdout.isatty() else 150).print(table)
     if options.short:
         _out.print("Here workers are forked: their recoveries lack the second or two that starting Python takes.")
-    bad = [row for row in rows if not row.outcome.ok] or len(rows) < len(wanted)
-    if bad:
+    bad = [row for row in rows if not row.outcome.ok]
+    if bad or len(rows) < len(wanted):
+        for row in bad:
+            _out.print(f"{row.fault.name}: {row.outcome}", style="red", markup=False)
         _out.print(f"what happened is in {folder}")
         return 1
     shutil.rmtree(folder)
@@ -114,8 +116,8 @@ async def _outcome(site: Site, fault: Fault, count: int) -> Outcome:
     except Exception as error:  # noqa: BLE001  any: the campaign goes on, and ends with 1
         traceback.print_exc()
         outcome = Outcome(count, broken=[f"{type(error).__name__}: {str(error)[:500]}"])
-    said = "ok" if outcome.ok else f"[red]{outcome}[/red]"
-    _out.print(f"{fault.name} x {count}: {said} ({time.monotonic() - started_s:.0f} s)")
+    said = f"{fault.name} x {count}: {'ok' if outcome.ok else outcome} ({time.monotonic() - started_s:.0f} s)"
+    _out.print(said, style="" if outcome.ok else "red", markup=False)
     return outcome
 
 
