@@ -131,21 +131,36 @@ LOCK := --no-emit-package pandas --quiet --universal --python-version 3.11 --gen
 clean:  ## remove the virtual environment and every cache of the project
 	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-# A virtual environment with the pinned packages of one purpose, made again when the pins change. Most modules of the
-# packages for development are never imported; whoever imports one compiles it.
+# A virtual environment with the pinned packages of one purpose, made again when the pins change.
 $(VENV)/.run: requirements/run.txt
 	@echo "Setting up $(VENV): downloads about 343 MB of Python packages from your package index (chDB is 182 MB of it)."
-	$(call install,requirements/run.txt)
+	$(call environment)
+	$(PIP) $(PINNED) -r requirements/run.txt
+	$(call ours,$@)
 
+# What is needed for development is fetched by uv, which is one of its packages and takes a third of the time; or by
+# pip, where an index is set up that uv cannot read. Most modules of these packages are never imported; whoever imports
+# one compiles it.
 $(VENV)/.dev: requirements/dev.txt
 	@echo "Setting up $(VENV): downloads about 452 MB of Python packages from your package index (chDB is 182 MB of it)."
-	$(call install,requirements/dev.txt,--no-compile)
+	$(call environment)
+	@sed -n '/^uv==/,/[^\\]$$/p' $< >$(VENV)/uv.txt
+	$(PIP) $(PINNED) -r $(VENV)/uv.txt
+	@index=$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.index-url 2>/dev/null)}; \
+	$(BIN)/uv pip install --quiet --python $(BIN)/python $${index:+--default-index "$$index"} $(PINNED) -r $< || \
+	$(BIN)/python -m pip install --quiet --no-compile $(PINNED) -r $<
+	$(call ours,$@)
 	@touch $(VENV)/.run
 
-define install
+PIP    := @$(BIN)/python -m pip install --quiet --disable-pip-version-check
+PINNED := --require-hashes --no-deps --only-binary :all:
+
+define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "loadflame needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: $(2) -r $(1) || exit 1
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+endef
+
+define ours
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $1
 endef

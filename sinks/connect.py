@@ -26,7 +26,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.errors import UserError
 from schemas.tls import TlsTrouble, tls_trouble
-from sinks.embedded import NOT_COMPILED, load_engine
+from sinks.embedded import NOT_KEPT, load_engine
 from sinks.errors import StoreBusyError, StoreError, StoreRefusedError, StoreUnreachableError, translated
 from sinks.secrets import read_secret
 
@@ -34,7 +34,7 @@ DATABASE = "loadflame"
 """Database in use when the URL names none."""
 
 EMBEDDED_SETTINGS: dict[str, str | int] = {
-    **NOT_COMPILED,
+    **NOT_KEPT,
     "output_format_arrow_compression_method": "none",  # what is read goes over no network
 }
 

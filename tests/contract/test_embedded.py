@@ -13,7 +13,7 @@ import pytest
 from loadflame.gateways import may_lower_priority
 from sinks.clickhouse import open_store
 from sinks.connect import open_client
-from sinks.embedded import LOWEST_PRIORITY, NOT_COMPILED, EmbeddedReader, EngineError
+from sinks.embedded import LOWEST_PRIORITY, NOT_KEPT, EmbeddedReader, EngineError
 from tests.support.polling import wait_until
 from tests.support.synthetic import Synthetic, levels
 from views.gateway.judging import checked, own_format
@@ -241,8 +241,8 @@ def test_what_reads_yields_to_what_writes_and_its_threads_go_back_to_their_prior
     wait_until(usual, 60, "the usual priority")
 
 
-@pytest.mark.parametrize("setting", NOT_COMPILED)
-def test_no_question_waits_for_a_compiler(reader: EmbeddedReader, folder: Path, setting: str) -> None:
+@pytest.mark.parametrize("setting", NOT_KEPT)
+def test_nothing_is_kept_of_a_question_for_later_ones(reader: EmbeddedReader, folder: Path, setting: str) -> None:
     asked = f"SELECT toString(getSetting('{setting}'))"
     with closing(open_client(f"chdb://{folder}/store")) as client:
         assert client.query(asked).result_rows == [("false",)]

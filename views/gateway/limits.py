@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sinks.embedded import LOWEST_PRIORITY, NOT_COMPILED
+from sinks.embedded import LOWEST_PRIORITY, NOT_KEPT
 from views.gateway.refusals import refusal
 
 MIB = 1 << 20
@@ -77,7 +77,7 @@ def engine_settings(limits: Limits, asked: Mapping[str, str]) -> dict[str, str |
     bounds: dict[str, float] = {name: getattr(limits, attribute) for name, attribute in _BOUNDED.items()}
     settings: dict[str, str | float] = {
         **bounds,
-        **NOT_COMPILED,
+        **NOT_KEPT,
         "max_threads": 1,
         "os_thread_priority": LOWEST_PRIORITY,
         "result_overflow_mode": "throw",
