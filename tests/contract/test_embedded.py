@@ -280,26 +280,31 @@ import os, pathlib, re, sys
 before = dict(os.environ)
 {loaded_by}
 assert dict(os.environ) == before, "a service that we start has an allocator of its own"
-print(re.search("opt.dirty_decay_ms: ([0-9]+)", found)[1])
+for option in ("dirty_decay_ms", "tcache_max", "tcache_nslots_small_max"):
+    print(re.search(f"opt.{{option}}: ([0-9]+)", found)[1])
 """
 
 
 @pytest.mark.parametrize(
-    ("loaded_by", "said", "decays_ms"),
-    [("a client", {}, 500), ("a reader", {}, 500), ("a client", {"JE_MALLOC_CONF": "dirty_decay_ms:700"}, 700)],
+    ("loaded_by", "said", "kept"),
+    [
+        ("a client", {}, (500, 4096, 32)),
+        ("a reader", {}, (500, 4096, 32)),
+        ("a client", {"JE_MALLOC_CONF": "dirty_decay_ms:700"}, (700, 32768, 200)),
+    ],
 )
-def test_memory_goes_back_soon_unless_a_user_said_otherwise(
-    tmp_path: Path, loaded_by: str, said: dict[str, str], decays_ms: int
+def test_the_engine_keeps_little_memory_for_later_unless_a_user_said_otherwise(
+    tmp_path: Path, loaded_by: str, said: dict[str, str], kept: tuple[int, ...]
 ) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "JE_MALLOC_CONF"} | said
     command = [sys.executable, "-c", WRITTEN.format(loaded_by=LOADED_BY[loaded_by]), str(tmp_path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == (f"{decays_ms}\n", "")
+    assert ([int(line) for line in done.stdout.split()], done.stderr) == ([*kept], "")
 
 
 def test_an_engine_that_is_there_is_told_nothing_for_others_may_be_reading_the_environment(
     reader: EmbeddedReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("JE_MALLOC_CONF", raising=False)
-    monkeypatch.setattr("sinks.embedded._SOON", None)  # which no environment takes
+    monkeypatch.setattr("sinks.embedded._FRUGAL", None)  # which no environment takes
     assert ask(reader, "SELECT 1") == b"1\n"
