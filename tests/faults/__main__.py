@@ -35,7 +35,7 @@ _out = Console(stderr=True, highlight=False)
 
 
 def main() -> int:
-    """1 when anything was lost or repeated, or a condition did not hold.
+    """1 when anything was lost or repeated, or a condition did not hold, 130 when Ctrl-C ended it.
 
     Where no Kafka is to be had the short form is left out, as the tests are that need one; but not in CI.
     """
@@ -67,19 +67,29 @@ def main() -> int:
         shutil.rmtree(folder)
         _out.print(f"no fault was brought about: {error}")
         return int(not options.short or os.environ.get("CI") == "true")
+    except KeyboardInterrupt:
+        shutil.rmtree(folder)
+        _out.print("ended early; what was found is kept")
+        return 130
     rows = [Row(fault, found) for fault in wanted if (found := results.of(fault))]
-    for table in table_of(rows):
-        Console(width=None if sys.stdout.isatty() else 150).print(table)
-    if options.short:
-        _out.print("Here workers are forked: their recoveries lack the second or two that starting Python takes.")
-    bad = [row for row in rows if not row.outcome.ok]
+    bad = _told(rows, is_short=options.short)
     if bad or len(rows) < len(wanted):
-        for row in bad:
-            _out.print(f"{row.fault.name}: {row.outcome}", style="red", markup=False)
         _out.print(f"what happened is in {folder}")
         return 1
     shutil.rmtree(folder)
     return 0
+
+
+def _told(rows: Sequence[Row], *, is_short: bool) -> list[Row]:
+    """The tables, and behind them the rows that are not well, which are given back."""
+    for table in table_of(rows):
+        Console(width=None if sys.stdout.isatty() else 150).print(table)
+    if is_short:
+        _out.print("Here workers are forked: their recoveries lack the second or two that starting Python takes.")
+    bad = [row for row in rows if not row.outcome.ok]
+    for row in bad:
+        _out.print(f"{row.fault.name}: {row.outcome}", style="red", markup=False)
+    return bad
 
 
 async def campaign(wanted: Sequence[Fault], results: Results, folder: Path) -> None:
