@@ -135,25 +135,17 @@ clean:  ## remove the virtual environment and every cache of the project
 $(VENV)/.run: requirements/run.txt
 	@echo "Setting up $(VENV): downloads about 343 MB of Python packages from your package index (chDB is 182 MB of it)."
 	$(call environment)
-	$(PIP) $(PINNED) -r requirements/run.txt
+	$(PIP) --require-hashes --no-deps --only-binary :all: -r $<
 	$(call ours,$@)
 
-# What is needed for development is fetched by uv, which is one of its packages and takes a third of the time; or by
-# pip, where an index is set up that uv cannot read. Most modules of these packages are never imported; whoever imports
-# one compiles it.
 $(VENV)/.dev: requirements/dev.txt
 	@echo "Setting up $(VENV): downloads about 452 MB of Python packages from your package index (chDB is 182 MB of it)."
 	$(call environment)
-	@sed -n '/^uv==/,/[^\\]$$/p' $< >$(VENV)/uv.txt
-	$(PIP) $(PINNED) -r $(VENV)/uv.txt
-	@index=$${PIP_INDEX_URL:-$$($(BIN)/pip config get global.index-url 2>/dev/null)}; \
-	$(BIN)/uv pip install --quiet --python $(BIN)/python $${index:+--default-index "$$index"} $(PINNED) -r $< || \
-	$(BIN)/python -m pip install --quiet --no-compile $(PINNED) -r $<
+	@$(BIN)/python -m tests.support.packages $<
 	$(call ours,$@)
 	@touch $(VENV)/.run
 
-PIP    := @$(BIN)/python -m pip install --quiet --disable-pip-version-check
-PINNED := --require-hashes --no-deps --only-binary :all:
+PIP := @$(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "loadflame needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...")'

@@ -3,20 +3,32 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from loadflame.broker import BrokerError
 from loadflame.kafka_trouble import why_refused
 from schemas.kafka_security import PLAINTEXT, KafkaSecurity
 from schemas.topics import BULK, Bulk, Topics
 
+T = TypeVar("T")
 CONNECT_S = 8.0
+REQUEST_S = 5.0
+"""For each request, and for each address: the next is tried while there is time left to connect."""
 ANSWER_S = 30.0
-"""A broker that let us in may be busy: making a topic is some round trips of its controllers, each synced to disk."""
+"""A broker that let us in may be busy: making topics is some round trips of its controllers, synced to disk."""
 _POLL_S = 0.05
+_BUSY = (RequestTimedOutError, NodeNotReadyError, KafkaConnectionError)
 
 
 async def check_broker(bootstrap: str, topics: Topics, *, security: KafkaSecurity = PLAINTEXT) -> None:
@@ -24,10 +36,13 @@ async def check_broker(bootstrap: str, topics: Topics, *, security: KafkaSecurit
 
     Makes nothing.
     """
-    async with _admin(bootstrap, security) as admin:
+
+    async def present_counts(admin: AIOKafkaAdminClient) -> dict[Bulk, int]:
         present = set(await admin.list_topics())
         kinds = [kind for kind in BULK if topics.name(kind) in present]
-        _check_counts(topics, dict(zip(kinds, await _counts(admin, topics, kinds), strict=True)))
+        return dict(zip(kinds, await _counts(admin, topics, kinds), strict=True))
+
+    _check_counts(topics, await _asked(bootstrap, security, present_counts))
 
 
 async def ensure_topics(bootstrap: str, topics: Topics, *, security: KafkaSecurity = PLAINTEXT) -> None:
@@ -36,18 +51,19 @@ async def ensure_topics(bootstrap: str, topics: Topics, *, security: KafkaSecuri
     Raises BrokerError when nobody answers at `bootstrap` or lets us in, or the counts differ: the two sides of a window
     would then meet in different workers.
     """
-    async with _admin(bootstrap, security) as admin:
+
+    async def made(admin: AIOKafkaAdminClient) -> dict[Bulk, int]:
         present = set(await admin.list_topics())
         missing = [topic for topic in topics.all() if topic.name not in present]
         if missing:
-            answer = await admin.create_topics(
-                [
-                    NewTopic(topic.name, topic.partitions, topics.replication, topic_configs=topic.config)
-                    for topic in missing
-                ]
-            )
-            for name, code, *_ in answer.topic_errors:
+            wanted = [
+                NewTopic(topic.name, topic.partitions, topics.replication, topic_configs=topic.config)
+                for topic in missing
+            ]
+            for name, code, *_ in (await admin.create_topics(wanted)).topic_errors:
                 error = for_code(code)
+                if error is RequestTimedOutError:  # it goes on with it
+                    raise error
                 if code and error is not TopicAlreadyExistsError:  # somebody else was faster: as good
                     raise BrokerError(
                         f"Kafka at {bootstrap} would not create topic {name}: {error.__name__}; give the user the "
@@ -55,24 +71,44 @@ async def ensure_topics(bootstrap: str, topics: Topics, *, security: KafkaSecuri
                     )
         while not all(counts := await _counts(admin, topics, BULK)):  # noqa: ASYNC110  Kafka has no event to wait for
             await asyncio.sleep(_POLL_S)  # a topic that was just made is not known at once
-        _check_counts(topics, dict(zip(BULK, counts, strict=True)))
+        return dict(zip(BULK, counts, strict=True))
+
+    _check_counts(topics, await _asked(bootstrap, security, made))
+
+
+async def _asked(bootstrap: str, security: KafkaSecurity, question: Callable[[AIOKafkaAdminClient], Awaitable[T]]) -> T:
+    """What a broker answers; asked again while it is busy, so a question must be one that may be repeated.
+
+    Raises BrokerError when nobody answers or lets us in, or it stays busy.
+    """
+    async with _admin(bootstrap, security) as admin:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                while True:
+                    with contextlib.suppress(*_BUSY):
+                        return await question(admin)
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError as error:
+            raise BrokerError(
+                f"Kafka at {bootstrap} let us in, but did not do what it was asked within {ANSWER_S:.0f} s; see "
+                "whether it is well, and try again"
+            ) from error
 
 
 @contextlib.asynccontextmanager
 async def _admin(bootstrap: str, security: KafkaSecurity) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A client for a moment. Raises BrokerError when nobody answers or lets us in, or what is inside takes too long."""
+    """A client for a moment. Raises BrokerError when nobody answers or lets us in."""
     log = logging.getLogger("aiokafka")
     level = log.level
     log.setLevel(logging.CRITICAL)  # it would print each failed attempt; our one sentence says it
     try:
         admin = AIOKafkaAdminClient(
-            bootstrap_servers=bootstrap, request_timeout_ms=int(ANSWER_S * 1000), **security.client_options()
+            bootstrap_servers=bootstrap, request_timeout_ms=int(REQUEST_S * 1000), **security.client_options()
         )
         try:
             async with asyncio.timeout(CONNECT_S):
                 await admin.start()
-            async with asyncio.timeout(ANSWER_S):
-                yield admin
+            yield admin
         finally:
             await admin.close()
     except (KafkaError, OSError, TimeoutError, ValueError) as error:

@@ -31,7 +31,7 @@ def bottleneck_of(run: RunFacts, rows: Sequence[model.LoadRow], ceiling: Ceiling
     lowest = min(behind, key=lambda row: row.offered_tps)
     windows = run.windows.at(np.concatenate([run.rows_of(segment) for segment in groups[lowest.stage]]))
     if lowest.limited and mostly_fit(windows) and (overrun := overrun_of(run.windows, run.segments)):
-        windows = overrun.windows_of(run.windows)  # it is not judged because of what came before
+        windows = run.windows.at(np.array(overrun.rows))  # it is not judged because of what came before
     return bottleneck(windows, ceiling, run.host_cores)
 
 

@@ -18,14 +18,13 @@ HIGHER = 1.05
 
 @dataclass(frozen=True, slots=True)
 class Overrun:
-    """The first sustained stretch of limited windows: its begin (microseconds, Unix epoch) and the rate asked there."""
+    """The first sustained stretch of limited windows: its begin (microseconds, Unix epoch), the highest rate asked in
+    it, and the positions of its windows.
+    """
 
     since_us: int
     tps: float
-
-    def windows_of(self, windows: Windows) -> Windows:
-        """The stretch itself, as far as it makes one."""
-        return windows.at(windows.starts_us >= self.since_us).at(np.arange(SUSTAINED_WINDOWS))
+    rows: tuple[int, ...]
 
     def leaves_out(self, windows: Windows, asked_tps: Floats) -> Mask:
         """Windows that come after its begin and at a higher rate; `asked_tps` is what each of them was asked."""
@@ -46,10 +45,13 @@ def mostly_fit(windows: Windows) -> bool:
 
 
 def first_overrun(windows: Windows, rows: Ints, asked_tps: Floats) -> Overrun | None:
-    """The first stretch among some windows (`rows`: their positions, in time order); None when there is none."""
+    """The first stretch among some windows (`rows`: their positions, in time order); None when there is none.
+
+    Windows of two stages are neighbours where nothing lies between these, a warm-up for instance.
+    """
     mask = limited(windows)[rows]
     for at in range(len(rows) - SUSTAINED_WINDOWS + 1):
-        if mask[at : at + SUSTAINED_WINDOWS].all():
-            first = rows[at]
-            return Overrun(int(windows.starts_us[first]), float(asked_tps[first]))
+        stretch = rows[at : at + SUSTAINED_WINDOWS]
+        if mask[at : at + SUSTAINED_WINDOWS].all() and (np.diff(stretch) == 1).all():
+            return Overrun(int(windows.starts_us[stretch[0]]), float(asked_tps[stretch].max()), tuple(stretch.tolist()))
     return None

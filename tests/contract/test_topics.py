@@ -4,11 +4,15 @@ import asyncio
 import os
 import secrets
 import signal
+import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.conn import collect_hosts
+from aiokafka.errors import KafkaError, NodeNotReadyError, RequestTimedOutError
 
 from loadflame import topics as our_topics
 from loadflame.broker import BrokerError, LocalBroker
@@ -78,15 +82,16 @@ async def test_as_many_copies_are_asked_for_as_were_set(kafka_broker: Broker) ->
         await ensure_topics(kafka_broker.bootstrap, topics)
 
 
-async def test_a_broker_that_let_us_in_may_take_longer_to_make_topics_than_to_answer_at_all(
-    tansu_broker: Broker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(our_topics, "CONNECT_S", 2.0)
+async def test_a_broker_that_is_busy_is_asked_again(tansu_broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(our_topics, "REQUEST_S", 2.0)
     create_topics = AIOKafkaAdminClient.create_topics
+    asked = []
 
     async def while_it_is_busy(admin: AIOKafkaAdminClient, wanted: list[NewTopic]) -> object:
-        os.kill(tansu_broker.pid, signal.SIGSTOP)
-        asyncio.get_running_loop().call_later(2.2, os.kill, tansu_broker.pid, signal.SIGCONT)
+        asked.append(wanted)
+        if len(asked) == 1:
+            os.kill(tansu_broker.pid, signal.SIGSTOP)
+            asyncio.get_running_loop().call_later(2.2, os.kill, tansu_broker.pid, signal.SIGCONT)
         return await create_topics(admin, wanted)
 
     monkeypatch.setattr(AIOKafkaAdminClient, "create_topics", while_it_is_busy)
@@ -96,6 +101,31 @@ async def test_a_broker_that_let_us_in_may_take_longer_to_make_topics_than_to_an
     finally:
         os.kill(tansu_broker.pid, signal.SIGCONT)
     assert await partitions_of(tansu_broker, topics) == {topic.name: topic.partitions for topic in topics.all()}
+
+
+@pytest.mark.parametrize("error", [RequestTimedOutError, NodeNotReadyError])
+async def test_a_broker_that_stays_busy_is_not_said_to_be_missing(
+    error: type[KafkaError], tansu_broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def busy(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "list_topics", busy)
+    monkeypatch.setattr(our_topics, "ANSWER_S", 0.2)
+    with pytest.raises(BrokerError, match="let us in, but did not do what it was asked within"):
+        await check_broker(tansu_broker.bootstrap, Topics())
+
+
+async def test_an_address_that_never_answers_leaves_time_for_the_next(
+    tansu_broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(our_topics, "REQUEST_S", 0.5)
+    monkeypatch.setattr("aiokafka.client.collect_hosts", partial(collect_hosts, randomize=False))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        mute = listening.getsockname()[1]
+        await check_broker(f"127.0.0.1:{mute},{tansu_broker.bootstrap}", Topics(f"t{secrets.token_hex(4)}"))
+        listening.settimeout(0)
+        listening.accept()[0].close()  # it was asked first
 
 
 @pytest.mark.parametrize("look", [ensure_topics, check_broker])

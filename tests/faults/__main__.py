@@ -58,7 +58,7 @@ def main() -> int:
         results.forget(wanted)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what runs in the background hears of no Ctrl-C
     only_roles()
-    topics.CONNECT_S = 60.0  # lanes make theirs side by side
+    topics.CONNECT_S = topics.ANSWER_S = 60.0  # lanes make theirs side by side
     RoleProcess.is_forked = options.short  # else what a recovery takes is what it takes an operator
     folder = Path(tempfile.mkdtemp(prefix="loadflame-faults-"))
     try:

@@ -78,6 +78,7 @@ def new_topics(broker: Broker, partitions: int = 4) -> Topics:
     """Create topics under a new prefix. Not to be called in a running event loop."""
     made = Topics(f"t{secrets.token_hex(4)}", partitions)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(our_topics, "CONNECT_S", SOON_S)
+        for bound in ("CONNECT_S", "ANSWER_S"):
+            patch.setattr(our_topics, bound, SOON_S)
         asyncio.run(ensure_topics(broker.bootstrap, made))
     return made

@@ -54,13 +54,13 @@ def test_where_the_first_sustained_stretch_begins(where: set[int], since_s: int 
 
 
 def test_what_comes_after_at_a_higher_rate_is_left_out_and_a_lower_or_equal_one_is_not() -> None:
-    rates = [300.0, 100.0, 200.0, 200.0, 200.0, 205.0, 300.0, 50.0]
+    rates = [300.0, 100.0, 180.0, 200.0, 200.0, 205.0, 300.0, 50.0]
     windows = late(rates, {2, 3, 4})
     found = first_overrun(windows, np.arange(8), np.array(rates))
     assert found is not None
-    assert found.tps == 200
+    assert found.tps == 200, "the highest of the stretch: none of its own stage comes after it"
     assert np.flatnonzero(found.leaves_out(windows, np.array(rates))).tolist() == [6]
-    assert found.windows_of(windows).window.tolist() == [2, 3, 4]
+    assert found.rows == (2, 3, 4)
 
 
 def hold(name: str, starts_s: int, tps: float, role: str = "measure") -> Segment:
@@ -84,6 +84,15 @@ def test_a_warm_up_and_levels_in_random_order_begin_no_overrun() -> None:
     assert overrun_of(windows, [hold("warm", 0, 50, "warm-up"), level]) is None
     assert overrun_of(windows, [hold("warm", 0, 50), level]) is not None
     assert overrun_of(windows, []) is None
+
+
+def test_windows_with_a_warm_up_between_them_are_no_neighbours() -> None:
+    windows = late([100.0] * 5 + [50.0] * 5 + [200.0] * 5, {4, 10, 11})
+    holds = [hold("low", 0, 100), hold("high", 10, 200)]
+    assert overrun_of(windows, [holds[0], hold("warm", 5, 50, "warm-up"), holds[1]]) is None
+    found = overrun_of(late([100.0] * 5 + [50.0] * 5 + [200.0] * 5, {4, 10, 11, 12}), holds)
+    assert found is not None
+    assert (found.rows, found.tps) == ((10, 11, 12), 200)
 
 
 def test_findings_along_a_ramp_end_where_the_generator_first_was_the_limit_for_a_while() -> None:
