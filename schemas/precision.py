@@ -22,7 +22,7 @@ LONGEST_US = UNKNOWN_US - 1
 """What a row can say; longer times are told as this one is."""
 WEIGHT_STEP_US = 50
 _STEPPED_US = 1000
-"""Samples that weigh less are told exactly; there are few."""
+"""Samples that weigh less are told exactly: of them a step would be a large part."""
 _NEAR_US = 1 << 16
 """Below it a time is looked up, which takes a tenth of what its logarithm does."""
 

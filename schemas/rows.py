@@ -42,7 +42,8 @@ STACKS: pa.Schema = pa.schema(
     ]
 )
 """One row per stack sample; `weight_us` is the time it stands for, `mode` is `cpu` or `wall`. `sampled_at` is a whole
-millisecond.
+millisecond. A weight of a millisecond or more is a number of steps of 50 us, and what rounding leaves of it goes on to
+the next row of its mode: sums hold, single weights are off by less than a step (`schemas.precision`).
 
 `stack` is folded, root first, frames `function (file.py)` joined by `;` (see `schemas.stacks`).
 

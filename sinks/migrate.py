@@ -35,8 +35,8 @@ PARTS = (
 
 Flushes come twice a second and fill seven tables. Parts that were merged are kept for eight minutes by default, and
 looked after every one to five: memory and files of thousands of parts that nobody reads. Here they go after ten
-seconds, which they may, as what was made of them is synced to the disk. One thread removes them: the engine would start
-128 for it, which stay, and take 25 MiB.
+seconds, which they may, as the files that were made of them are synced to the disk (their folder's name is left to the
+file system's journal). One thread removes them: the engine would start 128 for it, which stay, and take 25 MiB.
 """
 # What may hold a semicolon that ends nothing: text, quoted names, comments.
 _PIECE = re.compile(r"'(?:[^'\\]|\\.)*'|`[^`]*`|\"[^\"]*\"|--[^\n]*|/\*.*?\*/|;", re.DOTALL)

@@ -1,10 +1,10 @@
 """Which defects are planted together in one service, and how that service is asked.
 
-A run costs half a minute before its first and after its last request, so defects that leave each other alone share one:
-each counts as a run for its kind, and the functions beside them must not be accused. Kept apart is what would hide
-something else: a convoy makes every request wait, and what grows with time is no company for a prediction of the limit,
-which is measured in a few seconds. A slow branch and a slow downstream have an endpoint each, for the slowest requests
-of an endpoint have one explanation.
+A run costs a quarter of a minute beside its load, so defects that leave each other alone share one: each counts as a
+run for its kind, and the functions beside them must not be accused. Kept apart is what would hide something else: a
+convoy makes every request wait, and what grows with time is no company for a prediction of the limit, which is measured
+in a few seconds. A slow branch and a slow downstream have an endpoint each, for the slowest requests of an endpoint
+have one explanation.
 """
 
 from dataclasses import dataclass

@@ -22,10 +22,12 @@ tree, costs, endpoints, kind of server (one thread or many), place and size of t
 {runs}
 - {design}
 
-A run has half a minute before and after its load, so defects that leave each other alone share a service; each counts
+A run takes a quarter of a minute beside its load, so defects that leave each other alone share a service; each counts
 as a run for its kind, and the functions beside them must not be accused. Shares have Clopper-Pearson 95% bounds. Runs
 that say themselves that they may not be judged (the generator or the host was the limit, or too little was left to
-judge growth by) are `unjudged`, and count neither for nor against.
+judge growth by) are `unjudged`, and count neither for nor against. Services at random moments (tail and convoy) were
+begun again, without their first seven runs, when what those showed was mended (6151e19): one of them, a clean service,
+had been said to be limited by waiting.
 
 To a whole campaign {minutes:.1f} hours of machine are still to go.
 

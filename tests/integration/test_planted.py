@@ -31,8 +31,8 @@ SHORT = Design(
 @pytest.mark.broker
 @pytest.mark.slow
 def test_a_service_with_defects_is_drawn_and_run(tmp_path: Path) -> None:
-    """Whether so short a run on a busy machine finds them is chance, and the campaign's affair; the interval of what
-    grows does not exclude the truth far away, and nobody else is accused.
+    """Whether so short a run on a busy machine finds them is chance, and the campaign's affair. Nobody else is accused;
+    and if the run may be judged, the interval of what grows does not exclude the truth far away.
     """
     (result,) = Campaign(SHORT, "here", visits=tmp_path, keep=tmp_path).play([Task("scan", SEED)])
     seen = {one.plant.kind: one for one in result.seen}
