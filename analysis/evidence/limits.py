@@ -15,6 +15,7 @@ LAG_SHARE_OF_P99 = 0.10
 GENERATOR_CORE_SHARE = 0.90
 QUEUE_SHARE_OF_MEDIAN = 0.25
 OWN_SHARE_OF_CPU = 0.25
+FREE_SHARE = 0.5
 LIMITED_SHARE = 0.10
 """More of the windows of a run, a stage or a level than this may not be limited if it is to be judged."""
 
@@ -23,7 +24,8 @@ LIMITED_SHARE = 0.10
 class Windows:
     """Joined windows in time order, one array of shape (n,) a column; the names are those of a joined window.
 
-    `p50_us` and `p99_us` are NaN where nothing ended. `instances` is 0 where there is no profile.
+    `p50_us` and `p99_us` are NaN where nothing ended. `instances` is 0 where there is no profile, `host_cpu_us` and
+    `host_cores` where nobody told.
     """
 
     window: Ints
@@ -50,6 +52,7 @@ class Windows:
     agent_cpu_us: Ints
     own_cpu_us: Ints
     host_cpu_us: Ints
+    host_cores: Ints
 
     def __len__(self) -> int:
         return len(self.window)
@@ -78,12 +81,16 @@ def generator_limited(windows: Windows) -> Mask:
 def host_limited(windows: Windows) -> Mask:
     """Windows in which the service waited for a core that loadflame itself was using.
 
-    Both must hold: the wait in the run queue per request is over 25% of the median latency, and loadflame's processes
-    on that host took over a quarter of the busy CPU: a load on another host takes nothing from the service, and what
-    neighbours take is not ours. (On two quiet cores the wait alone is already 10 to 16% of the CPU time of an async
-    service and 40 to 50% of a threaded one.)
+    All must hold: the wait in the run queue per request is over 25% of the median latency; loadflame's processes on
+    that host took over a quarter of the busy CPU (a load on another host takes nothing from the service, and what
+    neighbours take is not ours); and half of the cores' time was used. For the wait alone is no want of cores: being
+    woken up takes its time also on idle ones, 10 to 16% of the CPU time of an async service and 25 to 50% of one of
+    many threads, where nothing else runs.
     """
     ended = np.maximum(windows.completed + windows.failed, 1)
     waits = windows.run_queue_us / ended > QUEUE_SHARE_OF_MEDIAN * np.nan_to_num(windows.p50_us, nan=np.inf)
     busy_us = np.maximum(windows.host_cpu_us, np.maximum(windows.own_cpu_us + windows.cpu_us, 1))
-    return np.asarray(waits & (windows.own_cpu_us > OWN_SHARE_OF_CPU * busy_us) & (windows.instances > 0))
+    is_told = (windows.host_cpu_us > 0) & (windows.host_cores > 0)
+    was_free = is_told & (windows.host_cpu_us < FREE_SHARE * windows.host_cores * windows.window_us)
+    takes = windows.own_cpu_us > OWN_SHARE_OF_CPU * busy_us
+    return np.asarray(waits & takes & ~was_free & (windows.instances > 0))

@@ -159,16 +159,20 @@ def test_when_a_window_is_limited_by_the_generator(lag_us: int, p99_us: float, b
 
 
 @pytest.mark.parametrize(
-    ("queue_us", "own_us", "host_us", "limited"),
+    ("queue_us", "own_us", "host_us", "cores", "limited"),
     [
-        pytest.param(50 * 3_000, 100_000, 220_000, True, id="waits over a quarter, and we take over a quarter"),
-        pytest.param(50 * 3_000, 100_000, 0, True, id="the same, and what else ran there is not known"),
-        pytest.param(50 * 3_000, 20_000, 130_000, False, id="waits, but not for us"),
-        pytest.param(50 * 3_000, 100_000, 1_900_000, False, id="waits for neighbours, beside whom we are little"),
-        pytest.param(50 * 2_000, 100_000, 220_000, False, id="waits little"),
+        pytest.param(50 * 3_000, 400_000, 1_100_000, 2, True, id="waits over a quarter, and we take over a quarter"),
+        pytest.param(50 * 3_000, 400_000, 0, 2, True, id="the same, and what else ran there is not known"),
+        pytest.param(50 * 3_000, 400_000, 900_000, 0, True, id="the same, and how many cores there are is not known"),
+        pytest.param(50 * 3_000, 400_000, 900_000, 2, False, id="the cores were free for more than half of the time"),
+        pytest.param(50 * 3_000, 20_000, 1_100_000, 2, False, id="waits, but not for us"),
+        pytest.param(50 * 3_000, 400_000, 1_900_000, 2, False, id="waits for neighbours, beside whom we are little"),
+        pytest.param(50 * 2_000, 400_000, 1_100_000, 2, False, id="waits little"),
     ],
 )
-def test_when_a_window_is_limited_by_the_host(queue_us: int, own_us: int, host_us: int, limited: bool) -> None:
+def test_when_a_window_is_limited_by_the_host(
+    queue_us: int, own_us: int, host_us: int, cores: int, limited: bool
+) -> None:
     windows = replace(
         windows_of([50.0]),
         run_queue_us=np.array([queue_us]),
@@ -177,5 +181,6 @@ def test_when_a_window_is_limited_by_the_host(queue_us: int, own_us: int, host_u
         generator_cpu_us=np.array([900_000]),  # of a load that may run elsewhere
         own_cpu_us=np.array([own_us]),
         host_cpu_us=np.array([host_us]),
+        host_cores=np.array([cores]),
     )
     assert host_limited(windows).tolist() == [limited]

@@ -9,6 +9,7 @@ _ONE_EACH = f"{_OF_ALL} AND {{step:UInt64}} = 1"
 _RANKS = quantiles_ms(0.5, 0.9, 0.95, 0.99, 0.999, buckets="places", counts="counts", single=_ONE_EACH)
 _RANK_NAMES = ("p50_ms", "p90_ms", "p95_ms", "p99_ms", "p999_ms")
 _SKETCH = "arraySort(groupArrayIf((latency, requests), requests > 0))"
+_HOST_CORES = "(SELECT max(host_cores) FROM hosts WHERE run = {run:String})"
 ROW_BUCKETS = 12
 """So many buckets of the latency sketch make a row of the heat map, of latencies within a factor of 1.27."""
 
@@ -25,8 +26,9 @@ SELECT
     min(instances) AS instances, sum(covered_us) AS covered_us, sum(samples) AS samples, sum(cpu_us) AS cpu_us,
     sum(unattributed_us) AS unattributed_us, sum(busiest_thread_us) AS busiest_thread_us,
     sum(run_queue_us) AS run_queue_us, sum(agent_cpu_us) AS agent_cpu_us, sum(own_cpu_us) AS own_cpu_us,
-    sum(host_cpu_us) AS host_cpu_us, {source.late} AS late, {source.incomplete} AS incomplete,
-    {source.unwatched} AS unwatched, {_P50} AS p50_ms, {_P95} AS p95_ms, {_P99} AS p99_ms
+    sum(host_cpu_us) AS host_cpu_us, {_HOST_CORES} AS host_cores, {source.late} AS late,
+    {source.incomplete} AS incomplete, {source.unwatched} AS unwatched,
+    {_P50} AS p50_ms, {_P95} AS p95_ms, {_P99} AS p99_ms
 FROM {source.windows}
 GROUP BY bucket
 ORDER BY bucket
@@ -58,6 +60,7 @@ ORDER BY bucket
     ("agent_cpu_us", "UInt64", "of the profiler"),
     ("own_cpu_us", "UInt64", "of loadflame's processes on the service's host"),
     ("host_cpu_us", "UInt64", "of everything there; 0 when not known"),
+    ("host_cores", "UInt64", "how many it has; 0 when not known"),
     ("late", "UInt64", "windows that were joined again, for a batch came late"),
     ("incomplete", "UInt64", "windows closed by the grace period, without every producer's last batch"),
     ("unwatched", "UInt64", "windows without a profile"),
