@@ -18,6 +18,7 @@ from sinks.connect import open_client
 from sinks.migrate import migrate
 from sinks.store import StoredBatch
 from tests.support.commands import loadflame
+from views.facts import read_run
 from views.report import Report, build_report
 
 WINDOW_US = 10_000_000
@@ -100,6 +101,10 @@ def test_what_fills_up_and_what_leaks_head_the_findings(leaking: Report) -> None
     assert leaking.findings[0].function == "sweep (shop.py)"
     assert leaking.findings[0].summary.startswith("`sweep` (shop.py), in its own code, gets dearer by 3")
     assert "pid-100 grows by 40 [" in leaking.findings[1].summary
+
+
+def test_windows_know_how_many_cores_their_host_has(client: Client) -> None:
+    assert set(read_run(client, "clean").windows.host_cores.tolist()) == {4}
 
 
 def test_every_measure_stands_in_the_report_with_its_interval(leaking: Report) -> None:

@@ -9,7 +9,7 @@ _ONE_EACH = f"{_OF_ALL} AND {{step:UInt64}} = 1"
 _RANKS = quantiles_ms(0.5, 0.9, 0.95, 0.99, 0.999, buckets="places", counts="counts", single=_ONE_EACH)
 _RANK_NAMES = ("p50_ms", "p90_ms", "p95_ms", "p99_ms", "p999_ms")
 _SKETCH = "arraySort(groupArrayIf((latency, requests), requests > 0))"
-_HOST_CORES = "(SELECT max(host_cores) FROM hosts WHERE run = {run:String})"
+_HOST_CORES = "ifNull((SELECT max(host_cores) FROM hosts WHERE run = {run:String}), 0)"
 ROW_BUCKETS = 12
 """So many buckets of the latency sketch make a row of the heat map, of latencies within a factor of 1.27."""
 
