@@ -116,8 +116,7 @@ class Course:
             if not stop.is_set():
                 self._pump.run()
                 await self._until_the_schedule_ends(stopping)
-            longest_s = self._timeout_s + _OVERTIME_S
-            grace_s = min(longest_s, STOP_GRACE_S) if stop.is_set() else longest_s
+            grace_s = min(self._timeout_s, STOP_GRACE_S) if stop.is_set() else self._timeout_s
             await self._until_all_ended(stopping, self._clock.now_us() + round(grace_s * 1e6))
         finally:
             stopping.cancel()
@@ -152,7 +151,14 @@ class Course:
     async def _until_all_ended(self, stopping: "asyncio.Task[bool]", deadline_us: int) -> None:
         """Wait for requests in flight, and less long when stopped meanwhile."""
         stopped_before = stopping.done()
-        while self._engine.in_flight and (now_us := self._clock.now_us()) < deadline_us:
+        looks_left = round(_OVERTIME_S / _POLL_S)
+        while self._engine.in_flight:
+            now_us = self._clock.now_us()
+            if now_us >= deadline_us:
+                # Looks, not time: who was held up for long has its timeouts to work off first.
+                if not looks_left or stopping.done():
+                    break
+                looks_left -= 1
             if stopping.done() and not stopped_before:
                 stopped_before = True
                 deadline_us = min(deadline_us, now_us + round(STOP_GRACE_S * 1e6))

@@ -28,6 +28,7 @@ SHORT = Design(
 )
 
 
+@pytest.mark.alone
 @pytest.mark.broker
 @pytest.mark.slow
 def test_a_service_with_defects_is_drawn_and_run(tmp_path: Path) -> None:

@@ -170,7 +170,7 @@ def test_an_asyncio_service_that_is_not_ours(tmp_path: Path) -> None:
     report = json.loads(done.stdout)
     assert report["accounting"]["completed"] == 100, done.stderr
     assert report["profile"]["service_cpu_cores"] > 0
-    assert "sql_operation_in_thread" in {one["function"].rpartition(".")[2] for one in report["functions"]}
+    assert any(one["file"].startswith("datasette/") for one in report["functions"])
 
 
 def test_without_a_plan_a_probe_of_gunicorn_makes_one_up_which_is_run_and_kept(tmp_path: Path) -> None:
