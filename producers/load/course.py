@@ -116,7 +116,7 @@ class Course:
             if not stop.is_set():
                 self._pump.run()
                 await self._until_the_schedule_ends(stopping)
-            grace_s = min(self._timeout_s, STOP_GRACE_S) if stop.is_set() else self._timeout_s
+            grace_s = min(self._timeout_s + _OVERTIME_S, STOP_GRACE_S) if stop.is_set() else self._timeout_s
             await self._until_all_ended(stopping, self._clock.now_us() + round(grace_s * 1e6))
         finally:
             stopping.cancel()
