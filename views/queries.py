@@ -33,6 +33,8 @@ RUN = Query(
     "state, heard_at FROM runs WHERE run = {run:String}",
     _RUN,
 )
+HOST_CORES_SQL = "ifNull((SELECT max(host_cores) FROM hosts WHERE run = {run:String}), 0)"
+"""How many cores the service's host has, within a question about a run; 0 when not known."""
 HOST = Query("host", "SELECT host_cores FROM hosts WHERE run = {run:String}", _RUN)
 RUNS = Query(
     "runs",
@@ -66,7 +68,7 @@ WINDOWS = Query(
     f"SELECT window, {_UNIX_US}(starts_at) AS starts_us, window_us, closed_by, scheduled, sent, completed, failed, "
     "dropped, in_flight, dispatch_lag_p99_us, generator_cpu_us, busiest_generator_us, instances, covered_us, samples, "
     "cpu_us, unattributed_us, busiest_thread_us, run_queue_us, agent_cpu_us, own_cpu_us, host_cpu_us, "
-    "ifNull((SELECT max(host_cores) FROM hosts WHERE run = {run:String}), 0) AS host_cores, "
+    f"{HOST_CORES_SQL} AS host_cores, "
     f"1000 * {row_quantile_ms(0.5)} AS p50_us, 1000 * {row_quantile_ms(0.99)} AS p99_us "
     "FROM windows WHERE run = {run:String} ORDER BY window",
     _RUN,

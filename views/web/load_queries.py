@@ -1,6 +1,7 @@
 """Load and latency over time and by endpoint, and how far they may be trusted."""
 
 from sinks.sketch_sql import quantiles_ms
+from views.queries import HOST_CORES_SQL
 from views.web.shown import RUN, SPAN, STEPS, UNIX_US, bucket, once, over, summed
 
 _P50, _P95, _P99 = quantiles_ms(0.5, 0.95, 0.99, single="{step:UInt64} = 1")
@@ -9,7 +10,6 @@ _ONE_EACH = f"{_OF_ALL} AND {{step:UInt64}} = 1"
 _RANKS = quantiles_ms(0.5, 0.9, 0.95, 0.99, 0.999, buckets="places", counts="counts", single=_ONE_EACH)
 _RANK_NAMES = ("p50_ms", "p90_ms", "p95_ms", "p99_ms", "p999_ms")
 _SKETCH = "arraySort(groupArrayIf((latency, requests), requests > 0))"
-_HOST_CORES = "ifNull((SELECT max(host_cores) FROM hosts WHERE run = {run:String}), 0)"
 ROW_BUCKETS = 12
 """So many buckets of the latency sketch make a row of the heat map, of latencies within a factor of 1.27."""
 
@@ -26,7 +26,7 @@ SELECT
     min(instances) AS instances, sum(covered_us) AS covered_us, sum(samples) AS samples, sum(cpu_us) AS cpu_us,
     sum(unattributed_us) AS unattributed_us, sum(busiest_thread_us) AS busiest_thread_us,
     sum(run_queue_us) AS run_queue_us, sum(agent_cpu_us) AS agent_cpu_us, sum(own_cpu_us) AS own_cpu_us,
-    sum(host_cpu_us) AS host_cpu_us, {_HOST_CORES} AS host_cores, {source.late} AS late,
+    sum(host_cpu_us) AS host_cpu_us, {HOST_CORES_SQL} AS host_cores, {source.late} AS late,
     {source.incomplete} AS incomplete, {source.unwatched} AS unwatched,
     {_P50} AS p50_ms, {_P95} AS p95_ms, {_P99} AS p99_ms
 FROM {source.windows}
