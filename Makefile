@@ -110,8 +110,8 @@ planted: $(VENV)/.dev  ## is what was planted found, and nothing else? MINUTES=6
 coverage: $(VENV)/.dev  ## do the intervals of growth hold the truth? thinned runs that `planted` kept, and generators
 	$(BIN)/python -m benchmarks.coverage --page docs/coverage.md
 
-soak: $(VENV)/.dev  ## memory, lag, freshness and disk over MINUTES=30 at 2,000 requests/s, plotted to a file
-	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
+soak: $(VENV)/.dev  ## memory, lag, freshness and disk over MINUTES=30 at 2,000 requests/s (SERVER=1: a store server)
+	$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(if $(SERVER),--server)
 
 TOOLS := $(CURDIR)/.cache/bench-tools
 bench-tools:  ## install what is compared with: nginx and wrk (Debian), k6 and vegeta (Go), Locust and Quix Streams (PyPI)

@@ -36,7 +36,7 @@ from loadflame.checks import checks_table
 from loadflame.commands.common import run_until_stopped
 from loadflame.demo import sample_shop
 from loadflame.runs import RunOutcome, run_here
-from loadflame.settings import Settings, read_settings
+from loadflame.settings import Settings
 from loadflame.starting import new_run_id
 from producers.load.plan import Plan
 from schemas.errors import UserError
@@ -199,7 +199,7 @@ def main() -> None:
         if options.server:
             server = stack.enter_context(StoreProcess(folder / "store"))
             store, pids["store"] = server.url(), server.pid
-        settings = read_settings(broker=broker.bootstrap, data_dir=folder / "data", store=store)
+        settings = Settings(broker=broker.bootstrap, data_dir=folder / "data", store=store)
         watch = Watch(settings, folder / "store" if store else folder / "data" / "store", pids, out)
         plan = plan_of(url, options.tps, options.minutes)
         try:

@@ -35,6 +35,7 @@ from benchmarks.backlog import Backlog, Shape, publish, publish_events
 from benchmarks.generator_peers import TOOLS
 from benchmarks.one_worker import STAGES
 from benchmarks.stored import bytes_by_table
+from schemas.loading import ARROW_POOL
 from schemas.topics import Topics
 from tests.support.clickhouse_http import StoreProcess
 from tests.support.kafka_server import KafkaServer
@@ -136,7 +137,7 @@ def drain(broker: str, topics: Topics, backlog: Backlog, kind: str, folder: Path
         }
         server_before_s = _cpu_s(server)
         started_at_s = time.time()
-        found = pinned([sys.executable, "-m", "benchmarks.one_worker", json.dumps(spec)])
+        found = pinned([sys.executable, "-m", "benchmarks.one_worker", json.dumps(spec)], **dict([ARROW_POOL]))
         server_s = _cpu_s(server) - server_before_s
         checks = _verify(broker, topics, group, backlog.run_id, url)
         sizes = bytes_by_table(url)

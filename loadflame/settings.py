@@ -84,7 +84,7 @@ class Settings(BaseSettings):
         AWAY_TPS, gt=0, le=HIGHEST_TPS, description="Requests per second for other machines; this one has no bound."
     )
 
-    web: bool = Field(True, description="Whether `run`, `demo` and `find-limit` serve the page meanwhile.")
+    web: bool = Field(True, description="Whether `run`, `demo`, `observe` and `find-limit` serve the page meanwhile.")
     serve_host: str = Field(
         "127.0.0.1", description="Address of `loadflame serve`; another than loopback needs a token."
     )

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-import pyarrow as pa
 import structlog
 
 from processors.announcements import letter_headers, letter_value, window_event
@@ -92,8 +91,6 @@ async def run_worker(
 
     Raises StoreError when the store says what trying again cannot mend, WorkerStuckError when nothing moves.
     """
-    # Arrow's own allocator keeps what it had at its fullest: a tenth of a worker's memory after an outage.
-    pa.set_memory_pool(pa.system_memory_pool())
     with ThreadPoolExecutor(1, thread_name_prefix="store") as thread:
         worker = _Worker(config, store, thread, finder)
         return await worker.run(stop, on_ready, on_start)

@@ -9,17 +9,17 @@ the engine itself. A handle costs 0.4 ms, so that each question may have one: wh
 
 import contextlib
 import os
-import sys
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from clickhouse_connect.driver.binding import quote_identifier
+
+from schemas.loading import load_told
 
 LOWEST_PRIORITY = 19
 NOT_KEPT = {
@@ -34,7 +34,6 @@ condition, up to 100 MB of it, and the parts are gone in seconds.
 """
 _ENGINE = "chdb._chdb"
 """No module of chDB's own names, for what is asked here is below these."""
-_LOADING = Lock()
 _ALLOCATOR, _FRUGAL = "JE_MALLOC_CONF", "dirty_decay_ms:500,tcache_max:4096,tcache_nslots_small_max:32"
 """What the engine's own jemalloc is told by. Source: jemalloc(3), TUNING; chDB has it with a prefix of its own."""
 _REMEMBERED, _REMEMBERED_CHARACTERS = 512, 20_000
@@ -171,15 +170,7 @@ def load_engine() -> Any:
     which were another 20 MiB. Its jemalloc reads this once, as it is loaded; who has said otherwise is not overruled.
     Raises ImportError.
     """
-    with _LOADING:
-        ours = _ENGINE not in sys.modules and _ALLOCATOR not in os.environ
-        if ours:
-            os.environ[_ALLOCATOR] = _FRUGAL
-        try:
-            return import_module(_ENGINE)
-        finally:
-            if ours:
-                del os.environ[_ALLOCATOR]  # a service that we start may have such an allocator, and is not told
+    return load_told(_ENGINE, _ALLOCATOR, _FRUGAL)
 
 
 def _connect(folder: str) -> Any:

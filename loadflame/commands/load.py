@@ -14,6 +14,7 @@ from loadflame.settings import Settings, SettingsError, read_settings
 from loadflame.stopping import BEFORE_LOAD, StoppedError, unless
 from loadflame.verdicts import exit_code
 from loadflame.watching import Watch, watching
+from schemas.loading import load_arrow
 from schemas.moments import parse_moment_us
 
 TOLD: Final = "-"
@@ -56,6 +57,7 @@ def load(
         raise SettingsError("give --run to take part in a run or --open-run to open one, not both")
     begins = None if start_at is None else _begins(start_at)
 
+    load_arrow()
     from loadflame.starting import new_run_id
 
     run_id, opens = run or open_run or new_run_id(), run is None

@@ -11,6 +11,7 @@ from loadflame.kafka_access import security_of
 from loadflame.logs import logs_about
 from loadflame.settings import Settings, read_settings
 from loadflame.watching import Watch, watching
+from schemas.loading import load_arrow
 
 
 def process(
@@ -28,6 +29,7 @@ def process(
     Start as many as you have partitions: they share the work. With the embedded store only one can run. One of them
     also tells what was found, while a run is on and when all of it is stored.
     """
+    load_arrow()
     settings = read_settings(broker=broker, store=store, data_dir=data_dir, watch_port=watch_port)
 
     async def watched(stop: asyncio.Event) -> None:

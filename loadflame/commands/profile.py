@@ -14,6 +14,7 @@ from loadflame.logs import logs_about
 from loadflame.settings import Settings, read_settings
 from loadflame.tellers import owner_of
 from loadflame.watching import Watch, watching
+from schemas.loading import load_arrow
 
 if TYPE_CHECKING:
     from producers.profiler.targets import Target
@@ -55,6 +56,7 @@ def profile(
     With --socket, at which the service's middleware tells of its requests, each sample is joined with the request that
     its thread served: then the report says which endpoint pays for which function.
     """
+    load_arrow()
     from producers.profiler.targets import target_of
 
     settings = read_settings(broker=broker, watch_port=watch_port, looks_hz=looks_hz)
