@@ -4,6 +4,7 @@
 · 3 the result may not be judged · 130 ended by Ctrl-C, with what was measured kept.
 """
 
+import errno
 import sys
 from typing import NoReturn
 
@@ -69,6 +70,8 @@ app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
 app.add_typer(dashboards.app, name="dashboards", rich_help_panel=_LOOK)
 
 
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+"""What a disk says while it is written to, without the name of the file."""
 _EXTRA_OF = {
     "aiohttp": "load",
     "httptools": "load",
@@ -99,9 +102,11 @@ def main() -> None:
         _say(str(stopped))
         sys.exit(exit_code("aborted"))
     except OSError as error:
-        if error.filename is None:
+        if error.filename is not None:
+            _fail(f"{error.filename}: {error.strerror}; name another place, or mend its permissions")
+        if error.errno not in _FULL:
             raise
-        _fail(f"{error.filename}: {error.strerror}; name another place, or mend its permissions")
+        _fail(f"{error.strerror}; make room, or name another place")
     except ModuleNotFoundError as error:
         extra = _EXTRA_OF.get((error.name or "").partition(".")[0])
         if extra is None:

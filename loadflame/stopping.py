@@ -27,7 +27,7 @@ def stop_by_ctrl_c() -> None:
 
 
 def _raise_stopped(_: int, __: FrameType | None) -> NoReturn:
-    raise StoppedError("ended by Ctrl-C before anything had begun")
+    raise StoppedError("ended by Ctrl-C")
 
 
 @contextlib.asynccontextmanager

@@ -23,11 +23,12 @@ class Topic:
 
 
 class Seen(NamedTuple):
-    """A batch where it lies in Kafka."""
+    """A batch where it lies in Kafka, and since when by the broker's time, in microseconds since the Unix epoch."""
 
     key: BatchKey
     place: Place
     offset: int
+    timestamp_us: int
 
 
 async def below_commits(where: Topic, run_id: str) -> list[Seen]:
@@ -64,4 +65,6 @@ def _seen(topics: Topics, record: ConsumerRecord) -> Seen | None:
         header = BatchHeader.from_kafka(topics.kind(record.topic), headers)
     except DecodeError:
         return None
-    return None if header.tick else Seen(header.key, Place(record.topic, record.partition), record.offset)
+    if header.tick:
+        return None
+    return Seen(header.key, Place(record.topic, record.partition), record.offset, record.timestamp * 1000)

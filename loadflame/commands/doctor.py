@@ -87,21 +87,28 @@ def _samplers(_: Settings) -> Iterator[Diagnosis]:
         if path is None:
             yield Diagnosis(f"sampler {name}", "warning", "not found", "pip install 'loadflame[profiler]'")
             continue
+        yield _sampler(name, path)
+
+
+def _sampler(name: str, path: str) -> Diagnosis:
+    try:
         done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=10, check=False)
-        yield Diagnosis(f"sampler {name}", "ok", (done.stdout or done.stderr).strip().splitlines()[0])
+        said, code = next(iter((done.stdout or done.stderr).strip().splitlines()), "no word"), done.returncode
+    except (OSError, subprocess.TimeoutExpired) as error:
+        said, code = str(error), 1
+    if code == 0:
+        return Diagnosis(f"sampler {name}", "ok", said)
+    # One of them is enough; which of them is there a run finds out by itself.
+    return Diagnosis(f"sampler {name}", "warning", f"does not start: {said}", "pip install --force-reinstall it")
 
 
 def _permission(_: Settings) -> Iterator[Diagnosis]:
-    scope_file = Path("/proc/sys/kernel/yama/ptrace_scope")
-    scope = scope_file.read_text().strip() if scope_file.exists() else "0"
-    if os.geteuid() == 0 or scope == "0":
+    from producers.profiler import permission
+
+    if (needed := permission.needed()) is None:
         yield Diagnosis("permission to profile", "ok", "processes of this user can be watched")
-    elif scope == "1":
-        remedy = "let loadflame start the service (-- COMMAND), or: sudo sysctl kernel.yama.ptrace_scope=0"
-        yield Diagnosis("permission to profile", "warning", "only processes that loadflame starts (Yama 1)", remedy)
     else:
-        remedy = "run loadflame as root, or: sudo sysctl kernel.yama.ptrace_scope=1"
-        yield Diagnosis("permission to profile", "problem", f"none (Yama {scope})", remedy)
+        yield Diagnosis("permission to profile", "warning", "none of processes that run already", needed)
     chrt = shutil.which("chrt")
     real_time = chrt and subprocess.run([chrt, "-f", "1", "true"], capture_output=True, check=False).returncode == 0
     if real_time:

@@ -100,6 +100,8 @@ def _as_json(one: "Leftover") -> dict[str, object]:
 
 
 async def _send(wanted: "Sequence[Leftover]", bootstrap: str, security: "KafkaSecurity") -> None:
+    from aiokafka.errors import KafkaError
+
     from producers.publisher.client import Client
     from producers.publisher.leftovers import CONNECT_S, at_once, send_left_behind
     from producers.publisher.spool import SpoolHeldError
@@ -115,6 +117,11 @@ async def _send(wanted: "Sequence[Leftover]", bootstrap: str, security: "KafkaSe
                 continue
             except FileNotFoundError:
                 continue  # somebody else was faster
+            except KafkaError as error:
+                raise UserError(
+                    f"Kafka at {bootstrap} went away meanwhile ({error}); what it did not acknowledge waits here: send "
+                    "it again when Kafka is back"
+                ) from error
             typer.echo(f"{one.folder.name}: {done.sent.batches:,} batches ({done.sent.rows:,} rows) delivered")
             if done.refused.messages:
                 typer.echo(

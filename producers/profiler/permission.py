@@ -1,12 +1,13 @@
 """Why the kernel does not let us look, and the exact remedy."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
-import psutil
-
-_YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
+_YAMA, _STATUS = Path("/proc/sys/kernel/yama/ptrace_scope"), Path("/proc/self/status")
+_SYS_PTRACE = 1 << 19
+"""Its bit among a process's capabilities (capabilities(7), linux/capability.h)."""
 _REMEDIES = {
     "1": "let loadflame start it (-- COMMAND; processes that it forks stay closed), "
     "or run: sudo sysctl kernel.yama.ptrace_scope=0",
@@ -36,6 +37,8 @@ def _scope() -> str:
 
 def remedy(pid: int) -> str:
     """One sentence for a refusal to look into `pid`."""
+    import psutil  # noqa: PLC0415  what is `needed` is asked where it is not installed
+
     sentence = f"no permission to profile process {pid}: "
     try:
         owner = psutil.Process(pid).uids().real
@@ -43,8 +46,30 @@ def remedy(pid: int) -> str:
         return sentence + "it is gone, or hidden from this user"
     if os.geteuid() not in (0, owner):
         return sentence + f"it belongs to user {owner}; run loadflame as that user, or with sudo"
-    if (scope := _scope()) in _REMEDIES:
-        return sentence + _REMEDIES[scope]
-    if Path("/.dockerenv").exists() or "container" in os.environ:
-        return sentence + "give the container the capability SYS_PTRACE (docker run --cap-add SYS_PTRACE)"
-    return sentence + "run loadflame with sudo, or grant it CAP_SYS_PTRACE"
+    return sentence + (needed() or _capability())
+
+
+def needed() -> str | None:
+    """What must be done before processes of this user can be watched that we did not start; None when they can."""
+    scope = _scope()
+    if scope == "3":
+        return _REMEDIES[scope]
+    if _may_trace():
+        return None
+    # Root without the capability is what a container has by itself, and there no sysctl can be set.
+    return _capability() if os.geteuid() == 0 else _REMEDIES.get(scope)
+
+
+def _may_trace() -> bool:
+    held = re.search(r"^CapEff:\s*([0-9a-f]+)$", _STATUS.read_text(), re.MULTILINE) if _STATUS.exists() else None
+    return bool(int(held[1], 16) & _SYS_PTRACE) if held else os.geteuid() == 0
+
+
+def _in_container() -> bool:
+    return Path("/.dockerenv").exists() or "container" in os.environ
+
+
+def _capability() -> str:
+    if _in_container():
+        return "give the container the capability SYS_PTRACE (docker run --cap-add SYS_PTRACE)"
+    return "run loadflame with sudo, or grant it CAP_SYS_PTRACE"

@@ -12,7 +12,7 @@ from rich.table import Table
 from tests.faults.fault import Fault, Outcome
 
 ROOT = Path(__file__).parents[2]
-_JUDGED = ("schemas", "producers/publisher", "processors", "sinks")
+_JUDGED = ("schemas", "producers", "processors", "sinks")
 _KINDS = {"kill": "real kills", "fault": "other faults", "simulated": "simulated crash points"}
 
 

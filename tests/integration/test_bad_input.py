@@ -303,7 +303,7 @@ def test_ctrl_c_while_a_command_is_still_loaded_is_no_traceback(tmp_path: Path, 
         check=False,
     )
     assert done.returncode == 130
-    assert done.stderr in ("", "loadflame: ended by Ctrl-C before anything had begun\n")
+    assert done.stderr in ("", "loadflame: ended by Ctrl-C\n")
 
 
 def test_a_plan_cannot_be_kept_where_no_folder_is(tmp_path: Path, closed_port: int) -> None:

@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from clickhouse_connect.driver.exceptions import OperationalError
 
+from processors import verify
+from processors.committed import below_commits
 from processors.join import join_window
 from processors.verify import Check, Topic, verify_run
 from schemas.batches import Batch
@@ -15,6 +18,7 @@ from schemas.events import LoadTotals, ProducerEnded, RunStarted
 from schemas.topics import Topics
 from schemas.windows import partition_of
 from sinks.clickhouse import ClickHouseStore
+from sinks.errors import StoreUnreachableError
 from sinks.store import DeadLetter, StoredBatch
 from tests.support.batches import (
     RUN,
@@ -272,6 +276,19 @@ def where(broker: Broker, topics: Topics) -> Topic:
     return Topic(broker.bootstrap, topics, topics.prefix)
 
 
+@pytest.mark.parametrize("at", ["_rows", "_recomputed", "_accounted"])
+def test_a_store_that_goes_away_meanwhile_is_said_in_one_sentence(
+    clickhouse_store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("connection refused")
+
+    healthy(clickhouse_store)
+    monkeypatch.setattr(verify, at, away)
+    with pytest.raises(StoreUnreachableError, match="does not answer; is the server still up"):
+        checks_of(clickhouse_store)
+
+
 def test_what_lies_below_the_commits_is_stored(clickhouse_store: ClickHouseStore, where: Topic) -> None:
     healthy(clickhouse_store)
     check = checks_of(clickhouse_store, where)["I4"]
@@ -291,8 +308,11 @@ def test_a_batch_that_was_committed_and_not_stored_is_found_unless_it_is_that_de
         False,
         "4 batches lie below the committed offsets, 1 of them are not stored",
     )
-    place = where.topics.name("requests"), partition_of(RUN, WINDOW, 4)
-    clickhouse_store.write_dead_letters([DeadLetter(*place, 0, "damaged", WINDOW * WINDOW_US + 5, 12)])
+    (lies,) = [seen for seen in asyncio.run(below_commits(where, RUN)) if seen.key == BATCHES[0].header.key]
+    at = (*lies.place, lies.offset, "damaged")
+    clickhouse_store.write_dead_letters([DeadLetter(*at, lies.timestamp_us - 60_000_000, 12)])
+    assert not checks_of(clickhouse_store, where)["I4"].ok, "it lay there in another broker's topic"
+    clickhouse_store.write_dead_letters([DeadLetter(*at, lies.timestamp_us, 12)])
     assert checks_of(clickhouse_store, where)["I4"].ok
 
 

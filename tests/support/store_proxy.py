@@ -80,7 +80,10 @@ class StoreProxy:
         self.on_statement = self.on_answer = _pass
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
+        try:
+            body = await request.read()
+        except ConnectionResetError:
+            return web.Response()  # who asked was killed, as workers are
         table = table_of(request.query.get("query") or body.decode(errors="replace"))
         decision = await self.on_statement(table)
         if decision == "pass":

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 from typer.testing import CliRunner
 
 from loadflame.cli import app
@@ -105,3 +106,14 @@ def test_what_is_no_spool_is_passed_over_and_told(spool, tmp_path):
 def test_what_cannot_be_sent_is_one_sentence(spool, arguments, kind, sentence):
     with pytest.raises(kind, match=sentence):
         spool(*arguments)
+
+
+def test_a_kafka_that_goes_away_meanwhile_is_said_and_what_waits_stays(spool, kafka, tmp_path, monkeypatch):
+    async def away():
+        raise KafkaConnectionError("no broker")
+
+    left_in(tmp_path, "p1", batch(1)).close()
+    monkeypatch.setattr(kafka, "partitions", away)
+    with pytest.raises(UserError, match=f"Kafka at {HERE} went away meanwhile .*no broker.*send it again"):
+        spool("send", "--broker", HERE)
+    assert [one["batches"] for one in json.loads(spool("--json").stdout)] == [1]
