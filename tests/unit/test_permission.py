@@ -37,7 +37,8 @@ def stands(
         (("1", ROOT, NONE), True, "the container the capability.*--cap-add SYS_PTRACE"),
         (("1", ROOT, "00000000a80425fb"), True, "--cap-add SYS_PTRACE"),
         (("1", ROOT, "00000000a80c25fb"), True, None),
-        (("0", ROOT, NONE), False, "grant it CAP_SYS_PTRACE"),
+        (("0", ROOT, NONE), True, None),
+        (("1", ROOT, NONE), False, "grant it CAP_SYS_PTRACE"),
     ],
 )
 def test_what_is_needed_fits_what_stands_in_the_way(
